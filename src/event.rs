@@ -1,0 +1,163 @@
+//! Events: what a prune says while it works, the ring that remembers them, and their subscribers.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::ser::{SerializeMap, SerializeStruct};
+
+use crate::digest::ImageId;
+use crate::go::time::Timestamp;
+use crate::image::Labels;
+
+mod filter;
+mod log;
+
+pub use filter::EventFilter;
+pub use log::{Clock, EventLog, Subscription};
+
+/// What a prune says, before it has a time (SPEC.md D-13, P-10). Cheap to make and to clone: its text
+/// is written when somebody reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImageEvent {
+    /// A reference of the image is gone; the labels of its config, where it is still readable.
+    Untag(ImageId, Option<Labels>),
+    /// The image is gone.
+    Delete(ImageId),
+    /// A prune has ended, having reclaimed this many bytes.
+    Prune(u64),
+}
+
+impl ImageEvent {
+    /// `untag`, `delete` or `prune`.
+    #[must_use]
+    pub const fn action(&self) -> &'static str {
+        match self {
+            Self::Untag(..) => "untag",
+            Self::Delete(_) => "delete",
+            Self::Prune(_) => "prune",
+        }
+    }
+
+    /// The image it is about; none for `prune`.
+    #[must_use]
+    pub const fn image(&self) -> Option<ImageId> {
+        match self {
+            Self::Untag(id, _) | Self::Delete(id) => Some(*id),
+            Self::Prune(_) => None,
+        }
+    }
+
+    /// The actor's attributes: the labels, then `name`, which overwrites a label of that name.
+    #[must_use]
+    pub fn attributes(&self) -> BTreeMap<String, String> {
+        let mut attributes = BTreeMap::new();
+        if let Self::Untag(_, Some(labels)) = self {
+            attributes.extend(labels.iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
+        }
+        match self {
+            Self::Untag(id, _) | Self::Delete(id) => attributes.insert("name".to_owned(), id.to_string()),
+            Self::Prune(bytes) => attributes.insert("reclaimed".to_owned(), bytes.to_string()),
+        };
+        attributes
+    }
+}
+
+/// Takes the events of a prune, in order, in the engine's thread.
+///
+/// [`EventLog`] is moby's; a closure will do where neither a ring nor subscribers are wanted.
+pub trait EventSink {
+    /// Takes one event.
+    fn publish(&self, event: ImageEvent);
+}
+
+impl<F: Fn(ImageEvent)> EventSink for F {
+    fn publish(&self, event: ImageEvent) {
+        self(event);
+    }
+}
+
+/// Who an event is about (SPEC.md E-2).
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Actor {
+    /// The image ID as text, a container's ID, or empty.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Sorted by key. None is written as `null`.
+    pub attributes: Option<BTreeMap<String, String>>,
+}
+
+/// One event as a client sees it. As JSON it is moby's message, legacy fields included (SPEC.md E-2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// `image`, `container`, ….
+    pub kind: Cow<'static, str>,
+    /// `untag`, `delete`, `prune`, ….
+    pub action: Cow<'static, str>,
+    /// Who it is about.
+    pub actor: Actor,
+    /// When it was logged.
+    pub time: Timestamp,
+}
+
+impl Event {
+    /// The event that `event` is at `time`.
+    #[must_use]
+    pub fn new(event: &ImageEvent, time: Timestamp) -> Self {
+        let id = event.image().map(|id| id.to_string()).unwrap_or_default();
+        Self {
+            kind: "image".into(),
+            action: event.action().into(),
+            actor: Actor { id, attributes: Some(event.attributes()) },
+            time,
+        }
+    }
+
+    /// The value of one of the actor's attributes.
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<&str> {
+        self.actor.attributes.as_ref()?.get(key).map(String::as_str)
+    }
+}
+
+impl serde::Serialize for Event {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut message = serializer.serialize_map(None)?;
+        // E-1: the legacy fields are for images and containers alone.
+        if matches!(&*self.kind, "image" | "container") {
+            message.serialize_entry("status", &self.action)?;
+            if !self.actor.id.is_empty() {
+                message.serialize_entry("id", &self.actor.id)?;
+            }
+        }
+        if self.kind == "container"
+            && let Some(image) = self.attribute("image").filter(|image| !image.is_empty())
+        {
+            message.serialize_entry("from", image)?;
+        }
+        message.serialize_entry("Type", &self.kind)?;
+        message.serialize_entry("Action", &self.action)?;
+        message.serialize_entry("Actor", &self.actor)?;
+        message.serialize_entry("scope", "local")?;
+        if self.time.unix_seconds() != 0 {
+            message.serialize_entry("time", &self.time.unix_seconds())?;
+        }
+        if self.time.unix_nanos() != 0 {
+            message.serialize_entry("timeNano", &self.time.unix_nanos())?;
+        }
+        message.end()
+    }
+}
+
+/// An [`ImageEvent`] without its time, as the recorded vectors write one.
+impl serde::Serialize for ImageEvent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut event = serializer.serialize_struct("ImageEvent", 4)?;
+        event.serialize_field("Type", "image")?;
+        event.serialize_field("Action", self.action())?;
+        event.serialize_field("ID", &self.image().map(|id| id.to_string()).unwrap_or_default())?;
+        event.serialize_field("Attributes", &self.attributes())?;
+        event.end()
+    }
+}

@@ -1,0 +1,4 @@
+//! Filters.
+/// x
+#[derive(Debug)]
+pub struct EventFilter;

@@ -1,0 +1,6 @@
+//! What moby's behaviour rests on in Go's standard library.
+
+pub mod duration;
+pub mod json;
+pub mod quote;
+pub mod time;

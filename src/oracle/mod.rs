@@ -1,0 +1,1 @@
+//! The executable specification, and what is checked against it.

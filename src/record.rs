@@ -1,0 +1,44 @@
+//! What a deletion tells its caller, one thing that went at a time.
+
+use std::fmt;
+
+use serde::ser::SerializeMap;
+
+use crate::digest::{ChainId, ImageId};
+use crate::reference::Reference;
+
+/// One line of `docker image prune`'s answer (SPEC.md D-11, H-5).
+///
+/// As JSON it is moby's `ImageDeleteResponseItem`: `{"Untagged":"a:1"}` or `{"Deleted":"sha256:…"}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Record {
+    /// A reference that is gone; written in its familiar form.
+    Untagged(Reference),
+    /// An image that is gone.
+    Image(ImageId),
+    /// A layer that is gone.
+    Layer(ChainId),
+}
+
+impl fmt::Display for Record {
+    /// docker's words: `untagged: a:1`, `deleted: sha256:…`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untagged(reference) => write!(formatter, "untagged: {}", reference.familiar()),
+            Self::Image(id) => write!(formatter, "deleted: {id}"),
+            Self::Layer(chain) => write!(formatter, "deleted: {chain}"),
+        }
+    }
+}
+
+impl serde::Serialize for Record {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(1))?;
+        match self {
+            Self::Untagged(reference) => object.serialize_entry("Untagged", reference.familiar())?,
+            Self::Image(id) => object.serialize_entry("Deleted", id)?,
+            Self::Layer(chain) => object.serialize_entry("Deleted", chain)?,
+        }
+        object.end()
+    }
+}

@@ -11,9 +11,11 @@ use crate::image::Labels;
 
 mod filter;
 mod log;
+mod subscription;
 
 pub use filter::EventFilter;
-pub use log::{Clock, EventLog, Subscription};
+pub use log::{Clock, EventLog, Predicate};
+pub use subscription::Subscription;
 
 /// What a prune says, before it has a time (SPEC.md D-13, P-10). Cheap to make and to clone: its text
 /// is written when somebody reads it.

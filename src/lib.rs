@@ -1,15 +1,23 @@
 //! image-prune
+mod account;
 pub mod cancel;
+pub mod delete;
 pub mod digest;
 mod error;
 pub mod event;
 pub mod go;
 pub mod image;
 pub mod oracle;
+pub mod plan;
+mod prune;
 pub mod record;
+mod report;
 pub mod reference;
 pub mod request;
+pub mod select;
 mod semantics;
+pub mod store;
+pub mod usage;
 pub mod world;
 
 pub use digest::{ChainId, ContainerId, DiffId, Digest, ImageId};
@@ -18,6 +26,8 @@ pub use go::time::{Now, Timestamp};
 pub use image::Image;
 pub use record::Record;
 pub use reference::Reference;
+pub use prune::Engine;
+pub use report::PruneReport;
 pub use request::PruneRequest;
 pub use semantics::{GoTime, Semantics, Unicode};
 pub use world::World;

@@ -13,6 +13,7 @@ mod prune;
 pub mod record;
 mod report;
 pub mod reference;
+pub mod replay;
 pub mod request;
 pub mod select;
 mod semantics;

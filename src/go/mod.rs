@@ -2,5 +2,6 @@
 
 pub mod duration;
 pub mod json;
+pub mod layout;
 pub mod quote;
 pub mod time;

@@ -3,5 +3,6 @@
 pub mod duration;
 pub mod json;
 pub mod layout;
+pub mod printable;
 pub mod quote;
 pub mod time;

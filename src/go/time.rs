@@ -71,6 +71,17 @@ impl Timestamp {
         Rfc3339Nano { instant: self, utc_offset_seconds }
     }
 
+    /// The instant `nanos` later, as Go's `Time.Add`: where Go's second counter ends, it stays.
+    #[must_use]
+    pub const fn saturating_add(self, nanos: i64) -> Self {
+        let fraction = self.nanos as i64 + nanos.rem_euclid(1_000_000_000);
+        let seconds = nanos.div_euclid(1_000_000_000) + fraction / 1_000_000_000;
+        Self {
+            unix_seconds: self.go_seconds().saturating_add(seconds).wrapping_sub(ZERO_TO_UNIX),
+            nanos: (fraction % 1_000_000_000) as u32,
+        }
+    }
+
     const fn go_seconds(self) -> i64 {
         self.unix_seconds.wrapping_add(ZERO_TO_UNIX)
     }

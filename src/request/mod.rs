@@ -1,5 +1,7 @@
 //! A prune request: the filters, read and checked before anything is looked at.
 
+pub mod until;
+
 use crate::go::time::{Now, Timestamp};
 use crate::image::{Image, Labels};
 use crate::{Error, Result, Semantics};

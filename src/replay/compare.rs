@@ -1,0 +1,173 @@
+//! How far an outcome is from the recorded one. Equal means equal, but for four texts that are not
+//! determined or not ours to copy (`testdata/vectors/README.md`, SPEC.md O-5).
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use crate::digest::short;
+use crate::world::Container;
+use crate::{Semantics, World};
+
+use super::scenario::{Action, Answer, Failure, Outcome};
+
+/// What is different between moby's outcome of `action` and another one, a line each; empty where
+/// nothing is. `world` is the scenario's: its containers, which never change, tell which of several a
+/// conflict may name.
+#[must_use]
+pub fn differences(world: &World, action: &Action, expected: &Outcome, got: &Outcome) -> Vec<String> {
+    let mut lines = Vec::new();
+    match (&expected.answer, &got.answer) {
+        (Answer::Error(expected), Answer::Error(got)) if excused(world, action, expected, got) => {}
+        (expected, got) => differ("answer", expected, got, &mut lines),
+    }
+    differ_in_order("event", &expected.events, &got.events, &mut lines);
+    let (expected, got) = (&expected.after, &got.after);
+    differ_in_order("image left", &expected.images, &got.images, &mut lines);
+    differ("parents left", &expected.parents, &got.parents, &mut lines);
+    differ_in_order("reference left", &expected.references, &got.references, &mut lines);
+    differ_in_order("layer left", &expected.layers, &got.layers, &mut lines);
+    lines
+}
+
+fn differ<T: PartialEq + Debug>(what: &str, expected: &T, got: &T, lines: &mut Vec<String>) {
+    if expected != got {
+        lines.push(format!("{what}: expected {expected:?}, got {got:?}"));
+    }
+}
+
+/// The first place where two lists differ says more than both lists.
+fn differ_in_order<T: PartialEq + Debug>(what: &str, expected: &[T], got: &[T], lines: &mut Vec<String>) {
+    let at = (0..expected.len().max(got.len())).find(|at| expected.get(*at) != got.get(*at));
+    if let Some(at) = at {
+        let (wanted, had) = (expected.get(at), got.get(at));
+        let (wanted_len, had_len) = (expected.len(), got.len());
+        lines.push(format!("{what} {at}: expected {wanted:?} of {wanted_len}, got {had:?} of {had_len}"));
+    }
+}
+
+/// Whether `got` is an error that moby might as well have answered instead of `expected`.
+fn excused(world: &World, action: &Action, expected: &Failure, got: &Failure) -> bool {
+    if expected.class != got.class {
+        return false;
+    }
+    let (expected, got) = (expected.message.as_str(), got.message.as_str());
+    match action {
+        Action::Delete { .. } => is_other_container(world, expected, got),
+        Action::Prune { filters, .. } => {
+            is_from_go_json(expected) || is_other_order(filters, expected, got) || {
+                let semantics = world.profile.parse().unwrap_or_default();
+                is_other_key(filters, &semantics, expected, got)
+            }
+        }
+    }
+}
+
+/// 1. Go's wording of a JSON error. No other error of a prune begins like it.
+fn is_from_go_json(message: &str) -> bool {
+    ["json: ", "invalid character ", "unexpected end of JSON input"]
+        .iter()
+        .any(|beginning| message.starts_with(beginning))
+}
+
+/// 2. Two or more values of `dangling`, in any order.
+fn is_other_order(filters: &str, expected: &str, got: &str) -> bool {
+    // Values may hold blanks, so blanks do not tell them apart, but no reordering changes the pieces.
+    let pieces = |message: &str| {
+        let (_, values) = message.split_once("nvalid filter 'dangling=[")?;
+        let mut pieces: Vec<String> = values.strip_suffix("]'")?.split(' ').map(str::to_owned).collect();
+        pieces.sort();
+        Some(pieces)
+    };
+    values_of(filters, "dangling").len() > 1
+        && pieces(expected).is_some()
+        && pieces(expected) == pieces(got)
+        && expected.get(..1) == got.get(..1)
+}
+
+/// 3. Two or more unknown keys, any of them.
+fn is_other_key(filters: &str, semantics: &Semantics, expected: &str, got: &str) -> bool {
+    let messages: Vec<String> = keys_of(filters)
+        .into_iter()
+        .filter(|key| !matches!(key.as_str(), "dangling" | "label" | "label!" | "until"))
+        .map(|key| match semantics.invalid_filter_prefix {
+            prefix if key.is_empty() && semantics.empty_key_is_bare => prefix.to_owned(),
+            prefix => format!("{prefix} '{key}'"),
+        })
+        .collect();
+    let named = |message: &str| messages.iter().any(|one| one == message);
+    messages.len() > 1 && named(expected) && named(got)
+}
+
+fn object_of(filters: &str) -> serde_json::Map<String, serde_json::Value> {
+    serde_json::from_str(filters).unwrap_or_default()
+}
+
+fn keys_of(filters: &str) -> BTreeSet<String> {
+    object_of(filters).into_iter().map(|(key, _)| key).collect()
+}
+
+fn values_of(filters: &str, key: &str) -> BTreeSet<String> {
+    match object_of(filters).remove(key) {
+        Some(serde_json::Value::Object(values)) => values.into_iter().map(|(value, _)| value).collect(),
+        Some(serde_json::Value::Array(values)) => {
+            // A null in an array of strings is the empty string (SPEC.md F-1).
+            values.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect()
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+/// 4. The container that a conflict names, where several qualify.
+fn is_other_container(world: &World, expected: &str, got: &str) -> bool {
+    let (Some(expected), Some(got)) = (NamedContainer::of(expected), NamedContainer::of(got)) else {
+        return false;
+    };
+    let semantics: Semantics = world.profile.parse().unwrap_or_default();
+    let qualifies = |name: &str| {
+        world.containers.iter().any(|container| {
+            short(&container.id.to_string()) == name && expected.is_used_by(container, &semantics)
+        })
+    };
+    expected.without_container() == got.without_container()
+        && qualifies(expected.container)
+        && qualifies(got.container)
+}
+
+/// A conflict's text around the container that it names.
+struct NamedContainer<'a> {
+    before: &'a str,
+    container: &'a str,
+    behind: &'a str,
+}
+
+impl<'a> NamedContainer<'a> {
+    fn of(message: &'a str) -> Option<Self> {
+        let name = ["running container ", "stopped container ", "(must force) - container "]
+            .iter()
+            .find_map(|marker| Some(message.find(marker)? + marker.len()))?;
+        let (before, rest) = message.split_at_checked(name)?;
+        let (container, behind) = rest.split_at_checked(rest.find(' ').unwrap_or(rest.len()))?;
+        Some(Self { before, container, behind })
+    }
+
+    fn without_container(&self) -> (&str, &str) {
+        (self.before, self.behind)
+    }
+
+    /// Whether this container could have been named: it uses the image, in the state that the text says.
+    fn is_used_by(&self, container: &Container, semantics: &Semantics) -> bool {
+        let names = |id: &crate::ImageId| {
+            let id = id.to_string();
+            let id = short(&id);
+            self.behind.ends_with(id) || self.before.contains(&format!("unable to delete {id} "))
+        };
+        if self.before.ends_with("running container ") {
+            container.running && names(&container.image)
+        } else if self.before.ends_with("stopped container ") {
+            !container.running && names(&container.image)
+        } else {
+            names(&container.image)
+                || semantics.image_mounts_are_use && container.image_mounts.iter().any(names)
+        }
+    }
+}

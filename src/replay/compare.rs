@@ -171,3 +171,142 @@ impl<'a> NamedContainer<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+
+    use super::*;
+    use crate::ErrorClass;
+    use crate::digest::{ContainerId, Digest, ImageId};
+    use crate::replay::After;
+
+    fn outcome(class: ErrorClass, message: &str) -> Outcome {
+        let failure = Failure { class, message: message.to_owned() };
+        Outcome { answer: Answer::Error(failure), events: Vec::new(), after: After::from(&World::default()) }
+    }
+
+    fn prune(filters: &str) -> Action {
+        Action::Prune { filters: filters.to_owned(), now: String::new(), cancel_after_polls: None }
+    }
+
+    /// Whether two messages of an error count as equal, both ways.
+    fn same(world: &World, action: &Action, class: ErrorClass, a: &str, b: &str) -> bool {
+        let (a, b) = (outcome(class, a), outcome(class, b));
+        let there = differences(world, action, &a, &b).is_empty();
+        assert_eq!(there, differences(world, action, &b, &a).is_empty());
+        there
+    }
+
+    #[test]
+    fn words_of_gos_json_decoder_are_free() {
+        let (world, action) = (World::default(), prune("x"));
+        let text = "invalid character 'x' looking for beginning of value";
+        let expected = outcome(ErrorClass::System, text);
+        assert!(differences(&world, &action, &expected, &outcome(ErrorClass::System, "bad json")).is_empty());
+        let other_class = outcome(ErrorClass::InvalidParameter, text);
+        assert_eq!(differences(&world, &action, &expected, &other_class).len(), 1);
+        let until = outcome(ErrorClass::System, "more than one until filter specified");
+        assert_eq!(differences(&world, &action, &until, &expected).len(), 1);
+    }
+
+    #[test]
+    fn dangling_values_are_a_set() {
+        let bad = ErrorClass::InvalidParameter;
+        let two = |filters: &str, a: &str, b: &str| {
+            let message = |values: &str| format!("Invalid filter 'dangling=[{values}]'");
+            same(&World::default(), &prune(filters), bad, &message(a), &message(b))
+        };
+        assert!(two(r#"{"dangling":["x","y"]}"#, "x y", "y x"));
+        assert!(two(r#"{"dangling":{"x":true," y":false}}"#, "x  y", " y x"));
+        assert!(!two(r#"{"dangling":["x","y"]}"#, "x y", "x x"));
+        assert!(!two(r#"{"dangling":["x y"]}"#, "x y", "y x"));
+        let action = prune(r#"{"dangling":["x","y"]}"#);
+        let texts = ("Invalid filter 'dangling=[x y]'", "invalid filter 'dangling=[y x]'");
+        assert!(!same(&World::default(), &action, bad, texts.0, texts.1));
+    }
+
+    #[test]
+    fn one_of_several_unknown_keys_may_be_named() {
+        let bad = ErrorClass::InvalidParameter;
+        let named = |profile: &str, filters: &str, a: &str, b: &str| {
+            let world = World { profile: profile.to_owned(), ..World::default() };
+            same(&world, &prune(filters), bad, a, b)
+        };
+        let filters = r#"{"a":["1"],"b":["1"],"until":["1h"],"":["x"]}"#;
+        assert!(named("moby-20.10", filters, "Invalid filter 'a'", "Invalid filter 'b'"));
+        assert!(named("moby-20.10", filters, "Invalid filter 'a'", "Invalid filter ''"));
+        assert!(named("moby-28.5", filters, "invalid filter 'a'", "invalid filter"));
+        assert!(!named("moby-20.10", filters, "Invalid filter 'a'", "Invalid filter"));
+        assert!(!named("moby-20.10", filters, "Invalid filter 'a'", "Invalid filter 'until'"));
+        assert!(!named("moby-20.10", filters, "Invalid filter 'a'", "Invalid filter 'c'"));
+        assert!(!named("moby-20.10", r#"{"a":["1"]}"#, "Invalid filter 'a'", "Invalid filter 'b'"));
+    }
+
+    #[test]
+    fn one_of_several_containers_may_be_named() {
+        let image = ImageId::of(b"image");
+        let id = |n: u8| ContainerId::from(Digest::of(&[n]));
+        let container = |n: u8, image: ImageId, running: bool| Container {
+            id: id(n),
+            image,
+            running,
+            rw_layer_parent: None,
+            image_mounts: Vec::new(),
+        };
+        let containers = vec![
+            container(0, image, true),
+            container(1, image, true),
+            container(2, image, false),
+            container(3, ImageId::of(b"other"), true),
+        ];
+        let world = World { containers, profile: "moby-28.5".to_owned(), ..World::default() };
+        let action = Action::Delete { reference: String::new(), force: false, prune: false };
+        let name = |n: u8| short(&id(n).to_string()).to_owned();
+        let image = short(&image.to_string()).to_owned();
+        let running = |n: u8| {
+            let name = name(n);
+            format!(
+                "conflict: unable to delete {image} (cannot be forced) - image is being used by running container {name}"
+            )
+        };
+        let any = |n: u8| {
+            let name = name(n);
+            format!(
+                "conflict: unable to remove repository reference \"a\" (must force) - container {name} is using its referenced image {image}"
+            )
+        };
+        let same = |a: &str, b: &str| same(&world, &action, ErrorClass::Conflict, a, b);
+        assert!(same(&running(0), &running(1)));
+        assert!(!same(&running(0), &running(2)));
+        assert!(!same(&running(0), &running(3)));
+        assert!(!same(&running(0), &running(9)));
+        assert!(same(&any(0), &any(2)));
+        assert!(!same(&any(0), &any(3)));
+        assert!(!same(&any(0), &running(0)));
+    }
+
+    #[test]
+    fn everything_else_is_exact() {
+        let line = r#"{"report":{"ImagesDeleted":[{"Untagged":"a:1"}],"SpaceReclaimed":0},
+            "events":[{"Type":"image","Action":"prune","ID":"","Attributes":{"reclaimed":"0"}}],
+            "after":{"images":[],"parents":{},"references":[],"layers":[]}}"#;
+        let expected: Outcome = serde_json::from_str(line).unwrap();
+        assert_eq!(differences(&World::default(), &prune(""), &expected, &expected), [""; 0]);
+        let d = Digest::of(b"x");
+        for (from, to) in [
+            ("a:1", "a:2"),
+            ("\"SpaceReclaimed\":0", "\"SpaceReclaimed\":1"),
+            ("[{\"Untagged\":\"a:1\"}]", "null"),
+            ("\"reclaimed\":\"0\"", "\"reclaimed\":\"1\""),
+            ("\"layers\":[]", &format!("\"layers\":[\"{d}\"]")),
+            ("\"images\":[]", &format!("\"images\":[\"{d}\"]")),
+            ("\"parents\":{}", &format!("\"parents\":{{\"{d}\":\"{d}\"}}")),
+            ("\"references\":[]", &format!("\"references\":[{{\"name\":\"a\",\"id\":\"{d}\"}}]")),
+        ] {
+            assert!(line.contains(from), "{from}");
+            let got: Outcome = serde_json::from_str(&line.replace(from, to)).unwrap();
+            assert_eq!(differences(&World::default(), &prune(""), &expected, &got).len(), 1, "{from}");
+        }
+    }
+}

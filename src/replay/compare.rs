@@ -267,13 +267,15 @@ mod tests {
         let running = |n: u8| {
             let name = name(n);
             format!(
-                "conflict: unable to delete {image} (cannot be forced) - image is being used by running container {name}"
+                "conflict: unable to delete {image} (cannot be forced) - \
+                 image is being used by running container {name}"
             )
         };
         let any = |n: u8| {
             let name = name(n);
             format!(
-                "conflict: unable to remove repository reference \"a\" (must force) - container {name} is using its referenced image {image}"
+                "conflict: unable to remove repository reference \"a\" (must force) - \
+                 container {name} is using its referenced image {image}"
             )
         };
         let same = |a: &str, b: &str| same(&world, &action, ErrorClass::Conflict, a, b);

@@ -339,7 +339,7 @@ fn finds_images_as_moby_does() {
     // Two images with one prefix: ambiguity is "not found".
     let mut two = Sketch::default();
     let first = two.image("A", "", None).hex();
-    let twin = (0..).map(|n| format!("T{n}")).find(|name| {
+    let twin = (0..1_000).map(|n| format!("T{n}")).find(|name| {
         let mut sketch = Sketch::default();
         sketch.image("A", "", None);
         sketch.image(name, "", None).hex()[..1] == first[..1]

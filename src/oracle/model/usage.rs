@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::digest::{Digest, ImageId};
+use crate::go::time::Timestamp;
 use crate::{Error, Result};
 
 use super::{Model, StoredImage};
@@ -90,7 +91,7 @@ impl Model {
         let size = self.size_of_chain(stored);
         ImageUsage {
             containers: self.containers.iter().filter(|container| container.image == stored.id).count(),
-            created: stored.image.created().map_or(without_created, |created| created.unix_seconds()),
+            created: stored.image.created().map_or(without_created, Timestamp::unix_seconds),
             id: stored.id,
             labels: stored
                 .image

@@ -19,6 +19,7 @@ pub mod select;
 mod semantics;
 pub mod store;
 pub mod usage;
+pub mod warning;
 pub mod world;
 
 pub use digest::{ChainId, ContainerId, DiffId, Digest, ImageId};

@@ -11,9 +11,10 @@ use crate::go::time::{Now, Timestamp};
 use crate::prune::Engine;
 use crate::reference::Reference;
 use crate::report::PruneReport;
-use crate::request::{PruneRequest, Warning};
+use crate::request::PruneRequest;
 use crate::select::Order;
 use crate::store::Stores;
+use crate::warning::Warning;
 use crate::{Result, Semantics};
 
 mod explain;
@@ -175,7 +176,7 @@ pub fn plan(
     let engine = Engine::new(stores.copy(), *semantics, |event| events.lock().push(event));
     let report = engine.prune_request(&request, order, &Never)?;
     let images = explain::explain(stores, engine.stores(), &request, &report);
-    let mut warnings = request.warnings(now);
+    let mut warnings = request.warnings();
     warnings.extend(warning::of_images(&request, &images));
     drop(engine);
     Ok(Plan { report, events: events.into_inner(), images, warnings })

@@ -4,10 +4,12 @@
 //! model. [`replay`] runs one on the other, [`differences`] tells how far an outcome is from moby's.
 
 mod compare;
+mod rows_filters;
 mod scenario;
 mod subject;
 
 pub use compare::differences;
+pub use rows_filters::filters_row;
 pub use scenario::{
     Action, After, Answer, EventText, Failure, Op, Outcome, PruneText, RecordText, Report, Scenario,
 };

@@ -1,7 +1,5 @@
 //! A prune request: the filters, read and checked before anything is looked at.
 
-pub mod until;
-
 use crate::go::time::{Now, Timestamp};
 use crate::image::{Image, Labels};
 use crate::{Error, Result, Semantics};
@@ -16,7 +14,6 @@ pub mod until;
 mod tests;
 
 pub use filters::Filters;
-pub use lint::{Warning, WarningKind};
 
 use label::Pairs;
 

@@ -136,12 +136,19 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
     fn unlink(&mut self, key: K, place: Place) {
         let bucket = self.bucket(key);
         let Some(next) = self.entries.get(place.index()).map(|entry| entry.next) else { return };
-        let Some(mut link) = self.buckets.get_mut(bucket) else { return };
-        while *link != place {
-            let Some(entry) = self.entries.get_mut(link.index()) else { return };
-            link = &mut entry.next;
+        let Some(head) = self.buckets.get_mut(bucket) else { return };
+        if *head == place {
+            *head = next;
+            return;
         }
-        *link = next;
+        let mut before = *head;
+        while let Some(entry) = self.entries.get_mut(before.index()) {
+            if entry.next == place {
+                entry.next = next;
+                return;
+            }
+            before = entry.next;
+        }
     }
 
     fn rehash(&mut self, buckets: usize) {
@@ -156,11 +163,10 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
 
     fn bucket(&self, key: K) -> usize {
         let digest: Digest = key.into();
-        let words = digest.words();
-        let [a, b, c, d] = std::array::from_fn(|i| words[i] ^ self.secrets[i]);
+        let ([a, b, c, d], [p, q, r, s]) = (digest.words(), self.secrets);
         // The low bits of a hash choose the bucket; a usize has enough of them.
         #[expect(clippy::cast_possible_truncation, reason = "the mask keeps fewer bits than that")]
-        let hash = (folded_multiply(a, b) ^ folded_multiply(c, d)) as usize;
+        let hash = (folded_multiply(a ^ p, b ^ q) ^ folded_multiply(c ^ r, d ^ s)) as usize;
         hash & (self.buckets.len() - 1)
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use hashbrown::hash_map::DefaultHashBuilder;
 use parking_lot::RwLock;
 
 use super::arena::{Arena, Place};
@@ -37,12 +36,12 @@ pub struct Images {
 struct Inner {
     images: Arena<ImageId, Entry>,
     /// Readable, yet not in the store: what a failed create leaves (SPEC.md I-3).
-    ghosts: HashMap<ImageId, Arc<Image>, DefaultHashBuilder>,
+    ghosts: HashMap<ImageId, Arc<Image>>,
     /// Parent links of images to what was not in the store when the link was set. They are mere
     /// metadata: the parent, should it come, does not know of the child.
-    loose_parents: HashMap<ImageId, ImageId, DefaultHashBuilder>,
+    loose_parents: HashMap<ImageId, ImageId>,
     /// Children that a parent counts, though they do not exist (SPEC.md I-7).
-    phantoms: HashMap<ImageId, BTreeSet<ImageId>, DefaultHashBuilder>,
+    phantoms: HashMap<ImageId, BTreeSet<ImageId>>,
 }
 
 // INVARIANT: the entries whose `parent` is P are exactly those on the list that starts at P's
@@ -83,7 +82,7 @@ impl Images {
     /// layers that do not exist. On the last two the bytes stay behind and can be read by ID.
     pub fn create(&self, config: impl Into<Box<[u8]>>) -> Result<ImageId> {
         let image = Image::parse(config, &self.semantics)?;
-        image.check_history()?;
+        image.check_history(&self.semantics)?;
         let id = ImageId::of(image.config());
         self.insert(id, Arc::new(image))?;
         Ok(id)

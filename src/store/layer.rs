@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use hashbrown::hash_map::DefaultHashBuilder;
 use parking_lot::RwLock;
 
 use super::arena::{Arena, Place};
@@ -69,9 +68,9 @@ pub struct Layers {
 #[derive(Debug, Clone)]
 struct Inner {
     layers: Arena<ChainId, Entry>,
-    mounts: HashMap<String, Mount, DefaultHashBuilder>,
+    mounts: HashMap<String, Mount>,
     /// Handles of layers beyond the one that each entry keeps itself; most layers have one at most.
-    more_handles: HashSet<(Place, u32), DefaultHashBuilder>,
+    more_handles: HashSet<(Place, u32)>,
     next_serial: u32,
 }
 
@@ -365,7 +364,7 @@ impl Inner {
 }
 
 impl LayerStore for Layers {
-    type Sizes = HashMap<ChainId, i64, DefaultHashBuilder>;
+    type Sizes = HashMap<ChainId, i64>;
 
     fn sizes(&self) -> Self::Sizes {
         self.inner.read().layers.iter().map(|(chain, entry)| (chain, entry.size)).collect()

@@ -1,1 +1,5 @@
-#![allow(missing_docs, reason = "stub")]
+#![allow(missing_docs, reason = "test code")]
+
+mod table_reference;
+mod table_until;
+mod tables;

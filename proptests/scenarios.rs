@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
+use image_prune::Engine;
+use image_prune::event::Recorder;
 use image_prune::oracle::model::Model;
 use image_prune::replay::{Scenario, Subject, differences, replay};
 
@@ -21,6 +23,21 @@ fn model_answers_as_moby_26_1() {
 #[test]
 fn model_answers_as_moby_28_5() {
     check::<Model>("moby-28.5", 1_290);
+}
+
+#[test]
+fn engine_answers_as_moby_20_10() {
+    check::<Engine<Recorder>>("moby-20.10", 3_850);
+}
+
+#[test]
+fn engine_answers_as_moby_26_1() {
+    check::<Engine<Recorder>>("moby-26.1", 1_290);
+}
+
+#[test]
+fn engine_answers_as_moby_28_5() {
+    check::<Engine<Recorder>>("moby-28.5", 1_290);
 }
 
 /// Replays every row that was recorded from `version` on `S`.

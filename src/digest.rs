@@ -81,7 +81,10 @@ impl Digest {
             let byte = self.0.get(place / 2)?;
             Some(if place % 2 == 0 { byte >> 4 } else { byte & 0xf })
         };
-        prefix.bytes().enumerate().all(|(place, digit)| digit_at(place).is_some_and(|d| nibble(digit) == Some(d)))
+        prefix
+            .bytes()
+            .enumerate()
+            .all(|(place, digit)| digit_at(place).is_some_and(|d| nibble(digit) == Some(d)))
     }
 
     /// Reads exactly 64 lower-case hexadecimal digits.

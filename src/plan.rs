@@ -1,12 +1,11 @@
 //! The dry run: the same pipeline on a copy of the stores, and for every image what becomes of it and why.
 
-use parking_lot::Mutex;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
 use crate::cancel::Never;
 use crate::digest::{ContainerId, ImageId};
-use crate::event::ImageEvent;
+use crate::event::{ImageEvent, Recorder};
 use crate::go::time::{Now, Timestamp};
 use crate::prune::Engine;
 use crate::reference::Reference;
@@ -164,20 +163,12 @@ fn familiar<S: serde::Serializer>(references: &[Reference], serializer: S) -> Re
 /// # Errors
 ///
 /// Where a prune would refuse the filters (SPEC.md P-2).
-pub fn plan(
-    stores: &Stores,
-    filters: &str,
-    semantics: &Semantics,
-    now: Now,
-    order: &Order,
-) -> Result<Plan> {
+pub fn plan(stores: &Stores, filters: &str, semantics: &Semantics, now: Now, order: &Order) -> Result<Plan> {
     let request = PruneRequest::parse(filters, semantics, now)?;
-    let events = Mutex::new(Vec::new());
-    let engine = Engine::new(stores.copy(), *semantics, |event| events.lock().push(event));
+    let engine = Engine::new(stores.copy(), *semantics, Recorder::default());
     let report = engine.prune_request(&request, order, &Never)?;
     let images = explain::explain(stores, engine.stores(), &request, &report);
     let mut warnings = request.warnings();
     warnings.extend(warning::of_images(&request, &images));
-    drop(engine);
-    Ok(Plan { report, events: events.into_inner(), images, warnings })
+    Ok(Plan { report, events: engine.events().take(), images, warnings })
 }

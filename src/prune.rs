@@ -42,6 +42,11 @@ impl<E, I, R, L, C> Engine<E, I, R, L, C> {
         Self { order, ..self }
     }
 
+    /// Visits candidates in another order from now on.
+    pub fn set_order(&mut self, order: Order) {
+        self.order = order;
+    }
+
     /// The stores.
     pub const fn stores(&self) -> &Stores<I, R, L, C> {
         &self.stores
@@ -72,7 +77,7 @@ where
     ///
     /// In this order (SPEC.md P-2): another prune is running; the filters are wrong; the caller gave up before
     /// anything was deleted.
-    pub fn prune(&self, filters: &str, now: Now, cancel: &impl Cancel) -> Result<PruneReport> {
+    pub fn prune(&self, filters: &str, now: Now, cancel: &(impl Cancel + ?Sized)) -> Result<PruneReport> {
         let _guard = self.guard()?;
         let request = PruneRequest::parse(filters, &self.semantics, now)?;
         self.run(&request, &self.order, cancel)
@@ -87,13 +92,18 @@ where
         &self,
         request: &PruneRequest,
         order: &Order,
-        cancel: &impl Cancel,
+        cancel: &(impl Cancel + ?Sized),
     ) -> Result<PruneReport> {
         let _guard = self.guard()?;
         self.run(request, order, cancel)
     }
 
-    fn run(&self, request: &PruneRequest, order: &Order, cancel: &impl Cancel) -> Result<PruneReport> {
+    fn run(
+        &self,
+        request: &PruneRequest,
+        order: &Order,
+        cancel: &(impl Cancel + ?Sized),
+    ) -> Result<PruneReport> {
         let sizes = self.stores.layers.sizes();
         let candidates = select(&self.stores, request, order, cancel)?;
         let log = delete_candidates(&self.deletion(), &candidates, cancel);

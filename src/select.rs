@@ -68,7 +68,7 @@ pub fn select<I: ImageStore, R: ReferenceStore, L, C>(
     stores: &Stores<I, R, L, C>,
     request: &PruneRequest,
     order: &Order,
-    cancel: &impl Cancel,
+    cancel: &(impl Cancel + ?Sized),
 ) -> Result<Candidates> {
     let mut ids = Vec::new();
     for id in stores.images.ids(request.dangling_only()) {

@@ -38,7 +38,7 @@ const EXTENT: Extent = Extent { force: false, prune: true };
 pub fn delete_candidates<I, R, L, C, E>(
     deletion: &Deletion<'_, I, R, L, C, E>,
     candidates: &Candidates,
-    cancel: &impl Cancel,
+    cancel: &(impl Cancel + ?Sized),
 ) -> DeleteLog
 where
     I: ImageStore,

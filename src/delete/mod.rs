@@ -5,7 +5,6 @@ use crate::digest::ImageId;
 use crate::event::{EventSink, ImageEvent};
 use crate::image::Labels;
 use crate::record::Record;
-use crate::reference::Reference;
 use crate::store::{ContainerStore, ImageStore, ReferenceStore, Stores};
 use crate::{Result, Semantics};
 

@@ -270,8 +270,7 @@ mod tests {
         let log = EventLog::new(|| Timestamp::new(1, 2));
         log.publish(ImageEvent::Prune(0));
         log.log("container", "die", Actor { id: "abc".into(), attributes: None });
-        let texts: Vec<_> =
-            log.history().iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+        let texts: Vec<_> = log.history().iter().map(|event| serde_json::to_string(event).unwrap()).collect();
         assert_eq!(
             texts[0],
             r#"{"status":"prune","Type":"image","Action":"prune","Actor":{"ID":"","Attributes":{"reclaimed":"0"}},"scope":"local","time":1,"timeNano":1000000002}"#

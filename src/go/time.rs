@@ -76,10 +76,10 @@ impl Timestamp {
     pub const fn saturating_add(self, nanos: i64) -> Self {
         let fraction = self.nanos as i64 + nanos.rem_euclid(1_000_000_000);
         let seconds = nanos.div_euclid(1_000_000_000) + fraction / 1_000_000_000;
-        Self {
-            unix_seconds: self.go_seconds().saturating_add(seconds).wrapping_sub(ZERO_TO_UNIX),
-            nanos: (fraction % 1_000_000_000) as u32,
-        }
+        let go_seconds = self.go_seconds().saturating_add(seconds);
+        #[expect(clippy::cast_sign_loss, reason = "in 0..1e9")]
+        let nanos = (fraction % 1_000_000_000) as u32;
+        Self { unix_seconds: go_seconds.wrapping_sub(ZERO_TO_UNIX), nanos }
     }
 
     const fn go_seconds(self) -> i64 {

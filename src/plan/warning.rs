@@ -5,7 +5,6 @@ use crate::reference::Reference;
 use crate::request::PruneRequest;
 use crate::warning::{Warning, WarningKind};
 
-
 /// Warnings about images, not about filters.
 pub(super) fn of_images(request: &PruneRequest, images: &[ImagePlan]) -> Vec<Warning> {
     images.iter().filter_map(|image| of_image(request, image)).collect()

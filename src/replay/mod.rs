@@ -5,11 +5,15 @@
 
 mod compare;
 mod rows_filters;
+mod rows_reference;
+mod rows_until;
 mod scenario;
 mod subject;
 
 pub use compare::differences;
 pub use rows_filters::filters_row;
+pub use rows_reference::reference_row;
+pub use rows_until::until_row;
 pub use scenario::{
     Action, After, Answer, EventText, Failure, Op, Outcome, PruneText, RecordText, Report, Scenario,
 };

@@ -1,10 +1,14 @@
 //! Who is replayed.
 
 use crate::cancel::{AfterPolls, Cancel, Never};
+use crate::delete::Extent;
 use crate::digest::ImageId;
-use crate::event::ImageEvent;
+use crate::event::{ImageEvent, Recorder};
 use crate::oracle::model::{Failed, Model};
+use crate::prune::Engine;
 use crate::record::Record;
+use crate::select::Order;
+use crate::store::Stores;
 use crate::{Now, PruneRequest, Result, Semantics, World};
 
 use super::scenario::{
@@ -75,6 +79,37 @@ impl Subject for Model {
 
     fn world(&self) -> World {
         Self::world(self)
+    }
+}
+
+impl Subject for Engine<Recorder> {
+    fn load(world: &World, semantics: &Semantics) -> Result<Self> {
+        let stores = Stores::load(world.clone(), semantics)?;
+        Ok(Self::new(stores, *semantics, Recorder::default()))
+    }
+
+    fn prune(
+        &mut self,
+        filters: &str,
+        now: Now,
+        order: &[ImageId],
+        cancel: &dyn Cancel,
+    ) -> Result<(Vec<Record>, u64)> {
+        self.set_order(Order::Given(order.to_vec()));
+        let report = Self::prune(self, filters, now, cancel)?;
+        Ok((report.images_deleted, report.space_reclaimed))
+    }
+
+    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<Record>> {
+        Ok(Self::delete(self, reference, Extent { force, prune })?)
+    }
+
+    fn take_events(&mut self) -> Vec<ImageEvent> {
+        self.events().take()
+    }
+
+    fn world(&self) -> World {
+        self.stores().to_world()
     }
 }
 

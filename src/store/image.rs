@@ -114,14 +114,13 @@ impl Images {
     }
 
     fn hold_layers(&self, image: &Image) -> Result<Option<LayerHandle>> {
-        let failed = |chain: &str| Error::system(format!("failed to get layer {chain}: layer does not exist"));
+        let failed =
+            |chain: &str| Error::system(format!("failed to get layer {chain}: layer does not exist"));
         match image.chain() {
             Ok(None) => Ok(None),
             // DIFFERENCE: moby 20.10 panics for an `os` like "Linux" (SPEC.md I-4); it is supported here.
             _ if !image.is_os_supported() => Err(Error::system("operating system is not supported")),
-            Ok(Some(chain)) => {
-                self.layers.get(chain).map(Some).map_err(|_| failed(&chain.to_string()))
-            }
+            Ok(Some(chain)) => self.layers.get(chain).map(Some).map_err(|_| failed(&chain.to_string())),
             Err(chain) => Err(failed(&chain)),
         }
     }
@@ -213,7 +212,9 @@ impl Images {
             let Some(place) = inner.images.find(id) else { return Err(format!("{id} is not to be found")) };
             let mut previous = Place::NONE;
             for child in inner.children(place) {
-                let Some(entry) = inner.images.at(child) else { return Err(format!("{id} has lost a child")) };
+                let Some(entry) = inner.images.at(child) else {
+                    return Err(format!("{id} has lost a child"));
+                };
                 if entry.parent != place || entry.previous_sibling != previous {
                     return Err(format!("the list of children of {id} is broken"));
                 }

@@ -271,7 +271,8 @@ impl Layers {
         for (chain, entry) in inner.layers.iter() {
             *holders.entry(chain).or_default() += u32::from(entry.handle != 0);
             if let Some(parent) = entry.parent.some() {
-                let parent = inner.layers.key(parent).ok_or_else(|| format!("{chain} has lost its parent"))?;
+                let parent =
+                    inner.layers.key(parent).ok_or_else(|| format!("{chain} has lost its parent"))?;
                 *holders.entry(parent).or_default() += 1;
             }
         }
@@ -373,11 +374,7 @@ impl LayerStore for Layers {
     fn layer(&self, chain: ChainId) -> Option<Layer> {
         let inner = self.inner.read();
         let entry = inner.layers.get(chain)?;
-        Some(Layer {
-            diff_id: entry.diff_id,
-            parent: inner.layers.key(entry.parent),
-            diff_size: entry.size,
-        })
+        Some(Layer { diff_id: entry.diff_id, parent: inner.layers.key(entry.parent), diff_size: entry.size })
     }
 }
 

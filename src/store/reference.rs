@@ -145,8 +145,12 @@ impl References {
 
     fn references_where(&self, is_meant: impl Fn(&Reference) -> bool) -> Vec<(Reference, ImageId)> {
         let inner = self.inner.read();
-        let every = inner.images.iter().flat_map(|(id, list)| list.iter().map(move |reference| (reference, id)));
-        every.filter(|(reference, _)| is_meant(reference)).map(|(reference, id)| (reference.clone(), id)).collect()
+        let every =
+            inner.images.iter().flat_map(|(id, list)| list.iter().map(move |reference| (reference, id)));
+        every
+            .filter(|(reference, _)| is_meant(reference))
+            .map(|(reference, id)| (reference.clone(), id))
+            .collect()
     }
 
     /// The number of references.

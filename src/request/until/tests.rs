@@ -1,6 +1,11 @@
 //! SPEC.md's tables of T-3 to T-9, for both of Go's releases.
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use super::*;
+
+/// A value, and seconds with nanoseconds or the text of the error.
+type Row<'a> = (&'a str, Result<(i64, u32), &'a str>);
 
 /// 2024-03-10T12:00:00.9Z
 const NOW: Timestamp = Timestamp::new(1_710_072_000, 900_000_000);
@@ -16,13 +21,13 @@ fn read(value: &str, utc_offset_seconds: i32, semantics: &Semantics) -> Result<(
     }
 }
 
-fn check_all(table: &[(&str, Result<(i64, u32), &str>)]) {
+fn check_all(table: &[Row<'_>]) {
     for semantics in Semantics::ALL {
         check(table, &semantics);
     }
 }
 
-fn check(table: &[(&str, Result<(i64, u32), &str>)], semantics: &Semantics) {
+fn check(table: &[Row<'_>], semantics: &Semantics) {
     for (value, expected) in table {
         assert_eq!(read(value, 0, semantics), expected.map_err(str::to_owned), "{value} {semantics}");
     }
@@ -143,7 +148,7 @@ fn t6_fields_of_both_releases() {
 
 #[test]
 fn t6_in_go_1_19() {
-    let table: &[(&str, Result<(i64, u32), &str>)] = &[
+    let table: &[Row<'_>] = &[
         ("1h-1m", Err(r#"parsing time "1h-1m" as "2006-01-02": cannot parse "m" as "2006""#)),
         (
             "2020-01-01t00:00:00Z",
@@ -181,7 +186,7 @@ fn t6_in_go_1_19() {
 
 #[test]
 fn t6_in_go_1_24() {
-    let table: &[(&str, Result<(i64, u32), &str>)] = &[
+    let table: &[Row<'_>] = &[
         ("1h-1m", Err(r#"parsing time "1h-1m" as "2006-01-02": cannot parse "1h-1m" as "2006""#)),
         ("2020-01-01T00:00:00.999999999999Z", Ok((1_577_836_800, 999_999_999))),
         ("2020-01-01T00:00:00.1234567891", Ok((1_577_836_800, 123_456_789))),

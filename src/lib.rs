@@ -5,6 +5,7 @@ pub mod delete;
 pub mod digest;
 mod error;
 pub mod event;
+mod filters;
 pub mod go;
 pub mod image;
 pub mod oracle;
@@ -24,6 +25,7 @@ pub mod world;
 
 pub use digest::{ChainId, ContainerId, DiffId, Digest, ImageId};
 pub use error::{Error, ErrorClass, Result};
+pub use filters::Filters;
 pub use go::time::{Now, Timestamp};
 pub use image::Image;
 pub use prune::Engine;

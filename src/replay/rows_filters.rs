@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::request::{ACCEPTED, Filters};
+use crate::Filters;
+use crate::request::ACCEPTED;
 use crate::{Error, Semantics};
 
 /// The row for `value`, the raw query value, without `value` itself: `fields` (values sorted),
@@ -11,7 +12,7 @@ use crate::{Error, Semantics};
 ///
 /// ```
 /// use image_prune::Semantics;
-/// use image_prune::replay::rows_filters::filters_row;
+/// use image_prune::replay::filters_row;
 ///
 /// let row = filters_row(r#"{"angling":["true"]}"#, &Semantics::MOBY_20_10);
 /// assert_eq!(row["fields"]["angling"][0], "true");

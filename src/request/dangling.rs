@@ -1,6 +1,6 @@
 //! The `dangling` filter (SPEC.md F-8).
 
-use super::filters::{Filters, invalid_filter};
+use crate::filters::{Filters, invalid_filter};
 use crate::{Result, Semantics};
 
 /// Whether only dangling images may go, or all.

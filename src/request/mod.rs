@@ -5,17 +5,13 @@ use crate::image::{Image, Labels};
 use crate::{Error, Result, Semantics};
 
 mod dangling;
-mod filters;
-mod label;
 mod lint;
 pub mod until;
 
 #[cfg(test)]
 mod tests;
 
-pub use filters::Filters;
-
-use label::Pairs;
+use crate::filters::{Filters, Pairs};
 
 /// The filters that a prune of images takes (SPEC.md F-2).
 pub const ACCEPTED: [&str; 4] = ["dangling", "label", "label!", "until"];

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::label::Pairs;
+mod pairs;
+
+pub(crate) use pairs::Pairs;
+
 use crate::go::json::{self, Html};
 use crate::{Error, Result, Semantics};
 
@@ -13,7 +16,7 @@ use crate::{Error, Result, Semantics};
 ///
 /// ```
 /// use image_prune::Semantics;
-/// use image_prune::request::Filters;
+/// use image_prune::Filters;
 ///
 /// let filters = Filters::parse(r#"{"label":["a=1","b"]}"#, &Semantics::MOBY_20_10)?;
 /// assert_eq!(filters.get("label").collect::<Vec<_>>(), ["a=1", "b"]);
@@ -60,7 +63,7 @@ impl Filters {
     /// no filter.
     ///
     /// ```
-    /// let mut filters = image_prune::request::Filters::default();
+    /// let mut filters = image_prune::Filters::default();
     /// filters.add_argument("Label = stage=build")?;
     /// assert!(filters.exact_match("label", "stage=build"));
     /// assert!(filters.add_argument("label").is_err());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// A conjunction of keys and `key=value` pairs.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pairs {
+pub(crate) struct Pairs {
     /// Each key, and its value where one is asked for.
     wanted: BTreeMap<Box<str>, Option<Box<str>>>,
     /// Two values are asked for the same key, which has but one.
@@ -32,12 +32,12 @@ impl<'a> FromIterator<&'a str> for Pairs {
 
 impl Pairs {
     /// Whether two values are asked for one key, which no map has.
-    pub(super) fn is_contradiction(&self) -> bool {
+    pub(crate) fn is_contradiction(&self) -> bool {
         self.is_contradiction
     }
 
     /// Whether all pairs are in `map`, which has each key once. Nothing asked for is always there.
-    pub(super) fn all_in<'m>(&self, map: impl IntoIterator<Item = (&'m str, &'m str)>) -> bool {
+    pub(crate) fn all_in<'m>(&self, map: impl IntoIterator<Item = (&'m str, &'m str)>) -> bool {
         if self.is_contradiction {
             return false;
         }

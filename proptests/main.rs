@@ -1,1 +1,4 @@
-#![allow(missing_docs, reason = "stub")]
+#![allow(missing_docs, reason = "test code")]
+
+mod table_filters;
+mod tables;

@@ -175,8 +175,9 @@ fn history_has_no_more_layers_than_the_rootfs() {
 #[test]
 fn created_is_read_raw_and_null_depends_on_the_version() {
     let created = |semantics: &Semantics, values: &[&str]| {
-        let members: String = values.iter().map(|value| format!(r#""created":{value},"#)).collect();
-        let image = Image::parse(format!(r#"{{{members}"rootfs":{{}}}}"#).into_bytes(), semantics);
+        let mut members: Vec<_> = values.iter().map(|value| format!(r#""created":{value}"#)).collect();
+        members.push(r#""rootfs":{}"#.to_owned());
+        let image = Image::parse(format!("{{{}}}", members.join(",")).into_bytes(), semantics);
         image.map(|image| image.created().map(Timestamp::unix_seconds))
     };
     let first = r#""1970-01-01T00:00:01Z""#;

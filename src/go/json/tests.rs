@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::*;
 
 fn skip(text: impl AsRef<[u8]>) -> Result<()> {
-    decode(text.as_ref(), |decoder| decoder.skip())
+    decode(text.as_ref(), Decoder::skip)
 }
 
 fn string(text: &[u8]) -> Cow<'_, str> {

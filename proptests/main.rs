@@ -1,6 +1,7 @@
 #![allow(missing_docs, reason = "test code")]
 
 mod scenarios;
+mod table_filters;
 mod table_reference;
 mod table_until;
 mod tables;

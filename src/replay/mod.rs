@@ -4,6 +4,9 @@
 //! model. [`replay`] runs one on the other, [`differences`] tells how far an outcome is from moby's.
 
 mod compare;
+pub mod rows_filters;
+pub mod rows_reference;
+pub mod rows_until;
 mod scenario;
 mod subject;
 

@@ -8,8 +8,7 @@
 //!
 //! `&mut self` stands for moby's guard (SPEC.md P-1): a second prune cannot even be written down.
 //!
-//! ```no_run
-//! # fn example() -> image_prune::Result<()> {
+//! ```
 //! use image_prune::oracle::model::Model;
 //! use image_prune::{PruneRequest, Semantics, World, cancel};
 //!
@@ -18,8 +17,7 @@
 //! let request = PruneRequest::parse(r#"{"dangling":["false"]}"#, &Semantics::MOBY_20_10, now)?;
 //! let pruned = model.prune(&request, &[], &cancel::Never)?;
 //! assert!(pruned.records.is_empty());
-//! # Ok(())
-//! # }
+//! # Ok::<(), image_prune::Error>(())
 //! ```
 
 use std::fmt;

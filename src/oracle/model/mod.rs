@@ -122,15 +122,9 @@ impl Model {
             faults: Box::new(|_: &StoreCall| None),
         };
         model.load_layers(&world.layers)?;
-        for image in &world.images {
-            model.add_image(image)?;
-        }
-        for reference in &world.references {
-            model.add_reference(&reference.name, reference.id)?;
-        }
-        for container in &world.containers {
-            model.add_container(container)?;
-        }
+        world.images.iter().try_for_each(|image| model.add_image(image))?;
+        world.references.iter().try_for_each(|one| model.add_reference(&one.name, one.id))?;
+        world.containers.iter().try_for_each(|container| model.add_container(container))?;
         Ok(model)
     }
 

@@ -1,5 +1,7 @@
 //! image-prune
 pub mod cancel;
+#[cfg(feature = "data-root")]
+pub mod data_root;
 pub mod digest;
 mod error;
 pub mod event;

@@ -12,10 +12,10 @@ use crate::{Result, world};
 /// What one layer's folder says.
 #[derive(Debug)]
 pub(super) struct Read {
-    chain_id: ChainId,
-    diff_id: DiffId,
-    size: i64,
-    parent: Option<ChainId>,
+    pub(super) chain_id: ChainId,
+    pub(super) diff_id: DiffId,
+    pub(super) size: i64,
+    pub(super) parent: Option<ChainId>,
 }
 
 /// The chain that a folder of `layerdb/sha256` is named after. `-removing` marks what a deletion

@@ -151,7 +151,7 @@ fn stamps(root: &Folder, driver: &str) -> Result<Vec<Option<Stamp>>> {
 
 fn are_unchanged(root: &Folder, configs: &[container::Config]) -> Result<bool> {
     for (name, stamp) in configs {
-        let now = root.stamp_of(&name).map_err(|failure| fatal(failure, &root.path_of(&name)))?;
+        let now = root.stamp_of(name).map_err(|failure| fatal(failure, &root.path_of(name)))?;
         if now != Some(*stamp) {
             return Ok(false);
         }

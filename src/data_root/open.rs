@@ -52,30 +52,22 @@ pub(super) struct Listing {
     pub(super) not_utf8: Vec<PathBuf>,
 }
 
-/// Two equal stamps of one name mean: nothing happened to it in between.
+/// Two equal stamps of one name mean: nothing happened to it in between. (The numbers have another
+/// type on every platform.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    size: i64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
+pub(super) struct Stamp([i128; 7]);
 
 impl From<Stat> for Stamp {
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::cast_lossless,
-        reason = "the fields' types depend on the platform"
-    )]
     fn from(stat: Stat) -> Self {
-        Self {
-            device: stat.st_dev as u64,
-            inode: stat.st_ino as u64,
-            size: stat.st_size as i64,
-            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
-        }
+        Self([
+            stat.st_dev.into(),
+            stat.st_ino.into(),
+            stat.st_size.into(),
+            stat.st_mtime.into(),
+            stat.st_mtime_nsec.into(),
+            stat.st_ctime.into(),
+            stat.st_ctime_nsec.into(),
+        ])
     }
 }
 
@@ -86,6 +78,11 @@ impl Folder {
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failure(errno, path))?;
         let has_openat2 = probe_openat2(&fd);
         Ok(Self { fd, path: path.to_owned(), has_openat2 })
+    }
+
+    #[cfg(test)]
+    pub(super) fn without_openat2(self) -> Self {
+        Self { has_openat2: false, ..self }
     }
 
     /// The path of a name below, for messages.
@@ -170,6 +167,9 @@ impl Folder {
     fn open(&self, relative: &str, more: OFlags) -> Result<OwnedFd, Errno> {
         if self.has_openat2 {
             return openat2(&self.fd, relative, FLAGS | more);
+        }
+        if relative.split('/').any(|component| component == "..") {
+            return Err(Errno::XDEV);
         }
         let Some((folders, name)) = relative.rsplit_once('/') else {
             return rustix::fs::openat(&self.fd, relative, FLAGS | more, Mode::empty());

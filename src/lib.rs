@@ -10,6 +10,7 @@ pub mod image;
 pub mod oracle;
 pub mod record;
 pub mod reference;
+pub mod replay;
 pub mod request;
 mod semantics;
 pub mod world;

@@ -119,3 +119,17 @@ impl Now {
         Self { instant: instant.into(), utc_offset_seconds }
     }
 }
+
+/// Placeholder until the layouts are merged.
+///
+/// # Errors
+///
+/// Not an instant.
+pub fn parse_rfc3339(text: &[u8], go: crate::GoTime) -> Result<Timestamp, crate::Error> {
+    let _ = go;
+    let text = String::from_utf8_lossy(text);
+    match chrono::DateTime::parse_from_rfc3339(&text) {
+        Ok(instant) => Ok(instant.into()),
+        Err(error) => Err(crate::Error::system(error.to_string())),
+    }
+}

@@ -1,12 +1,46 @@
 //! A prune request: the filters, read and checked before anything is looked at.
 
 use crate::go::time::{Now, Timestamp};
-use crate::image::Image;
+use crate::image::{Image, Labels};
 use crate::{Error, Result, Semantics};
 
+mod dangling;
+mod filters;
+mod label;
+mod lint;
+pub mod until;
+
+#[cfg(test)]
+mod tests;
+
+pub use filters::Filters;
+pub use lint::{Warning, WarningKind};
+
+use label::Pairs;
+
+/// The filters that a prune of images takes (SPEC.md F-2).
+pub const ACCEPTED: [&str; 4] = ["dangling", "label", "label!", "until"];
+
 /// What a prune was asked for.
+///
+/// ```
+/// use image_prune::{Now, PruneRequest, Semantics};
+///
+/// let now = Now::utc(chrono::DateTime::UNIX_EPOCH);
+/// let request = PruneRequest::parse(r#"{"dangling":["0"]}"#, &Semantics::MOBY_20_10, now)?;
+/// assert!(!request.dangling_only());
+/// # Ok::<(), image_prune::Error>(())
+/// ```
 #[derive(Debug, Clone)]
-pub struct PruneRequest {}
+pub struct PruneRequest {
+    filters: Filters,
+    now: Now,
+    dangling_only: bool,
+    until: Option<Timestamp>,
+    label: Pairs,
+    negated_label: Option<Pairs>,
+    created_is_optional: bool,
+}
 
 /// Why a filter keeps an image (SPEC.md P-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,24 +55,88 @@ pub enum Rejection {
 
 impl PruneRequest {
     /// Reads the raw `filters` parameter, in moby's order of failure (SPEC.md P-2).
-    pub fn parse(filters: &str, semantics: &Semantics, now: Now) -> Result<Self> {
-        let _ = (filters, semantics, now);
-        Err(Error::invalid_parameter(""))
+    ///
+    /// # Errors
+    ///
+    /// What [`Filters::parse`] and [`from_filters`](Self::from_filters) refuse.
+    pub fn parse(filters: impl AsRef<[u8]>, semantics: &Semantics, now: Now) -> Result<Self> {
+        Self::from_filters(&Filters::parse(filters, semantics)?, semantics, now)
     }
+
+    /// Checks filters that were read already.
+    ///
+    /// # Errors
+    ///
+    /// The first of: a key that is no filter (F-2), a bad `dangling` (F-8), several or bad `until`
+    /// (T-1, T-2), all with moby's texts.
+    pub fn from_filters(filters: &Filters, semantics: &Semantics, now: Now) -> Result<Self> {
+        filters.validate(&ACCEPTED, semantics)?;
+        let dangling_only = dangling::dangling_only(filters, semantics)?;
+        let until = until_limit(filters, semantics, now)?;
+        let label = filters.get("label").collect();
+        let negated_label = filters.contains("label!").then(|| filters.get("label!").collect());
+        let created_is_optional = semantics.created_is_optional;
+        let filters = filters.clone();
+        Ok(Self { filters, now, dangling_only, until, label, negated_label, created_is_optional })
+    }
+
     /// Only dangling images, or all (SPEC.md F-8).
     #[must_use]
     pub fn dangling_only(&self) -> bool {
-        true
+        self.dangling_only
     }
+
     /// The effective limit; none where the filter is off (SPEC.md T-11).
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
-        None
+        self.until
     }
+
+    /// The filters it was made of.
+    #[must_use]
+    pub fn filters(&self) -> &Filters {
+        &self.filters
+    }
+
     /// Why the filters keep `image`, none where it may go (SPEC.md P-4).
     #[must_use]
     pub fn rejection(&self, image: &Image) -> Option<Rejection> {
-        let _ = image;
-        None
+        if self.until.is_some_and(|limit| self.is_newer(image, limit)) {
+            return Some(Rejection::NewerThanUntil);
+        }
+        if !image.has_config() {
+            return None; // L-1
+        }
+        let labels = || image.labels().into_iter().flat_map(Labels::iter);
+        if !self.label.all_in(labels()) {
+            return Some(Rejection::Label);
+        }
+        let negated = self.negated_label.as_ref().is_some_and(|pairs| pairs.all_in(labels()));
+        negated.then_some(Rejection::NegatedLabel)
+    }
+
+    fn is_newer(&self, image: &Image, limit: Timestamp) -> bool {
+        match image.created() {
+            Some(created) => created > limit,
+            // T-11: kept, or as old as Go's zero time.
+            None => self.created_is_optional || Timestamp::ZERO > limit,
+        }
+    }
+}
+
+/// `getUntilFromPruneFilters` (SPEC.md T-1, T-11, T-12).
+fn until_limit(filters: &Filters, semantics: &Semantics, now: Now) -> Result<Option<Timestamp>> {
+    if !filters.contains("until") {
+        return Ok(None);
+    }
+    let mut values = filters.get("until");
+    match (values.next(), values.next()) {
+        (Some(value), None) => {
+            let limit = until::parse(value, now, semantics)?;
+            Ok(Some(limit).filter(|limit| !limit.is_zero()))
+        }
+        (Some(_), Some(_)) => Err(Error::system("more than one until filter specified")),
+        // DIFFERENCE: moby panics and closes the connection (T-12).
+        (None, _) => Err(Error::invalid_parameter("no until filter specified: the list is empty")),
     }
 }

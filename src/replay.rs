@@ -1,0 +1,3 @@
+//! Answers in the format of recorded rows, so that the two can be compared.
+
+pub mod rows_filters;

@@ -57,6 +57,12 @@ impl Digest {
         &self.0
     }
 
+    /// The bytes as four words, for hashing.
+    pub(crate) fn words(self) -> [u64; 4] {
+        let (words, _) = self.0.as_chunks::<8>();
+        std::array::from_fn(|i| words.get(i).map_or(0, |bytes| u64::from_le_bytes(*bytes)))
+    }
+
     /// The 64 hexadecimal digits, without `sha256:`.
     #[must_use]
     pub fn hex(&self) -> String {
@@ -67,6 +73,18 @@ impl Digest {
             }
         }
         text
+    }
+
+    /// Whether the hexadecimal digits begin with `prefix`.
+    pub(crate) fn has_prefix(self, prefix: &str) -> bool {
+        let digit_at = |place: usize| {
+            let byte = self.0.get(place / 2)?;
+            Some(if place % 2 == 0 { byte >> 4 } else { byte & 0xf })
+        };
+        prefix
+            .bytes()
+            .enumerate()
+            .all(|(place, digit)| digit_at(place).is_some_and(|d| nibble(digit) == Some(d)))
     }
 
     /// Reads exactly 64 lower-case hexadecimal digits.
@@ -93,10 +111,10 @@ fn nibble(digit: u8) -> Option<u8> {
 }
 
 impl Hash for Digest {
-    // A digest is uniform already: eight of its bytes tell as much to a hasher as all of them.
+    // Without the length that a slice would write first. All bytes count: the digests of a state file
+    // may have been chosen to collide.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+        state.write(&self.0);
     }
 }
 
@@ -134,6 +152,12 @@ macro_rules! identifier {
             #[must_use]
             pub const fn digest(&self) -> Digest {
                 self.0
+            }
+        }
+
+        impl From<$name> for Digest {
+            fn from(identifier: $name) -> Self {
+                identifier.0
             }
         }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
 use serde::ser::{SerializeMap, SerializeStruct};
 
 use crate::digest::ImageId;
@@ -11,9 +12,11 @@ use crate::image::Labels;
 
 mod filter;
 mod log;
+mod subscription;
 
 pub use filter::EventFilter;
-pub use log::{Clock, EventLog, Subscription};
+pub use log::{Clock, EventLog, Predicate};
+pub use subscription::Subscription;
 
 /// What a prune says, before it has a time (SPEC.md D-13, P-10). Cheap to make and to clone: its text
 /// is written when somebody reads it.
@@ -74,6 +77,23 @@ pub trait EventSink {
 impl<F: Fn(ImageEvent)> EventSink for F {
     fn publish(&self, event: ImageEvent) {
         self(event);
+    }
+}
+
+/// Keeps every event of a prune, however many. What [`EventLog`] does not: it forgets, and drops.
+#[derive(Debug, Default)]
+pub struct Recorder(Mutex<Vec<ImageEvent>>);
+
+impl Recorder {
+    /// The events since it was asked last, oldest first.
+    pub fn take(&self) -> Vec<ImageEvent> {
+        std::mem::take(&mut self.0.lock())
+    }
+}
+
+impl EventSink for Recorder {
+    fn publish(&self, event: ImageEvent) {
+        self.0.lock().push(event);
     }
 }
 

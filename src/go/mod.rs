@@ -2,5 +2,7 @@
 
 pub mod duration;
 pub mod json;
+pub mod layout;
+pub mod printable;
 pub mod quote;
 pub mod time;

@@ -1,6 +1,12 @@
-//! Go's `time` package: instants and the layouts that `until` and `created` are read with.
+//! Go's `time` package: instants, as they are kept, read and written.
 
 use std::cmp::Ordering;
+use std::fmt;
+
+use chrono::{Datelike, Timelike};
+
+use crate::go::layout::Layout;
+use crate::{Error, GoTime};
 
 /// Seconds from Go's zero time, 0001-01-01T00:00:00Z, to the Unix epoch.
 const ZERO_TO_UNIX: i64 = 62_135_596_800;
@@ -51,9 +57,93 @@ impl Timestamp {
         self.unix_seconds.wrapping_mul(1_000_000_000).wrapping_add(self.nanos as i64)
     }
 
+    /// The instant as Go's `time.RFC3339Nano` writes it in a zone with this offset from UTC: `Z` or
+    /// hours and minutes, and a fraction without trailing zeros. Beyond chrono's years it is Unix
+    /// seconds, which `until` reads as well (SPEC.md T-7).
+    ///
+    /// ```
+    /// let instant = image_prune::Timestamp::new(1_710_072_000, 900_000_000);
+    /// assert_eq!(instant.rfc3339_nano(7200).to_string(), "2024-03-10T14:00:00.9+02:00");
+    /// assert_eq!(instant.to_string(), "2024-03-10T12:00:00.9Z");
+    /// ```
+    #[must_use]
+    pub const fn rfc3339_nano(self, utc_offset_seconds: i32) -> Rfc3339Nano {
+        Rfc3339Nano { instant: self, utc_offset_seconds }
+    }
+
+    /// The instant `nanos` later, as Go's `Time.Add`: where Go's second counter ends, it stays.
+    #[must_use]
+    pub const fn saturating_add(self, nanos: i64) -> Self {
+        let fraction = self.nanos as i64 + nanos.rem_euclid(1_000_000_000);
+        let seconds = nanos.div_euclid(1_000_000_000) + fraction / 1_000_000_000;
+        let go_seconds = self.go_seconds().saturating_add(seconds);
+        #[expect(clippy::cast_sign_loss, reason = "in 0..1e9")]
+        let nanos = (fraction % 1_000_000_000) as u32;
+        Self { unix_seconds: go_seconds.wrapping_sub(ZERO_TO_UNIX), nanos }
+    }
+
     const fn go_seconds(self) -> i64 {
         self.unix_seconds.wrapping_add(ZERO_TO_UNIX)
     }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC, see [`Timestamp::rfc3339_nano`].
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rfc3339_nano(0).fmt(formatter)
+    }
+}
+
+/// An instant and a zone to write it in; made by [`Timestamp::rfc3339_nano`].
+#[derive(Debug, Clone, Copy)]
+pub struct Rfc3339Nano {
+    instant: Timestamp,
+    utc_offset_seconds: i32,
+}
+
+impl fmt::Display for Rfc3339Nano {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Timestamp { unix_seconds, nanos } = self.instant;
+        let local = unix_seconds
+            .checked_add(i64::from(self.utc_offset_seconds))
+            .and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
+        let Some(local) = local else {
+            return write!(formatter, "{unix_seconds}.{nanos:09}");
+        };
+
+        let sign = if local.year() < 0 { "-" } else { "" };
+        let (year, month, day) = (local.year().unsigned_abs(), local.month(), local.day());
+        let (hour, minute, second) = (local.hour(), local.minute(), local.second());
+        write!(formatter, "{sign}{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        if nanos != 0 {
+            let fraction = format!("{nanos:09}");
+            write!(formatter, ".{}", fraction.trim_end_matches('0'))?;
+        }
+        if self.utc_offset_seconds == 0 {
+            return formatter.write_str("Z");
+        }
+        let minutes = self.utc_offset_seconds / 60;
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let minutes = minutes.unsigned_abs();
+        write!(formatter, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+}
+
+/// Go's `time.Parse(time.RFC3339, text)`, as JSON's `created` is read (SPEC.md I-2). With `Go1_19`
+/// the hour may have one digit and the seconds may be missing in front of a fraction (T-6, C1).
+///
+/// ```
+/// use image_prune::{GoTime, Timestamp, go::time::parse_rfc3339};
+///
+/// let read = parse_rfc3339(b"2024-03-10T14:00:00.9+02:00", GoTime::Go1_19);
+/// assert_eq!(read, Ok(Timestamp::new(1_710_072_000, 900_000_000)));
+/// ```
+///
+/// # Errors
+///
+/// Go's text, class `System`.
+pub fn parse_rfc3339(text: &[u8], go: GoTime) -> Result<Timestamp, Error> {
+    Layout::RFC3339.parse(text, 0, go)
 }
 
 impl Ord for Timestamp {
@@ -79,8 +169,8 @@ impl<Tz: chrono::TimeZone> From<chrono::DateTime<Tz>> for Timestamp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutOfRange;
 
-impl std::fmt::Display for OutOfRange {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for OutOfRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("instant out of range")
     }
 }
@@ -120,16 +210,44 @@ impl Now {
     }
 }
 
-/// Placeholder until the layouts are merged.
-///
-/// # Errors
-///
-/// Not an instant.
-pub fn parse_rfc3339(text: &[u8], go: crate::GoTime) -> Result<Timestamp, crate::Error> {
-    let _ = go;
-    let text = String::from_utf8_lossy(text);
-    match chrono::DateTime::parse_from_rfc3339(&text) {
-        Ok(instant) => Ok(instant.into()),
-        Err(error) => Err(crate::Error::system(error.to_string())),
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+
+    #[test]
+    fn reads_created_as_json_does() {
+        for (text, go_1_19, go_1_24) in [
+            ("2020-01-01T00:00:00Z", Some((1_577_836_800, 0)), Some((1_577_836_800, 0))),
+            ("2020-01-01T0:00:00,5Z", Some((1_577_836_800, 500_000_000)), Some((1_577_836_800, 500_000_000))),
+            ("2020-01-01T00:00:.5Z", Some((1_577_836_800, 500_000_000)), None),
+            ("2020-01-01T00:00:00.0000000019+99:99", Some((1_577_836_800 - 362_340, 1)), None),
+            ("0001-01-01T00:00:00Z", Some((-62_135_596_800, 0)), Some((-62_135_596_800, 0))),
+            ("0000-02-29T00:00:00Z", Some((-62_162_121_600, 0)), Some((-62_162_121_600, 0))),
+            ("2020-01-01T00:00:00z", None, None),
+            ("2020-01-01T00:00:00", None, None),
+            ("2020-01-01T00:00:00Z ", None, None),
+            ("2021-02-29T00:00:00Z", None, None),
+            ("", None, None),
+        ] {
+            for (go, expected) in [(GoTime::Go1_19, go_1_19), (GoTime::Go1_24, go_1_24)] {
+                let expected = expected.map(|(seconds, nanos)| Timestamp::new(seconds, nanos));
+                assert_eq!(parse_rfc3339(text.as_bytes(), go).ok(), expected, "{text} {go:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn writes_rfc3339_with_nanoseconds() {
+        let instant = Timestamp::new(1_710_072_000, 120_000_000);
+        assert_eq!(instant.to_string(), "2024-03-10T12:00:00.12Z");
+        assert_eq!(instant.rfc3339_nano(45_900).to_string(), "2024-03-11T00:45:00.12+12:45");
+        assert_eq!(instant.rfc3339_nano(-12_600).to_string(), "2024-03-10T08:30:00.12-03:30");
+        // Go drops the seconds of an offset, and its sign with the last minute.
+        assert_eq!(instant.rfc3339_nano(-30).to_string(), "2024-03-10T11:59:30.12+00:00");
+        assert_eq!(Timestamp::ZERO.to_string(), "0001-01-01T00:00:00Z");
+        assert_eq!(Timestamp::new(-62_198_755_200, 1).to_string(), "-0001-01-01T00:00:00.000000001Z");
+        assert_eq!(Timestamp::new(253_402_300_800, 0).to_string(), "10000-01-01T00:00:00Z");
+        assert_eq!(Timestamp::new(i64::MAX, 5).to_string(), "9223372036854775807.000000005");
     }
 }

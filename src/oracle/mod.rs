@@ -1,1 +1,3 @@
 //! The executable specification, and what is checked against it.
+
+pub mod model;

@@ -14,7 +14,6 @@ pub mod until;
 mod tests;
 
 pub use filters::Filters;
-pub use lint::{Warning, WarningKind};
 
 use label::Pairs;
 

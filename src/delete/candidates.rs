@@ -1,0 +1,111 @@
+//! The delete loop of a prune (SPEC.md P-5 to P-8).
+
+use super::{Deletion, Extent, Failure};
+use crate::cancel::Cancel;
+use crate::digest::ImageId;
+use crate::event::EventSink;
+use crate::record::Record;
+use crate::reference::Reference;
+use crate::select::Candidates;
+use crate::store::{ContainerStore, ImageStore, ReferenceStore};
+
+/// What the delete loop did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeleteLog {
+    /// What went, in order.
+    pub records: Vec<Record>,
+    /// What a deletion was tried of in vain. moby logs all but the conflicts, and returns none (SPEC.md P-6).
+    pub skipped: Vec<Skipped>,
+    /// Whether the caller gave up, so that candidates were left (SPEC.md P-5).
+    pub cancelled: bool,
+}
+
+/// A deletion of a prune that did not go through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The candidate.
+    pub image: ImageId,
+    /// The reference that was to go; none where the image was asked for by its ID.
+    pub reference: Option<Reference>,
+    /// Why it stayed.
+    pub failure: Failure,
+}
+
+/// A prune never forces, and always takes parents along (SPEC.md P-5).
+const EXTENT: Extent = Extent { force: false, prune: true };
+
+/// Deletes the candidates one by one, in their order. Failures are passed over (SPEC.md P-6).
+pub fn delete_candidates<I, R, L, C, E>(
+    deletion: &Deletion<'_, I, R, L, C, E>,
+    candidates: &Candidates,
+    cancel: &(impl Cancel + ?Sized),
+) -> DeleteLog
+where
+    I: ImageStore,
+    R: ReferenceStore,
+    C: ContainerStore,
+    E: EventSink,
+{
+    let mut log = DeleteLog::default();
+    for &id in candidates.ids() {
+        if cancel.is_cancelled() {
+            log.cancelled = true;
+            break;
+        }
+        let references = deletion.stores.references.references(id);
+        if references.is_empty() {
+            log.attempt(id, None, |records| deletion.delete_unreferenced(id, records));
+            continue;
+        }
+        if candidates.dangling_only() && references.iter().any(|reference| reference.tag().is_some()) {
+            continue;
+        }
+        for reference in references {
+            log.attempt(id, Some(&reference), |records| deletion.delete_named(&reference, records));
+        }
+    }
+    log
+}
+
+impl DeleteLog {
+    /// P-6: a deletion that fails leaves no records, even if it changed something.
+    fn attempt(
+        &mut self,
+        image: ImageId,
+        reference: Option<&Reference>,
+        delete: impl FnOnce(&mut Vec<Record>) -> Result<(), Failure>,
+    ) {
+        let before = self.records.len();
+        if let Err(failure) = delete(&mut self.records) {
+            self.records.truncate(before);
+            self.skipped.push(Skipped { image, reference: reference.cloned(), failure });
+        }
+    }
+}
+
+impl<I, R, L, C, E> Deletion<'_, I, R, L, C, E>
+where
+    I: ImageStore,
+    R: ReferenceStore,
+    C: ContainerStore,
+    E: EventSink,
+{
+    /// [`Deletion::delete`] by the ID in full: no text that could mean anything else.
+    fn delete_unreferenced(&self, id: ImageId, records: &mut Vec<Record>) -> Result<(), Failure> {
+        let Some((id, image)) = self.read(id) else {
+            return Err(crate::Error::not_found(format!("No such image: {id}")).into());
+        };
+        self.check_os(&image)?;
+        self.delete_id(id, EXTENT, records)
+    }
+
+    /// [`Deletion::delete`] by a normalized reference: it is no prefix of an ID, nor an ID (SPEC.md D-3).
+    /// The image is the one that it names now, not the candidate (P-15).
+    fn delete_named(&self, reference: &Reference, records: &mut Vec<Record>) -> Result<(), Failure> {
+        let Some((id, image)) = self.named(reference) else {
+            return Err(Failure::NoSuchImage(reference.clone()));
+        };
+        self.check_os(&image)?;
+        self.delete_reference(id, reference.as_str(), reference.clone(), EXTENT, records)
+    }
+}

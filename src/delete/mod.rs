@@ -1,0 +1,130 @@
+//! `ImageDelete`: one reference or image goes, and what hangs on it (SPEC.md section 7; moby's
+//! `daemon/images/image_delete.go`).
+
+use crate::digest::ImageId;
+use crate::event::{EventSink, ImageEvent};
+use crate::image::Labels;
+use crate::record::Record;
+use crate::store::{ContainerStore, ImageStore, ReferenceStore, Stores};
+use crate::{Result, Semantics};
+
+mod candidates;
+mod conflict;
+mod failure;
+mod resolve;
+mod untag;
+
+pub use candidates::{DeleteLog, Skipped, delete_candidates};
+pub use conflict::{Conflict, Obstacle};
+pub use failure::{DeleteError, Failure};
+
+use conflict::Mask;
+use resolve::Path;
+
+/// What a deletion works on: the stores, and who hears of it.
+#[derive(Debug)]
+pub struct Deletion<'a, I, R, L, C, E> {
+    /// The stores.
+    pub stores: &'a Stores<I, R, L, C>,
+    /// Takes the events.
+    pub events: &'a E,
+    /// The version of moby to equal.
+    pub semantics: &'a Semantics,
+}
+
+/// How far a deletion goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Overrides soft conflicts: references, and stopped containers.
+    pub force: bool,
+    /// Takes parents along that nothing needs any more (SPEC.md D-12).
+    pub prune: bool,
+}
+
+impl<I, R, L, C, E> Deletion<'_, I, R, L, C, E>
+where
+    I: ImageStore,
+    R: ReferenceStore,
+    C: ContainerStore,
+    E: EventSink,
+{
+    /// Deletes what `reference_or_id` names: a reference, and the image where it was the last one; or
+    /// an image by its ID (SPEC.md D-1 to D-3).
+    ///
+    /// # Errors
+    ///
+    /// Where nothing is named, a conflict, or a failure of a store. SPEC.md D-14 says what has changed
+    /// already.
+    pub fn delete(&self, reference_or_id: &str, extent: Extent) -> Result<Vec<Record>, DeleteError> {
+        let mut records = Vec::new();
+        let done = self.resolve(reference_or_id).and_then(|(id, path)| match path {
+            Path::Reference(reference) => {
+                self.delete_reference(id, reference_or_id, reference, extent, &mut records)
+            }
+            Path::Id => self.delete_id(id, extent, &mut records),
+        });
+        match done {
+            Ok(()) => Ok(records),
+            Err(failure) => Err(DeleteError::new(failure, records)),
+        }
+    }
+
+    /// D-6: deletes an image by its ID.
+    fn delete_id(&self, id: ImageId, extent: Extent, records: &mut Vec<Record>) -> Result<(), Failure> {
+        if untag::is_single_reference(&self.stores.references.references(id)) {
+            let mask = Mask { references: false, ..Mask::new(extent.force) };
+            if let Some(conflict) = self.conflict(id, mask) {
+                return Err(conflict.into());
+            }
+            self.remove_all_references(id, records)?;
+        }
+        self.delete_with_parents(id, extent, false, records)
+    }
+
+    /// D-8, then D-12: deletes an image that is free, and from there every ancestor that is. A quiet
+    /// deletion ends in silence where a conflict is in the way.
+    fn delete_with_parents(
+        &self,
+        id: ImageId,
+        extent: Extent,
+        quiet: bool,
+        records: &mut Vec<Record>,
+    ) -> Result<(), Failure> {
+        let (mut id, mut mask, mut quiet) = (id, Mask::new(extent.force), quiet);
+        loop {
+            if let Some(conflict) = self.conflict(id, mask) {
+                let is_silent = quiet && (conflict.is_used() || !self.is_dangling(id));
+                return if is_silent { Ok(()) } else { Err(conflict.into()) };
+            }
+            let parent = self.stores.images.parent(id);
+            self.remove_all_references(id, records)?;
+            let freed = self.stores.images.delete(id)?;
+            self.events.publish(ImageEvent::Delete(id));
+            records.push(Record::Image(id));
+            records.extend(freed.iter().map(|layer| Record::Layer(layer.chain_id)));
+            match parent {
+                Some(parent) if extent.prune => (id, mask, quiet) = (parent, Mask::new(false), true),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn remove_all_references(&self, id: ImageId, records: &mut Vec<Record>) -> Result<(), Failure> {
+        for reference in self.stores.references.references(id) {
+            self.stores.references.delete(&reference)?;
+            self.publish_untag(id);
+            records.push(Record::Untagged(reference));
+        }
+        Ok(())
+    }
+
+    /// D-13: the labels come along where the image can still be read.
+    fn publish_untag(&self, id: ImageId) {
+        let labels = self.stores.images.get(id).ok().and_then(|image| image.labels().cloned());
+        self.events.publish(ImageEvent::Untag(id, labels.filter(|labels: &Labels| !labels.is_empty())));
+    }
+
+    fn is_dangling(&self, id: ImageId) -> bool {
+        !self.stores.references.has_references(id) && !self.stores.images.has_children(id)
+    }
+}

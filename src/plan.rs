@@ -1,0 +1,174 @@
+//! The dry run: the same pipeline on a copy of the stores, and for every image what becomes of it and why.
+
+use serde::Serialize;
+use serde::ser::SerializeMap;
+
+use crate::cancel::Never;
+use crate::digest::{ContainerId, ImageId};
+use crate::event::{ImageEvent, Recorder};
+use crate::go::time::{Now, Timestamp};
+use crate::prune::Engine;
+use crate::reference::Reference;
+use crate::report::PruneReport;
+use crate::request::PruneRequest;
+use crate::select::Order;
+use crate::store::Stores;
+use crate::warning::Warning;
+use crate::{Result, Semantics};
+
+mod explain;
+mod warning;
+
+/// What a prune would do, and why, without doing it.
+///
+/// ```
+/// use image_prune::plan::{Verdict, plan};
+/// use image_prune::select::Order;
+/// use image_prune::store::Stores;
+/// use image_prune::{Now, Semantics};
+///
+/// let stores = Stores::default();
+/// let id = stores.images.create(r#"{"rootfs":{"type":"layers"}}"#)?;
+/// let now = Now::utc(chrono::DateTime::UNIX_EPOCH);
+/// let plan = plan(&stores, "", &Semantics::MOBY_20_10, now, &Order::ById)?;
+/// assert_eq!(plan.images[0].verdict, Verdict::Delete);
+/// assert_eq!(stores.images.len(), 1);
+/// # Ok::<(), image_prune::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// What the daemon would answer.
+    pub report: PruneReport,
+    /// What it would say meanwhile, in order.
+    pub events: Vec<ImageEvent>,
+    /// Every image, by ID.
+    pub images: Vec<ImagePlan>,
+    /// What does not mean what it seems to.
+    pub warnings: Vec<Warning>,
+}
+
+/// What becomes of one image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImagePlan {
+    /// The image.
+    pub id: ImageId,
+    /// Its references before the prune, sorted by their normalized text.
+    #[serde(serialize_with = "familiar")]
+    pub references: Vec<Reference>,
+    /// Bytes of all its layers, shared ones included.
+    pub size: i64,
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What becomes of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It goes.
+    Delete,
+    /// It stays, but loses references.
+    Untag,
+    /// It stays as it is.
+    Keep,
+}
+
+/// Why an image goes or stays. As JSON an object with `kind` and what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Goes: no container uses it, and the request is for images like it.
+    Unused,
+    /// Goes in the wake of its child (SPEC.md D-12). The filters are not asked (L-6).
+    ParentOfDeleted(ImageId),
+    /// Stays: it has this tag, and only dangling images were asked for.
+    Tagged(Reference),
+    /// Stays: it has this digest reference, so that it does not go with its child (SPEC.md D-12).
+    Referenced(Reference),
+    /// Stays: a container uses it.
+    Container {
+        /// One that does.
+        id: ContainerId,
+        /// Whether it is running.
+        running: bool,
+    },
+    /// Stays: this image has it as its parent.
+    HasChild(ImageId),
+    /// Stays: newer than `until`.
+    NewerThanUntil {
+        /// When it was created; none where that is unknown.
+        created: Option<Timestamp>,
+        /// The limit.
+        until: Timestamp,
+    },
+    /// Stays: a `label` filter does not match.
+    Label,
+    /// Stays: the `label!` filters match.
+    NegatedLabel,
+    /// Stays: something failed.
+    Failed(String),
+}
+
+impl Reason {
+    /// The `kind` of the JSON form.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unused => "unused",
+            Self::ParentOfDeleted(_) => "parent_of_deleted",
+            Self::Tagged(_) => "tagged",
+            Self::Referenced(_) => "referenced",
+            Self::Container { .. } => "container",
+            Self::HasChild(_) => "has_child",
+            Self::NewerThanUntil { .. } => "newer_than_until",
+            Self::Label => "label",
+            Self::NegatedLabel => "negated_label",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut reason = serializer.serialize_map(None)?;
+        reason.serialize_entry("kind", self.kind())?;
+        match self {
+            Self::ParentOfDeleted(child) | Self::HasChild(child) => reason.serialize_entry("child", child)?,
+            Self::Tagged(reference) | Self::Referenced(reference) => {
+                reason.serialize_entry("reference", reference.familiar())?;
+            }
+            Self::Container { id, running } => {
+                reason.serialize_entry("container", id)?;
+                reason.serialize_entry("running", running)?;
+            }
+            Self::NewerThanUntil { created, until } => {
+                reason.serialize_entry("created", &created.map(|created| created.to_string()))?;
+                reason.serialize_entry("until", &until.to_string())?;
+            }
+            Self::Failed(message) => reason.serialize_entry("message", message)?,
+            Self::Unused | Self::Label | Self::NegatedLabel => {}
+        }
+        reason.end()
+    }
+}
+
+fn familiar<S: serde::Serializer>(references: &[Reference], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(references.iter().map(Reference::familiar))
+}
+
+/// Runs a prune on a copy of the stores, and explains it.
+///
+/// # Errors
+///
+/// Where a prune would refuse the filters (SPEC.md P-2).
+pub fn plan(stores: &Stores, filters: &str, semantics: &Semantics, now: Now, order: &Order) -> Result<Plan> {
+    let request = PruneRequest::parse(filters, semantics, now)?;
+    let engine = Engine::new(stores.copy(), *semantics, Recorder::default());
+    let report = engine.prune_request(&request, order, &Never)?;
+    let images = explain::explain(stores, engine.stores(), &request, &report);
+    let mut warnings = request.warnings();
+    warnings.extend(warning::of_images(&request, &images));
+    Ok(Plan { report, events: engine.events().take(), images, warnings })
+}

@@ -1,0 +1,36 @@
+//! What a plan warns about: outcomes that few expect.
+
+use super::{ImagePlan, Reason, Verdict};
+use crate::reference::Reference;
+use crate::request::PruneRequest;
+use crate::warning::{Warning, WarningKind};
+
+/// Warnings about images, not about filters.
+pub(super) fn of_images(request: &PruneRequest, images: &[ImagePlan]) -> Vec<Warning> {
+    images.iter().filter_map(|image| of_image(request, image)).collect()
+}
+
+fn of_image(request: &PruneRequest, image: &ImagePlan) -> Option<Warning> {
+    let id = image.id;
+    let is_digest_only = !image.references.is_empty() && image.references.iter().all(Reference::is_canonical);
+    let (kind, message) = match (image.verdict, &image.reason) {
+        (Verdict::Untag, Reason::Container { id: container, .. }) => (
+            WarningKind::InUseIsUntagged,
+            format!("{id} is used by container {container}, yet loses all references but its last"),
+        ),
+        (Verdict::Untag, Reason::HasChild(child)) => (
+            WarningKind::ParentIsUntagged,
+            format!("{id} has the child {child}: it loses its references and stays without a name"),
+        ),
+        (Verdict::Delete, _) if request.dangling_only() && is_digest_only => (
+            WarningKind::DigestOnlyIsDangling,
+            format!("{id} was pulled by digest: without a tag it counts as dangling and goes"),
+        ),
+        (Verdict::Keep, Reason::Referenced(reference)) if request.dangling_only() => (
+            WarningKind::NeedsAnotherRun,
+            format!("{id} has only digest references ({}): it goes in the next run", reference.familiar()),
+        ),
+        _ => return None,
+    };
+    Some(Warning { kind, message })
+}

@@ -1,0 +1,141 @@
+//! The engine: stores, events and the guard around the pipeline (SPEC.md section 8; moby's
+//! `daemon/images/image_prune.go`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::account::account;
+use crate::cancel::Cancel;
+use crate::delete::{DeleteError, Deletion, Extent, delete_candidates};
+use crate::event::{EventSink, ImageEvent};
+use crate::go::time::Now;
+use crate::record::Record;
+use crate::report::PruneReport;
+use crate::request::PruneRequest;
+use crate::select::{Order, select};
+use crate::store::{
+    ContainerStore, Containers, ImageStore, Images, LayerStore, Layers, ReferenceStore, References, Stores,
+};
+use crate::{Error, Result, Semantics};
+
+/// A daemon's image service: everything that `POST /images/prune` and `DELETE /images/{name}` do.
+///
+/// It can be shared between threads; its methods take `&self`.
+#[derive(Debug)]
+pub struct Engine<E, I = Images, R = References, L = Arc<Layers>, C = Containers> {
+    stores: Stores<I, R, L, C>,
+    events: E,
+    semantics: Semantics,
+    order: Order,
+    is_pruning: AtomicBool,
+}
+
+impl<E, I, R, L, C> Engine<E, I, R, L, C> {
+    /// An engine over `stores` that behaves like one version of moby and tells `events`.
+    pub const fn new(stores: Stores<I, R, L, C>, semantics: Semantics, events: E) -> Self {
+        Self { stores, events, semantics, order: Order::ById, is_pruning: AtomicBool::new(false) }
+    }
+
+    /// The same engine, visiting candidates in another order.
+    #[must_use]
+    pub fn with_order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// Visits candidates in another order from now on.
+    pub fn set_order(&mut self, order: Order) {
+        self.order = order;
+    }
+
+    /// The stores.
+    pub const fn stores(&self) -> &Stores<I, R, L, C> {
+        &self.stores
+    }
+
+    /// The sink of the events.
+    pub const fn events(&self) -> &E {
+        &self.events
+    }
+
+    /// The version of moby that it equals.
+    pub const fn semantics(&self) -> &Semantics {
+        &self.semantics
+    }
+}
+
+impl<E, I, R, L, C> Engine<E, I, R, L, C>
+where
+    E: EventSink,
+    I: ImageStore,
+    R: ReferenceStore,
+    L: LayerStore,
+    C: ContainerStore,
+{
+    /// Deletes unused images: moby's `ImagesPrune`. `filters` is the raw query value.
+    ///
+    /// # Errors
+    ///
+    /// In this order (SPEC.md P-2): another prune is running; the filters are wrong; the caller gave up before
+    /// anything was deleted.
+    pub fn prune(&self, filters: &str, now: Now, cancel: &(impl Cancel + ?Sized)) -> Result<PruneReport> {
+        let _guard = self.guard()?;
+        let request = PruneRequest::parse(filters, &self.semantics, now)?;
+        self.run(&request, &self.order, cancel)
+    }
+
+    /// [`Engine::prune`] with a request that was read before, and an order of its own.
+    ///
+    /// # Errors
+    ///
+    /// Another prune is running; the caller gave up before anything was deleted.
+    pub fn prune_request(
+        &self,
+        request: &PruneRequest,
+        order: &Order,
+        cancel: &(impl Cancel + ?Sized),
+    ) -> Result<PruneReport> {
+        let _guard = self.guard()?;
+        self.run(request, order, cancel)
+    }
+
+    fn run(
+        &self,
+        request: &PruneRequest,
+        order: &Order,
+        cancel: &(impl Cancel + ?Sized),
+    ) -> Result<PruneReport> {
+        let sizes = self.stores.layers.sizes();
+        let candidates = select(&self.stores, request, order, cancel)?;
+        let log = delete_candidates(&self.deletion(), &candidates, cancel);
+        let reclaimed = account(&sizes, &log);
+        self.events.publish(ImageEvent::Prune(reclaimed));
+        Ok(PruneReport::new(log, reclaimed))
+    }
+
+    /// Deletes one reference or image: moby's `ImageDelete` (SPEC.md section 7).
+    ///
+    /// # Errors
+    ///
+    /// Nothing is named by `reference_or_id`, a conflict, or a failure of a store.
+    pub fn delete(&self, reference_or_id: &str, extent: Extent) -> Result<Vec<Record>, DeleteError> {
+        self.deletion().delete(reference_or_id, extent)
+    }
+
+    fn deletion(&self) -> Deletion<'_, I, R, L, C, E> {
+        Deletion { stores: &self.stores, events: &self.events, semantics: &self.semantics }
+    }
+
+    /// P-1: released on every way out, a panic included.
+    fn guard(&self) -> Result<impl Drop + '_> {
+        struct Guard<'a>(&'a AtomicBool);
+        impl Drop for Guard<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Release);
+            }
+        }
+        if self.is_pruning.swap(true, Ordering::Acquire) {
+            return Err(Error::conflict("a prune operation is already running"));
+        }
+        Ok(Guard(&self.is_pruning))
+    }
+}

@@ -1,0 +1,231 @@
+//! The recorded format: a store, what was asked of it, and what moby answered
+//! (`testdata/vectors/README.md`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{ChainId, ImageId};
+use crate::event::ImageEvent;
+use crate::record::Record;
+use crate::{Error, Now, Result, Semantics, World, world};
+
+/// One row of `scenarios.jsonl`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scenario {
+    /// The store at the beginning; its `profile` names the semantics.
+    #[serde(flatten)]
+    pub world: World,
+    /// What is asked of it; each runs on what the ones before it left.
+    pub ops: Vec<Op>,
+}
+
+impl Scenario {
+    /// The semantics that the profile names, the default where it names none.
+    ///
+    /// # Errors
+    ///
+    /// Where the name is unknown.
+    pub fn semantics(&self) -> Result<Semantics> {
+        match self.world.profile.as_str() {
+            "" => Ok(Semantics::default()),
+            name => name.parse(),
+        }
+    }
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Op {
+    /// The request.
+    #[serde(flatten)]
+    pub action: Action,
+    /// The candidates that moby visited, in its order; fewer under cancellation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<ImageId>,
+    /// What moby answered. A replay never reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Outcome>,
+}
+
+/// The request itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Action {
+    /// `POST /images/prune`.
+    Prune {
+        /// The raw query value.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        filters: String,
+        /// The wall clock, RFC 3339.
+        now: String,
+        /// Cancelled after that many polls.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cancel_after_polls: Option<usize>,
+    },
+    /// `DELETE /images/{ref}`.
+    Delete {
+        /// What to delete.
+        #[serde(default, rename = "ref", skip_serializing_if = "String::is_empty")]
+        reference: String,
+        /// Soft conflicts do not count.
+        #[serde(default, skip_serializing_if = "is_false")]
+        force: bool,
+        /// Parents go along.
+        #[serde(default, skip_serializing_if = "is_false")]
+        prune: bool,
+    },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+/// What was answered, what was said meanwhile, and what is left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The answer.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// The events, oldest first.
+    pub events: Vec<EventText>,
+    /// The stores behind it.
+    pub after: After,
+}
+
+/// A report or an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It was done.
+    Report(Report),
+    /// It failed.
+    Error(Failure),
+}
+
+/// The body of a success: its form tells the two requests apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Report {
+    /// Of a prune.
+    Prune(PruneText),
+    /// Of a delete.
+    Delete(Vec<RecordText>),
+}
+
+/// The report of a prune, as moby writes it (SPEC.md H-5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct PruneText {
+    /// `null` instead of empty.
+    pub images_deleted: Option<Vec<RecordText>>,
+    /// Bytes.
+    pub space_reclaimed: u64,
+}
+
+impl PruneText {
+    /// The report with these records.
+    #[must_use]
+    pub fn new(records: &[Record], space_reclaimed: u64) -> Self {
+        let records = records.iter().map(RecordText::from).collect();
+        Self { images_deleted: Some(records).filter(|records: &Vec<_>| !records.is_empty()), space_reclaimed }
+    }
+}
+
+/// A [`Record`] as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum RecordText {
+    /// A familiar reference.
+    Untagged(String),
+    /// An image ID or a chain ID.
+    Deleted(String),
+}
+
+impl From<&Record> for RecordText {
+    fn from(record: &Record) -> Self {
+        match record {
+            Record::Untagged(reference) => Self::Untagged(reference.familiar().to_owned()),
+            Record::Image(id) => Self::Deleted(id.to_string()),
+            Record::Layer(chain) => Self::Deleted(chain.to_string()),
+        }
+    }
+}
+
+/// An [`Error`] as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The class.
+    pub class: crate::ErrorClass,
+    /// The text.
+    pub message: String,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self { class: error.class(), message: error.to_string() }
+    }
+}
+
+/// An [`ImageEvent`] as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct EventText {
+    /// `image`.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// `untag`, `delete` or `prune`.
+    pub action: String,
+    /// The image ID, empty for `prune`.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// The actor's attributes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl From<&ImageEvent> for EventText {
+    fn from(event: &ImageEvent) -> Self {
+        Self {
+            kind: "image".to_owned(),
+            action: event.action().to_owned(),
+            id: event.image().map(|id| id.to_string()).unwrap_or_default(),
+            attributes: event.attributes(),
+        }
+    }
+}
+
+/// What is left in the stores.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct After {
+    /// The images, sorted.
+    pub images: Vec<ImageId>,
+    /// The parent links that exist, by child.
+    pub parents: BTreeMap<ImageId, ImageId>,
+    /// The references, sorted by normalized name.
+    pub references: Vec<world::Reference>,
+    /// The layers, sorted.
+    pub layers: Vec<ChainId>,
+}
+
+impl From<&World> for After {
+    fn from(world: &World) -> Self {
+        let mut images: Vec<ImageId> = world.images.iter().map(|image| image.id).collect();
+        let mut references = world.references.clone();
+        let mut layers: Vec<ChainId> = world.layers.iter().map(|layer| layer.chain_id).collect();
+        images.sort();
+        references.sort_by(|a, b| a.name.cmp(&b.name));
+        layers.sort();
+        let parents = world.images.iter().filter_map(|image| Some((image.id, image.parent?))).collect();
+        Self { images, parents, references, layers }
+    }
+}
+
+/// The wall clock that a row names: an instant in RFC 3339, in the daemon's zone.
+pub(super) fn wall_clock(now: &str, utc_offset_seconds: i32) -> Result<Now> {
+    let instant = chrono::DateTime::parse_from_rfc3339(now)
+        .map_err(|error| Error::invalid_parameter(format!("`now` is `{now}`: {error}")))?;
+    Ok(Now { instant: instant.into(), utc_offset_seconds })
+}

@@ -1,0 +1,146 @@
+//! Who is replayed.
+
+use crate::cancel::{AfterPolls, Cancel, Never};
+use crate::delete::Extent;
+use crate::digest::ImageId;
+use crate::event::{ImageEvent, Recorder};
+use crate::oracle::model::{Failed, Model};
+use crate::prune::Engine;
+use crate::record::Record;
+use crate::select::Order;
+use crate::store::Stores;
+use crate::{Now, PruneRequest, Result, Semantics, World};
+
+use super::scenario::{
+    self, Action, After, Answer, Failure, Outcome, PruneText, RecordText, Report, Scenario,
+};
+
+/// What claims to do what moby's image service does, on stores of its own.
+pub trait Subject: Sized {
+    /// Stores as `world` describes them.
+    ///
+    /// # Errors
+    ///
+    /// Where stores cannot hold what it describes.
+    fn load(world: &World, semantics: &Semantics) -> Result<Self>;
+
+    /// `POST /images/prune` with the raw `filters`, visiting the candidates as `order` has them.
+    /// Returns the records and the bytes reclaimed.
+    ///
+    /// # Errors
+    ///
+    /// moby's.
+    fn prune(
+        &mut self,
+        filters: &str,
+        now: Now,
+        order: &[ImageId],
+        cancel: &dyn Cancel,
+    ) -> Result<(Vec<Record>, u64)>;
+
+    /// `DELETE /images/{reference}`.
+    ///
+    /// # Errors
+    ///
+    /// moby's.
+    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<Record>>;
+
+    /// The events since it was asked last, oldest first.
+    fn take_events(&mut self) -> Vec<ImageEvent>;
+
+    /// The stores as they are now.
+    fn world(&self) -> World;
+}
+
+impl Subject for Model {
+    fn load(world: &World, semantics: &Semantics) -> Result<Self> {
+        Self::new(world, semantics)
+    }
+
+    fn prune(
+        &mut self,
+        filters: &str,
+        now: Now,
+        order: &[ImageId],
+        cancel: &dyn Cancel,
+    ) -> Result<(Vec<Record>, u64)> {
+        let request = PruneRequest::parse(filters, self.semantics(), now)?;
+        let pruned = Self::prune(self, &request, order, cancel)?;
+        Ok((pruned.records, pruned.space_reclaimed))
+    }
+
+    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<Record>> {
+        Self::delete(self, reference, force, prune).map_err(|Failed { error, .. }| error)
+    }
+
+    fn take_events(&mut self) -> Vec<ImageEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    fn world(&self) -> World {
+        Self::world(self)
+    }
+}
+
+impl Subject for Engine<Recorder> {
+    fn load(world: &World, semantics: &Semantics) -> Result<Self> {
+        let stores = Stores::load(world.clone(), semantics)?;
+        Ok(Self::new(stores, *semantics, Recorder::default()))
+    }
+
+    fn prune(
+        &mut self,
+        filters: &str,
+        now: Now,
+        order: &[ImageId],
+        cancel: &dyn Cancel,
+    ) -> Result<(Vec<Record>, u64)> {
+        self.set_order(Order::Given(order.to_vec()));
+        let report = Self::prune(self, filters, now, cancel)?;
+        Ok((report.images_deleted, report.space_reclaimed))
+    }
+
+    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<Record>> {
+        Ok(Self::delete(self, reference, Extent { force, prune })?)
+    }
+
+    fn take_events(&mut self) -> Vec<ImageEvent> {
+        self.events().take()
+    }
+
+    fn world(&self) -> World {
+        self.stores().to_world()
+    }
+}
+
+/// Runs every request of `scenario` on a fresh `S`, and tells the outcome of each.
+///
+/// # Errors
+///
+/// Where the scenario itself is wrong: unknown semantics, stores that cannot be loaded, a `now` that is
+/// no date. What a request answers is an outcome, errors included.
+pub fn replay<S: Subject>(scenario: &Scenario) -> Result<Vec<Outcome>> {
+    let mut subject = S::load(&scenario.world, &scenario.semantics()?)?;
+    let mut outcomes = Vec::with_capacity(scenario.ops.len());
+    for op in &scenario.ops {
+        let report = match &op.action {
+            Action::Prune { filters, now, cancel_after_polls } => {
+                let now = scenario::wall_clock(now, scenario.world.utc_offset_seconds)?;
+                let after = cancel_after_polls.map(AfterPolls::new);
+                let cancel: &dyn Cancel = after.as_ref().map_or(&Never, |after| after);
+                subject
+                    .prune(filters, now, &op.order, cancel)
+                    .map(|(records, reclaimed)| Report::Prune(PruneText::new(&records, reclaimed)))
+            }
+            Action::Delete { reference, force, prune } => subject
+                .delete(reference, *force, *prune)
+                .map(|records| Report::Delete(records.iter().map(RecordText::from).collect())),
+        };
+        outcomes.push(Outcome {
+            answer: report.map_or_else(|error| Answer::Error(Failure::from(&error)), Answer::Report),
+            events: subject.take_events().iter().map(Into::into).collect(),
+            after: After::from(&subject.world()),
+        });
+    }
+    Ok(outcomes)
+}

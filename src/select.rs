@@ -1,0 +1,147 @@
+//! Which images a prune may delete (SPEC.md P-3, P-4). Reads the stores, changes nothing.
+
+use std::collections::HashSet;
+
+use crate::cancel::Cancel;
+use crate::digest::ImageId;
+use crate::image::Image;
+use crate::request::{PruneRequest, Rejection};
+use crate::store::{ImageStore, ReferenceStore, Stores};
+use crate::{Error, Result};
+
+/// The order in which candidates are visited. moby walks a map: any order can be its own (SPEC.md O-7).
+///
+/// The outcome does not depend on it, the sequence of records does (SPEC.md O-1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By ID: two runs are alike.
+    #[default]
+    ById,
+    /// These first, in this order, then the others by ID. Replays what a daemon did.
+    Given(Vec<ImageId>),
+    /// Shuffled; the same seed gives the same order.
+    Shuffled(u64),
+}
+
+/// The images that a prune will try to delete, in the order in which it will.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidates {
+    ids: Vec<ImageId>,
+    dangling_only: bool,
+}
+
+impl Candidates {
+    /// The images, in order.
+    #[must_use]
+    pub fn ids(&self) -> &[ImageId] {
+        &self.ids
+    }
+
+    /// Whether images with a tag are to be passed over (SPEC.md P-5).
+    #[must_use]
+    pub const fn dangling_only(&self) -> bool {
+        self.dangling_only
+    }
+}
+
+/// Why an image is no candidate (SPEC.md P-3, P-4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exclusion {
+    /// It has children, and only heads were asked for.
+    NotAHead,
+    /// It has no references, but children.
+    Intermediate,
+    /// A filter keeps it.
+    Filtered(Rejection),
+    /// Its config cannot be read.
+    Unreadable,
+}
+
+/// Chooses the candidates of one prune.
+///
+/// # Errors
+///
+/// The cancellation's text, if the caller gives up meanwhile: it is asked once before each image, so that an
+/// empty store never notices.
+pub fn select<I: ImageStore, R: ReferenceStore, L, C>(
+    stores: &Stores<I, R, L, C>,
+    request: &PruneRequest,
+    order: &Order,
+    cancel: &(impl Cancel + ?Sized),
+) -> Result<Candidates> {
+    let mut ids = Vec::new();
+    for id in stores.images.ids(request.dangling_only()) {
+        // An image that cannot be read is not in moby's snapshot, hence not polled for (I-9).
+        let Ok(image) = stores.images.get(id) else { continue };
+        if cancel.is_cancelled() {
+            return Err(Error::cancelled(cancel.reason()));
+        }
+        if exclusion_of_listed(stores, request, id, &image).is_none() {
+            ids.push(id);
+        }
+    }
+    order.apply(&mut ids);
+    Ok(Candidates { ids, dangling_only: request.dangling_only() })
+}
+
+/// Why `id` is no candidate, none if it is one.
+pub fn exclusion<I: ImageStore, R: ReferenceStore, L, C>(
+    stores: &Stores<I, R, L, C>,
+    request: &PruneRequest,
+    id: ImageId,
+) -> Option<Exclusion> {
+    let Ok(image) = stores.images.get(id) else { return Some(Exclusion::Unreadable) };
+    if request.dangling_only() && stores.images.has_children(id) {
+        return Some(Exclusion::NotAHead);
+    }
+    exclusion_of_listed(stores, request, id, &image)
+}
+
+/// P-4, for an image of the snapshot.
+fn exclusion_of_listed<I: ImageStore, R: ReferenceStore, L, C>(
+    stores: &Stores<I, R, L, C>,
+    request: &PruneRequest,
+    id: ImageId,
+    image: &Image,
+) -> Option<Exclusion> {
+    if stores.images.has_children(id) && !stores.references.has_references(id) {
+        return Some(Exclusion::Intermediate);
+    }
+    request.rejection(image).map(Exclusion::Filtered)
+}
+
+impl Order {
+    fn apply(&self, ids: &mut Vec<ImageId>) {
+        ids.sort_unstable();
+        match self {
+            Self::ById => {}
+            Self::Given(first) => {
+                let mut left: HashSet<ImageId> = ids.iter().copied().collect();
+                let mut ordered: Vec<_> = first.iter().copied().filter(|id| left.remove(id)).collect();
+                ordered.extend(ids.iter().filter(|id| left.contains(id)));
+                *ids = ordered;
+            }
+            Self::Shuffled(seed) => shuffle(ids, *seed),
+        }
+    }
+}
+
+/// Fisher and Yates, over `SplitMix64`: the order for a seed must stay the same for ever, which a crate's
+/// generator does not promise.
+fn shuffle(ids: &mut [ImageId], seed: u64) {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    };
+    for last in (1..ids.len()).rev() {
+        let choices = last as u64 + 1;
+        if let Ok(chosen) = usize::try_from(next() % choices) {
+            ids.swap(last, chosen);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! A hash map from digests to values whose entries keep their place until they are removed, so that
+//! entries can name each other by place: four bytes instead of a digest and a lookup.
+
+use std::hash::{BuildHasher, RandomState};
+
+use crate::digest::Digest;
+
+/// The place of an entry in its arena, valid until the entry is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place(u32);
+
+impl Place {
+    /// No place at all: the end of a list.
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The place itself, or none for [`Place::NONE`].
+    pub(crate) fn some(self) -> Option<Self> {
+        (self != Self::NONE).then_some(self)
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Entry<K, V> {
+    key: K,
+    /// The next entry of the same bucket; of a free place, the next free place.
+    next: Place,
+    /// None in a free place.
+    value: Option<V>,
+}
+
+/// See the module. Entries are visited in the order of their places.
+#[derive(Debug, Clone)]
+pub(crate) struct Arena<K, V> {
+    entries: Vec<Entry<K, V>>,
+    /// Heads of the lists of entries; a power of two of them, at least as many as entries.
+    buckets: Vec<Place>,
+    free: Place,
+    len: usize,
+    /// Secret, since the digests of a state file may have been chosen to collide.
+    secrets: [u64; 4],
+}
+
+impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
+    pub(crate) fn new() -> Self {
+        let random = RandomState::new();
+        Self {
+            entries: Vec::new(),
+            buckets: vec![Place::NONE; 8],
+            free: Place::NONE,
+            len: 0,
+            secrets: [0, 1, 2, 3].map(|number: u64| random.hash_one(number)),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn find(&self, key: K) -> Option<Place> {
+        let mut place = self.buckets.get(self.bucket(key)).copied()?;
+        while let Some(entry) = self.entries.get(place.index()) {
+            if entry.key == key {
+                return Some(place);
+            }
+            place = entry.next;
+        }
+        None
+    }
+
+    pub(crate) fn get(&self, key: K) -> Option<&V> {
+        self.at(self.find(key)?)
+    }
+
+    pub(crate) fn at(&self, place: Place) -> Option<&V> {
+        self.entries.get(place.index())?.value.as_ref()
+    }
+
+    pub(crate) fn at_mut(&mut self, place: Place) -> Option<&mut V> {
+        self.entries.get_mut(place.index())?.value.as_mut()
+    }
+
+    pub(crate) fn key(&self, place: Place) -> Option<K> {
+        let entry = self.entries.get(place.index())?;
+        entry.value.is_some().then_some(entry.key)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
+        self.entries.iter().filter_map(|entry| Some((entry.key, entry.value.as_ref()?)))
+    }
+
+    /// Adds an entry under a key that must not be there yet. None where four billion places are taken.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<Place> {
+        debug_assert!(self.find(key).is_none(), "the key is there already");
+        if self.len == self.buckets.len() {
+            self.rehash(self.len * 2);
+        }
+        let place = self.take_place(key, value)?;
+        self.link(key, place);
+        self.len += 1;
+        Some(place)
+    }
+
+    pub(crate) fn remove(&mut self, place: Place) -> Option<V> {
+        let key = self.key(place)?;
+        self.unlink(key, place);
+        self.len -= 1;
+        let entry = self.entries.get_mut(place.index())?;
+        entry.next = std::mem::replace(&mut self.free, place);
+        entry.value.take()
+    }
+
+    fn take_place(&mut self, key: K, value: V) -> Option<Place> {
+        let entry = Entry { key, next: Place::NONE, value: Some(value) };
+        if let Some(free) = self.entries.get_mut(self.free.index()) {
+            let place = std::mem::replace(&mut self.free, free.next);
+            *free = entry;
+            return Some(place);
+        }
+        let place = Place(u32::try_from(self.entries.len()).ok().filter(|place| *place != u32::MAX)?);
+        self.entries.push(entry);
+        Some(place)
+    }
+
+    fn link(&mut self, key: K, place: Place) {
+        let bucket = self.bucket(key);
+        if let (Some(head), Some(entry)) = (self.buckets.get_mut(bucket), self.entries.get_mut(place.index()))
+        {
+            entry.next = std::mem::replace(head, place);
+        }
+    }
+
+    fn unlink(&mut self, key: K, place: Place) {
+        let bucket = self.bucket(key);
+        let Some(next) = self.entries.get(place.index()).map(|entry| entry.next) else { return };
+        let Some(head) = self.buckets.get_mut(bucket) else { return };
+        if *head == place {
+            *head = next;
+            return;
+        }
+        let mut before = *head;
+        while let Some(entry) = self.entries.get_mut(before.index()) {
+            if entry.next == place {
+                entry.next = next;
+                return;
+            }
+            before = entry.next;
+        }
+    }
+
+    fn rehash(&mut self, buckets: usize) {
+        self.buckets = vec![Place::NONE; buckets];
+        let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        for place in (0..count).map(Place) {
+            if let Some(key) = self.key(place) {
+                self.link(key, place);
+            }
+        }
+    }
+
+    fn bucket(&self, key: K) -> usize {
+        let digest: Digest = key.into();
+        let ([a, b, c, d], [p, q, r, s]) = (digest.words(), self.secrets);
+        // The low bits of a hash choose the bucket; a usize has enough of them.
+        #[expect(clippy::cast_possible_truncation, reason = "the mask keeps fewer bits than that")]
+        let hash = (folded_multiply(a ^ p, b ^ q) ^ folded_multiply(c ^ r, d ^ s)) as usize;
+        hash & (self.buckets.len() - 1)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "both halves of the product are used")]
+fn folded_multiply(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+
+    use super::*;
+    use crate::digest::ChainId;
+
+    fn key(number: u32) -> ChainId {
+        Digest::of(&number.to_le_bytes()).into()
+    }
+
+    #[test]
+    fn behaves_like_a_map_and_reuses_places() {
+        let mut arena = Arena::new();
+        let places: Vec<_> = (0..1000).map(|n| arena.insert(key(n), n).unwrap()).collect();
+        for n in (0..1000).step_by(3) {
+            assert_eq!(arena.remove(places[n as usize]), Some(n));
+            assert_eq!(arena.remove(places[n as usize]), None);
+        }
+        for n in 0..1000 {
+            assert_eq!(arena.get(key(n)).copied(), (n % 3 != 0).then_some(n));
+        }
+        for n in (0..1000).step_by(3) {
+            arena.insert(key(n), n + 1).unwrap();
+        }
+        assert_eq!(arena.len(), 1000);
+        assert_eq!(arena.entries.len(), 1000);
+        assert_eq!(arena.iter().map(|(_, n)| u64::from(*n)).sum::<u64>(), 499_500 + 334);
+    }
+
+    #[test]
+    fn digests_alike_in_most_bytes_stay_apart() {
+        let mut arena = Arena::<ChainId, usize>::new();
+        for n in 0..4096_usize {
+            let mut bytes = [7; 32];
+            bytes[30..].copy_from_slice(&u16::try_from(n).unwrap().to_le_bytes());
+            arena.insert(Digest::from_bytes(bytes).into(), n).unwrap();
+        }
+        let longest = arena.buckets.iter().map(|head| {
+            std::iter::successors(head.some(), |place| arena.entries[place.index()].next.some()).count()
+        });
+        assert!(longest.max() < Some(20));
+    }
+}

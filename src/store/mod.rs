@@ -1,0 +1,233 @@
+//! The four stores: one narrow trait each, and in-memory stores that implement them.
+//!
+//! A runtime that links the crate implements the traits over its own state; everybody else uses
+//! [`Stores`] as it comes. Methods take `&self`: stores are shared between threads, and no lock ever
+//! leaves a method. A store may call stores behind it in this order, never back:
+//! images → layers. References and containers call nobody.
+
+use std::sync::Arc;
+
+use crate::digest::{ChainId, ContainerId, DiffId, ImageId};
+use crate::image::Image;
+use crate::reference::Reference;
+use crate::{Result, Semantics};
+
+mod arena;
+mod container;
+mod image;
+mod layer;
+mod load;
+mod reference;
+
+pub use container::{Container, Containers};
+pub use image::Images;
+pub use layer::{LayerHandle, Layers, Mount};
+pub use load::LoadError;
+pub use reference::References;
+
+/// The image store (SPEC.md section 4; moby's `image/store.go`).
+pub trait ImageStore {
+    /// The IDs of all images, or of the heads only: images without children (SPEC.md I-9). One
+    /// snapshot, in any order.
+    fn ids(&self, heads_only: bool) -> Vec<ImageId>;
+
+    /// The image, if it is there and readable (SPEC.md I-6).
+    ///
+    /// # Errors
+    ///
+    /// Any error means that the image cannot be read; its text is not shown.
+    fn get(&self, id: ImageId) -> Result<Arc<Image>>;
+
+    /// The one image whose ID begins with `term` (SPEC.md I-12).
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or more than one.
+    fn search(&self, term: &str) -> Result<ImageId>;
+
+    /// Whether another image has this one as its parent (SPEC.md I-9).
+    fn has_children(&self, id: ImageId) -> bool;
+
+    /// The stored parent link; it may name an image that is gone (SPEC.md I-8).
+    fn parent(&self, id: ImageId) -> Option<ImageId>;
+
+    /// Takes the image out and releases its layers: those that went, top to base (SPEC.md I-10).
+    ///
+    /// # Errors
+    ///
+    /// Where the image is unknown or must not go, and where a layer could not be removed.
+    fn delete(&self, id: ImageId) -> Result<Vec<FreedLayer>>;
+}
+
+/// The reference store (SPEC.md section 6.2; moby's `reference/store.go`).
+pub trait ReferenceStore {
+    /// All references to an image, sorted by their normalized text (SPEC.md R-10).
+    fn references(&self, id: ImageId) -> Vec<Reference>;
+
+    /// The image that a reference names; a name alone means its tag `latest` (SPEC.md R-8).
+    fn get(&self, reference: &Reference) -> Option<ImageId>;
+
+    /// Takes a reference out (SPEC.md R-8).
+    ///
+    /// # Errors
+    ///
+    /// `reference does not exist` where it is not there; any other where it could not be saved.
+    fn delete(&self, reference: &Reference) -> Result<()>;
+
+    /// Whether the image has any reference.
+    fn has_references(&self, id: ImageId) -> bool {
+        !self.references(id).is_empty()
+    }
+}
+
+/// The layer store, as far as a prune looks into it (SPEC.md section 5; moby's `layer/layer_store.go`).
+/// Layers are released by the image store, not by the engine.
+pub trait LayerStore {
+    /// What [`LayerStore::sizes`] gives.
+    type Sizes: LayerSizes;
+
+    /// The sizes of all layers as they are now (SPEC.md P-3, Y-8).
+    fn sizes(&self) -> Self::Sizes;
+
+    /// One layer.
+    fn layer(&self, chain: ChainId) -> Option<Layer>;
+}
+
+/// The sizes of layers at one moment.
+pub trait LayerSizes {
+    /// The layer's own size in bytes; none where there was no such layer.
+    fn diff_size(&self, chain: ChainId) -> Option<i64>;
+}
+
+/// The container store, as far as a prune looks into it.
+pub trait ContainerStore {
+    /// A container made from the image that has the state asked for. Where several have, it may be
+    /// any of them (SPEC.md O-5).
+    fn first(&self, image: ImageId, state: ContainerState) -> Option<ContainerId>;
+
+    /// The number of containers made from the image, in any state (SPEC.md U-3).
+    fn count(&self, image: ImageId) -> usize;
+
+    /// A container that mounts the image (SPEC.md D-5.1, since moby 28.0).
+    fn first_mounting(&self, image: ImageId) -> Option<ContainerId> {
+        let _ = image;
+        None
+    }
+}
+
+/// Which containers are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerState {
+    /// Their running flag is set; so it is for paused and restarting ones (SPEC.md D-7).
+    Running,
+    /// All others, created and dead ones included.
+    Stopped,
+    /// All.
+    Any,
+}
+
+/// One layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layer {
+    /// The layer's own tar.
+    pub diff_id: DiffId,
+    /// The chain below.
+    pub parent: Option<ChainId>,
+    /// The layer's own size in bytes.
+    pub diff_size: i64,
+}
+
+/// A layer that went with the last that held it (SPEC.md Y-5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FreedLayer {
+    /// The layer and all below it.
+    pub chain_id: ChainId,
+    /// The layer's own tar.
+    pub diff_id: DiffId,
+    /// The layer's own size in bytes.
+    pub diff_size: i64,
+}
+
+/// The four stores of a daemon.
+///
+/// [`Stores::default`] and [`Stores::load`] give the in-memory ones.
+#[derive(Debug)]
+pub struct Stores<I = Images, R = References, L = Arc<Layers>, C = Containers> {
+    /// The images.
+    pub images: I,
+    /// The references.
+    pub references: R,
+    /// The layers.
+    pub layers: L,
+    /// The containers.
+    pub containers: C,
+}
+
+impl Stores {
+    /// Empty in-memory stores.
+    #[must_use]
+    pub fn new(semantics: &Semantics) -> Self {
+        let layers = Arc::new(Layers::new());
+        Self {
+            images: Images::new(Arc::clone(&layers), semantics),
+            references: References::new(semantics),
+            layers,
+            containers: Containers::new(),
+        }
+    }
+
+    /// A copy that shares nothing that can change: each store as it is at one moment, without the layers'
+    /// driver.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let layers = Arc::new(self.layers.copy());
+        Self {
+            images: self.images.copy(Arc::clone(&layers)),
+            references: self.references.clone(),
+            layers,
+            containers: self.containers.clone(),
+        }
+    }
+
+    /// Checks what must always hold: counts, links and indexes agree. For tests.
+    ///
+    /// # Errors
+    ///
+    /// The first invariant that is broken, in words.
+    pub fn validate(&self) -> Result<(), String> {
+        self.images.validate()?;
+        self.references.validate()?;
+        self.containers.validate()?;
+        self.layers.validate(&self.images.held_layers())
+    }
+}
+
+impl Default for Stores {
+    fn default() -> Self {
+        Self::new(&Semantics::default())
+    }
+}
+
+macro_rules! through_pointers {
+    ($($pointer:ty),*) => {$(
+        impl<T: LayerStore + ?Sized> LayerStore for $pointer {
+            type Sizes = T::Sizes;
+
+            fn sizes(&self) -> T::Sizes {
+                (**self).sizes()
+            }
+
+            fn layer(&self, chain: ChainId) -> Option<Layer> {
+                (**self).layer(chain)
+            }
+        }
+    )*};
+}
+
+through_pointers!(Arc<T>, &T);
+
+impl<S: std::hash::BuildHasher> LayerSizes for std::collections::HashMap<ChainId, i64, S> {
+    fn diff_size(&self, chain: ChainId) -> Option<i64> {
+        self.get(&chain).copied()
+    }
+}

@@ -1,0 +1,270 @@
+//! References in memory, found by name and by image (SPEC.md section 6.2).
+
+use std::hash::{BuildHasher, RandomState};
+
+use hashbrown::HashTable;
+use parking_lot::RwLock;
+use smallvec::SmallVec;
+
+use super::ReferenceStore;
+use super::arena::{Arena, Place};
+use crate::digest::ImageId;
+use crate::reference::Reference;
+use crate::{Error, Result, Semantics};
+
+/// The references of a daemon, in memory.
+///
+/// ```
+/// use image_prune::store::{ReferenceStore, References};
+/// use image_prune::{ImageId, Reference, Semantics};
+///
+/// let semantics = Semantics::MOBY_20_10;
+/// let references = References::new(&semantics);
+/// let id = ImageId::of(b"{}");
+/// references.add_tag(Reference::parse("busybox", &semantics)?, id)?;
+/// assert_eq!(references.references(id)[0].as_str(), "docker.io/library/busybox:latest");
+/// # Ok::<(), image_prune::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct References {
+    inner: RwLock<Inner>,
+    new_conflict_texts: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Inner {
+    // INVARIANT: an image with references has one entry, its references sorted by their text; the
+    // table has one item for each of them.
+    images: Arena<ImageId, SmallVec<[Reference; 1]>>,
+    /// By familiar text: two spellings of one key are one reference (SPEC.md R-9).
+    by_key: HashTable<(Reference, Place)>,
+    hasher: RandomState,
+}
+
+impl Clone for References {
+    fn clone(&self) -> Self {
+        let inner = RwLock::new(self.inner.read().clone());
+        Self { inner, new_conflict_texts: self.new_conflict_texts }
+    }
+}
+
+impl References {
+    /// No references.
+    #[must_use]
+    pub fn new(semantics: &Semantics) -> Self {
+        let inner = Inner { images: Arena::new(), by_key: HashTable::new(), hasher: RandomState::new() };
+        Self { inner: RwLock::new(inner), new_conflict_texts: semantics.new_tag_conflict_texts }
+    }
+
+    /// Adds a tag that must be free, or name this image already (SPEC.md R-7).
+    ///
+    /// # Errors
+    ///
+    /// `invalid_parameter` for a canonical reference or a repository called `sha256`; a conflict where
+    /// the tag names another image.
+    pub fn add_tag(&self, reference: Reference, id: ImageId) -> Result<()> {
+        self.set_tag(reference, id, false).map(drop)
+    }
+
+    /// Moves a tag to this image; the image that lost it (SPEC.md R-7, forced).
+    ///
+    /// # Errors
+    ///
+    /// `invalid_parameter` as in [`References::add_tag`].
+    pub fn retag(&self, reference: Reference, id: ImageId) -> Result<Option<ImageId>> {
+        self.set_tag(reference, id, true)
+    }
+
+    fn set_tag(&self, reference: Reference, id: ImageId, force: bool) -> Result<Option<ImageId>> {
+        if reference.is_canonical() {
+            return Err(Error::invalid_parameter("refusing to create a tag with a digest reference"));
+        }
+        let reference = reference.tag_name_only();
+        refuse_ambiguous(&reference)?;
+        let mut inner = self.inner.write();
+        match inner.get(&reference) {
+            Some(other) if other == id => Ok(None),
+            Some(other) if !force => Err(self.tag_conflict(&reference, other)),
+            other => {
+                if other.is_some() {
+                    inner.remove(&reference);
+                }
+                inner.insert(reference, id).map(|()| other)
+            }
+        }
+    }
+
+    fn tag_conflict(&self, reference: &Reference, other: ImageId) -> Error {
+        let tag = reference.familiar();
+        Error::conflict(if self.new_conflict_texts {
+            format!("tag {tag} is already set to image {other}, use the force option to replace it")
+        } else {
+            format!(
+                "Conflict: Tag {tag} is already set to image {other}, if you want to replace it, \
+                 please use the force option"
+            )
+        })
+    }
+
+    /// Adds a canonical reference; of tag and digest the digest alone is kept (SPEC.md R-6, R-7).
+    ///
+    /// # Errors
+    ///
+    /// A conflict where the digest names another image; `invalid_parameter` for a reference without
+    /// a digest and for a repository called `sha256`.
+    pub fn add_digest(&self, reference: Reference, id: ImageId) -> Result<()> {
+        let reference = reference.favor_digest();
+        let Some(digest) = reference.digest() else {
+            return Err(Error::invalid_parameter("a digest reference needs a digest"));
+        };
+        refuse_ambiguous(&reference)?;
+        let cannot = if self.new_conflict_texts { "cannot" } else { "Cannot" };
+        let conflict = Error::conflict(format!("{cannot} overwrite digest {digest}"));
+        let mut inner = self.inner.write();
+        match inner.get(&reference) {
+            Some(other) if other == id => Ok(()),
+            Some(_) => Err(conflict),
+            None => inner.insert(reference, id),
+        }
+    }
+
+    /// All references of one repository with their images, sorted by text (SPEC.md R-11). The name is
+    /// a familiar one.
+    #[must_use]
+    pub fn references_by_name(&self, familiar_name: &str) -> Vec<(Reference, ImageId)> {
+        let mut found = self.references_where(|reference| reference.familiar_name() == familiar_name);
+        found.sort_unstable();
+        found
+    }
+
+    /// All references with their images, in no particular order: one snapshot.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Reference, ImageId)> {
+        self.references_where(|_| true)
+    }
+
+    fn references_where(&self, is_meant: impl Fn(&Reference) -> bool) -> Vec<(Reference, ImageId)> {
+        let inner = self.inner.read();
+        let every =
+            inner.images.iter().flat_map(|(id, list)| list.iter().map(move |reference| (reference, id)));
+        every
+            .filter(|(reference, _)| is_meant(reference))
+            .map(|(reference, id)| (reference.clone(), id))
+            .collect()
+    }
+
+    /// The number of references.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.read().by_key.len()
+    }
+
+    /// Returns true where there is no reference.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let inner = self.inner.read();
+        let mut count = 0;
+        for (id, list) in inner.images.iter() {
+            if list.is_empty() || !list.is_sorted() {
+                return Err(format!("the references of {id} are empty or not sorted"));
+            }
+            count += list.len();
+            for reference in list {
+                if inner.get(reference) != Some(id) {
+                    return Err(format!("{} is not found by its name", reference.as_str()));
+                }
+            }
+        }
+        let keys = inner.by_key.len();
+        if keys == count { Ok(()) } else { Err(format!("{keys} keys for {count} references")) }
+    }
+}
+
+fn refuse_ambiguous(reference: &Reference) -> Result<()> {
+    if reference.familiar_name() == "sha256" {
+        return Err(Error::invalid_parameter(
+            "refusing to create an ambiguous tag using digest algorithm as name",
+        ));
+    }
+    Ok(())
+}
+
+/// R-6, R-7: what the store holds has either a tag or a digest.
+fn is_stored_form(reference: &Reference) -> bool {
+    reference.tag().is_some() != reference.is_canonical()
+}
+
+impl ReferenceStore for References {
+    fn references(&self, id: ImageId) -> Vec<Reference> {
+        self.inner.read().images.get(id).map(|list| list.to_vec()).unwrap_or_default()
+    }
+
+    fn get(&self, reference: &Reference) -> Option<ImageId> {
+        if is_stored_form(reference) {
+            return self.inner.read().get(reference);
+        }
+        self.inner.read().get(&reference.clone().favor_digest().tag_name_only())
+    }
+
+    fn delete(&self, reference: &Reference) -> Result<()> {
+        let removed = if is_stored_form(reference) {
+            self.inner.write().remove(reference)
+        } else {
+            self.inner.write().remove(&reference.clone().favor_digest().tag_name_only())
+        };
+        removed.ok_or_else(|| Error::not_found("reference does not exist"))
+    }
+
+    fn has_references(&self, id: ImageId) -> bool {
+        self.inner.read().images.find(id).is_some()
+    }
+}
+
+impl Inner {
+    fn hash(&self, reference: &Reference) -> u64 {
+        self.hasher.hash_one(reference.familiar())
+    }
+
+    fn get(&self, reference: &Reference) -> Option<ImageId> {
+        let same_key = |item: &(Reference, Place)| item.0.familiar() == reference.familiar();
+        let (_, place) = self.by_key.find(self.hash(reference), same_key)?;
+        self.images.key(*place)
+    }
+
+    fn insert(&mut self, reference: Reference, id: ImageId) -> Result<()> {
+        let found = self.images.find(id);
+        let place = match found {
+            Some(place) => place,
+            None => self
+                .images
+                .insert(id, SmallVec::new())
+                .ok_or_else(|| Error::system("too many images with references"))?,
+        };
+        if let Some(list) = self.images.at_mut(place) {
+            let position = list.partition_point(|other| *other < reference);
+            list.insert(position, reference.clone());
+        }
+        let hash = self.hash(&reference);
+        let hasher = &self.hasher;
+        self.by_key.insert_unique(hash, (reference, place), |item| hasher.hash_one(item.0.familiar()));
+        Ok(())
+    }
+
+    fn remove(&mut self, reference: &Reference) -> Option<()> {
+        let hash = self.hash(reference);
+        let same_key = |item: &(Reference, Place)| item.0.familiar() == reference.familiar();
+        let ((stored, place), _) = self.by_key.find_entry(hash, same_key).ok()?.remove();
+        let list = self.images.at_mut(place)?;
+        if let Ok(position) = list.binary_search(&stored) {
+            list.remove(position);
+        }
+        if list.is_empty() {
+            self.images.remove(place);
+        }
+        Some(())
+    }
+}

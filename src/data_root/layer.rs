@@ -118,7 +118,7 @@ impl Files<'_> {
     fn descriptor(&mut self) -> Result<(), Problem> {
         let (name, kind) = ("descriptor.json", self.kind);
         match self.text(name)? {
-            Some(text) if !json::is_document(text.as_bytes()) => Err(bad(kind, name, "it is not JSON")),
+            Some(text) if !json::is_object(text.as_bytes()) => Err(bad(kind, name, "it is not JSON")),
             _ => Ok(()),
         }
     }

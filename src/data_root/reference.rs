@@ -26,8 +26,8 @@ pub(super) fn read(driver: &Folder, semantics: &Semantics) -> Result<Outcome<Vec
     let repositories = json::repositories(&buffer).map_err(|error| {
         let path = path.display();
         Error::system(format!(
-            "{path} is damaged: {error}; a daemon does not start with it either: put a good copy in its place, or \
-             move it away, and the daemon starts with every image untagged"
+            "{path} is damaged: {error}; a daemon does not start with it either: put a good copy in its place; \
+             without the file it starts, and takes every image for untagged"
         ))
     })?;
     let mut warnings = Vec::new();
@@ -60,7 +60,7 @@ pub(super) fn read(driver: &Folder, semantics: &Semantics) -> Result<Outcome<Vec
     for (key, found_as, id) in odd {
         // DIFFERENCE: the daemon lists such a reference for its image and cannot remove it.
         let reason =
-            "it is not in the place that its name says; the daemon lists it but does not find it by name";
+            "it is not in the place that its name says; the daemon has it but does not find it by name";
         warn(WarningKind::OddReference, key, reason);
         references.entry(found_as.as_str().to_owned()).or_insert(id);
     }

@@ -8,7 +8,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use image_prune::data_root::{self, Options, Reading, WarningKind};
-use image_prune::{Error, ImageId, Semantics};
+use image_prune::store::Stores;
+use image_prune::{ChainId, DiffId, Digest, Error, ImageId, Semantics};
 use tempfile::TempDir;
 
 const MOBY: Semantics = Semantics::MOBY_20_10;
@@ -17,8 +18,11 @@ fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
 }
 
+/// Reads a root; what is read is always a world that the stores take.
 fn read(root: &Path) -> Result<Reading, Error> {
-    data_root::read(root, &MOBY, Options::default())
+    let reading = data_root::read(root, &MOBY, Options::default())?;
+    Stores::load(reading.world.clone(), &MOBY).unwrap();
+    Ok(reading)
 }
 
 fn kinds(reading: &Reading) -> Vec<WarningKind> {
@@ -210,7 +214,9 @@ fn every_file_damaged_everywhere() {
                 damaged(folder.path(), &file, &content[..at], &sound);
                 for byte in [0, b'"', b'}', 0xff, content[at] ^ 1] {
                     let mut garbled = content.clone();
-                    garbled[at] = byte;
+                    if std::mem::replace(&mut garbled[at], byte) == byte {
+                        continue;
+                    }
                     damaged(folder.path(), &file, &garbled, &sound);
                 }
             }
@@ -225,8 +231,9 @@ fn damaged(root: &Path, file: &Path, content: &[u8], sound: &Reading) {
     let at = file.display();
     match read(root) {
         Err(error) => {
-            assert!(file.ends_with("repositories.json"), "{at}: {error}");
-            assert!(error.is_system() && error.to_string().contains("repositories.json"), "{at}: {error}");
+            let is_fatal = file.ends_with("repositories.json") || file.ends_with("size");
+            assert!(is_fatal && error.is_system(), "{at}: {error}");
+            assert!(error.to_string().contains(file.to_str().unwrap()), "{at}: {error}");
         }
         Ok(reading) => {
             // A config's digest tells every change. Other files may change and stay sound.
@@ -356,11 +363,15 @@ fn links_pipes_and_folders_are_not_read() {
 
 #[test]
 fn folders_that_are_links_are_errors() {
-    for folder in
-        ["imagedb/content/sha256", "layerdb/sha256", "layerdb/mounts", "../../containers", "../../image"]
-    {
+    for folder in [
+        "image/vfs/imagedb/content/sha256",
+        "image/vfs/layerdb/sha256",
+        "image/vfs/layerdb/mounts",
+        "containers",
+        "image",
+    ] {
         let root = Root::new();
-        let path = root.at(folder);
+        let path = root.path().join(folder);
         let moved = root.path().join("moved");
         fs::rename(&path, &moved).unwrap();
         symlink(&moved, &path).unwrap();
@@ -421,7 +432,7 @@ fn bad_layers_take_those_above_along() {
         }
     }
     for (file, content) in
-        [("size", "+5"), ("size", "-5"), ("size", "9223372036854775807"), ("descriptor.json", "null")]
+        [("size", "+5"), ("size", "-5"), ("size", "4611686018427387904"), ("descriptor.json", "null")]
     {
         fs::write(base.join(file), content).unwrap();
         let reading = root.read();
@@ -430,29 +441,57 @@ fn bad_layers_take_those_above_along() {
 }
 
 #[test]
-fn cycles_and_deep_chains_of_layers_end() {
+fn cycles_of_layers_end() {
     let root = Root::new();
     for layer in root.layers() {
         fs::write(layer.join("parent"), format!("sha256:{}", name(&layer))).unwrap();
     }
     let reading = root.read();
     assert_eq!(reading.world.layers, []);
-    assert_eq!(kinds(&reading).iter().filter(|kind| **kind == WarningKind::LayerCycle).count(), 6);
+    assert_eq!(kinds(&reading).iter().filter(|kind| **kind == WarningKind::BadLayer).count(), 6);
+}
 
-    let root = Root::new();
-    let hex = |number: u32| image_prune::Digest::of(&number.to_le_bytes()).hex();
-    for number in 0..2_000 {
-        let layer = root.at("layerdb/sha256").join(hex(number));
+/// Adds a chain of layers, each of `size`.
+fn add_chain(root: &Root, depth: u32, size: &str) {
+    let mut parent = None;
+    for number in 0..depth {
+        let diff = DiffId::from(Digest::of(&number.to_le_bytes()));
+        let chain = ChainId::on(parent, diff);
+        let layer = root.at("layerdb/sha256").join(chain.digest().hex());
         fs::create_dir(&layer).unwrap();
-        fs::write(layer.join("diff"), format!("sha256:{}", hex(number))).unwrap();
-        fs::write(layer.join("size"), "9223372036854775807").unwrap();
+        fs::write(layer.join("diff"), format!("{diff}")).unwrap();
+        fs::write(layer.join("size"), size).unwrap();
         fs::write(layer.join("cache-id"), "x").unwrap();
-        if number > 0 {
-            fs::write(layer.join("parent"), format!("sha256:{}", hex(number - 1))).unwrap();
+        if let Some(parent) = parent.replace(chain) {
+            fs::write(layer.join("parent"), format!("{parent}")).unwrap();
         }
     }
+}
+
+#[test]
+fn deep_chains_are_read() {
+    let root = Root::new();
+    add_chain(&root, 10_000, "1");
     let reading = root.read();
-    assert_eq!((reading.world.layers.len(), reading.warnings.len()), (2_006, 0));
+    assert_eq!((reading.world.layers.len(), reading.warnings.len()), (10_006, 0));
+}
+
+#[test]
+fn sizes_beyond_all_disks_are_an_error() {
+    let root = Root::new();
+    add_chain(&root, 2, "9223372036854775807");
+    let error = read(root.path()).unwrap_err();
+    assert!(error.is_system() && error.to_string().contains("/size"), "{error}");
+}
+
+#[test]
+fn layers_that_are_not_what_their_name_says_are_left_out() {
+    let root = Root::new();
+    let layer = root.layers().remove(0);
+    fs::write(layer.join("diff"), Digest::of(b"another").to_string()).unwrap();
+    let reading = root.read();
+    assert!(kinds(&reading).contains(&WarningKind::BadLayer));
+    assert_eq!(reading.world.layers.len(), 1, "all stand on this one but the base");
 }
 
 #[test]
@@ -486,6 +525,7 @@ fn references_are_read_as_the_daemon_keeps_them() {
     let id = format!("sha256:{}", name(&root.configs()[0]));
     let gone = format!("sha256:{}", "0".repeat(64));
     let file = serde_json::json!({"Repositories": {
+        "sha256": {"sha256:1": id},
         "a": {"a:1": id, "a:2": gone, "a:3": "nothing", "a:4": null, "A:5": id, "": id},
         "b": {"docker.io/library/c:1": id, "c:2": id},
         "c": null,
@@ -497,7 +537,7 @@ fn references_are_read_as_the_daemon_keeps_them() {
     let expected =
         ["docker.io/library/a:1", "docker.io/library/a:2", "docker.io/library/c:1", "docker.io/library/c:2"];
     assert_eq!(references, expected);
-    let expected = [vec![WarningKind::BadReference; 4], vec![WarningKind::OddReference; 2]].concat();
+    let expected = [vec![WarningKind::BadReference; 5], vec![WarningKind::OddReference; 2]].concat();
     assert_eq!(kinds(&reading), expected);
     fs::remove_file(root.repositories()).unwrap();
     assert_eq!((root.read().world.references, root.read().warnings), (vec![], vec![]));

@@ -178,10 +178,9 @@ pub(super) fn load(read: Vec<Read>, layers: &Path) -> Outcome<HashMap<ChainId, w
                         break State::Fails;
                     }
                 }
+                (Some(known @ (State::Loads | State::Fails)), _) => break known,
                 // A cycle, which digests do not form unless SHA-256 is broken.
-                (Some(State::OnTheWay), _) => break State::Fails,
-                (Some(state), _) => break state,
-                (None, _) => break State::Fails,
+                _ => break State::Fails,
             }
         };
         if let Some(layer) = orphan {

@@ -213,7 +213,7 @@ fn every_file_damaged_everywhere() {
         assert!(found.len() > 20);
         for file in found {
             let content = fs::read(&file).unwrap();
-            let step = (content.len() / 12).max(1);
+            let step = (content.len() / 8).max(1);
             for at in (0..content.len()).step_by(step) {
                 damaged(folder.path(), &file, &content[..at], &sound);
                 for byte in [0, b'}', content[at] ^ 1] {

@@ -1,5 +1,7 @@
 #![allow(missing_docs, reason = "test code")]
 
+#[cfg(feature = "data-root")]
+mod data_root;
 mod scenarios;
 mod table_filters;
 mod table_reference;

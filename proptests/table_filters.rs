@@ -1,7 +1,7 @@
 //! Every recorded `filters` value.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use image_prune::replay::rows_filters::filters_row;
+use image_prune::replay::filters_row;
 
 use crate::tables;
 

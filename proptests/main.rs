@@ -1,5 +1,6 @@
 #![allow(missing_docs, reason = "test code")]
 
+mod candidates;
 mod scenarios;
 mod table_reference;
 mod table_until;

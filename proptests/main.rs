@@ -1,5 +1,6 @@
 #![allow(missing_docs, reason = "test code")]
 
+mod candidates;
 #[cfg(feature = "data-root")]
 mod data_root;
 mod scenarios;

@@ -163,9 +163,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            let plain = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | ..b' '));
-            self.at += plain.unwrap_or(rest.len());
+            self.at += plain_length(self.text.get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => {
                     let inner = self.since(start);
@@ -268,6 +266,17 @@ impl<'a> Scanner<'a> {
     fn interrupted(&self, context: &str) -> JsonError {
         invalid(self.peek().unwrap_or(b' '), context)
     }
+}
+
+/// How many bytes stand for themselves within a string. Sixteen are looked at together, which the
+/// compiler makes one instruction of each step.
+fn plain_length(bytes: &[u8]) -> usize {
+    let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < b' ');
+    let (chunks, _) = bytes.as_chunks::<16>();
+    let is_plain = |chunk: &&[u8; 16]| !chunk.iter().fold(false, |found, &byte| found | is_special(byte));
+    let plain = 16 * chunks.iter().take_while(is_plain).count();
+    let rest = bytes.get(plain..).unwrap_or_default();
+    plain + rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len())
 }
 
 fn invalid(byte: u8, context: &str) -> JsonError {

@@ -163,7 +163,9 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            self.at += plain_length(self.text.get(self.at..).unwrap_or_default());
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | ..b' '));
+            self.at += plain.unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => {
                     let inner = self.since(start);
@@ -266,17 +268,6 @@ impl<'a> Scanner<'a> {
     fn interrupted(&self, context: &str) -> JsonError {
         invalid(self.peek().unwrap_or(b' '), context)
     }
-}
-
-/// How many bytes stand for themselves within a string. Sixteen are looked at together, so that the
-/// compiler can use vector instructions.
-#[expect(clippy::needless_bitwise_bool, reason = "a branch in it would keep vectors away")]
-fn plain_length(bytes: &[u8]) -> usize {
-    let is_special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < b' ');
-    let (chunks, _) = bytes.as_chunks::<16>();
-    let plain = 16 * chunks.iter().take_while(|chunk| !chunk.map(is_special).contains(&true)).count();
-    let rest = bytes.get(plain..).unwrap_or_default();
-    plain + rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len())
 }
 
 fn invalid(byte: u8, context: &str) -> JsonError {

@@ -66,13 +66,10 @@ impl Digest {
     /// The 64 hexadecimal digits, without `sha256:`.
     #[must_use]
     pub fn hex(&self) -> String {
-        let mut text = String::with_capacity(64);
-        for byte in self.0 {
-            for nibble in [byte >> 4, byte & 0xf] {
-                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-            }
-        }
-        text
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
+        let digits = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
+        digits.map(char::from).collect()
     }
 
     /// Whether the hexadecimal digits begin with `prefix`.
@@ -114,7 +111,7 @@ impl Hash for Digest {
     // Without the length that a slice would write first. All bytes count: the digests of a state file
     // may have been chosen to collide.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.0);
+        self.words().into_iter().for_each(|word| state.write_u64(word));
     }
 }
 
@@ -236,6 +233,12 @@ impl ImageId {
     #[must_use]
     pub fn hex(&self) -> String {
         self.0.hex()
+    }
+
+    /// The first bytes, in whose order nearly all IDs are sorted.
+    pub(crate) fn leading(self) -> u64 {
+        let [first, ..] = self.0.words();
+        first.swap_bytes()
     }
 }
 

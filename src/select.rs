@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use crate::cancel::Cancel;
 use crate::digest::ImageId;
-use crate::image::Image;
 use crate::request::{PruneRequest, Rejection};
-use crate::store::{ImageStore, ReferenceStore, Stores};
+use crate::store::{ImageEntry, ImageStore, ReferenceStore, Stores};
 use crate::{Error, Result};
 
 /// The order in which candidates are visited. moby walks a map: any order can be its own (SPEC.md O-7).
@@ -73,11 +72,11 @@ pub fn select<I: ImageStore, R: ReferenceStore, L, C>(
     let mut ids = Vec::new();
     for id in stores.images.ids(request.dangling_only()) {
         // An image that cannot be read is not in moby's snapshot, hence not polled for (I-9).
-        let Ok(image) = stores.images.get(id) else { continue };
+        let Ok(entry) = stores.images.entry(id) else { continue };
         if cancel.is_cancelled() {
             return Err(Error::cancelled(cancel.reason()));
         }
-        if exclusion_of_listed(stores, request, id, &image).is_none() {
+        if exclusion_of_listed(stores, request, id, &entry).is_none() {
             ids.push(id);
         }
     }
@@ -91,11 +90,11 @@ pub fn exclusion<I: ImageStore, R: ReferenceStore, L, C>(
     request: &PruneRequest,
     id: ImageId,
 ) -> Option<Exclusion> {
-    let Ok(image) = stores.images.get(id) else { return Some(Exclusion::Unreadable) };
-    if request.dangling_only() && stores.images.has_children(id) {
+    let Ok(entry) = stores.images.entry(id) else { return Some(Exclusion::Unreadable) };
+    if request.dangling_only() && entry.has_children {
         return Some(Exclusion::NotAHead);
     }
-    exclusion_of_listed(stores, request, id, &image)
+    exclusion_of_listed(stores, request, id, &entry)
 }
 
 /// P-4, for an image of the snapshot.
@@ -103,17 +102,17 @@ fn exclusion_of_listed<I: ImageStore, R: ReferenceStore, L, C>(
     stores: &Stores<I, R, L, C>,
     request: &PruneRequest,
     id: ImageId,
-    image: &Image,
+    entry: &ImageEntry,
 ) -> Option<Exclusion> {
-    if stores.images.has_children(id) && !stores.references.has_references(id) {
+    if entry.has_children && !stores.references.has_references(id) {
         return Some(Exclusion::Intermediate);
     }
-    request.rejection(image).map(Exclusion::Filtered)
+    request.rejection(&entry.image).map(Exclusion::Filtered)
 }
 
 impl Order {
     fn apply(&self, ids: &mut Vec<ImageId>) {
-        ids.sort_unstable();
+        ids.sort_unstable_by(|a, b| a.leading().cmp(&b.leading()).then_with(|| a.cmp(b)));
         match self {
             Self::ById => {}
             Self::Given(first) => {

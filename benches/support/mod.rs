@@ -1,7 +1,7 @@
 //! The store that the benches prune, and the floor that they are held against.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use image_prune::event::EventLog;
@@ -40,16 +40,9 @@ pub fn now() -> DateTime<Utc> {
 }
 
 pub fn engine(shape: Shape) -> Engine<EventLog> {
-    let started = std::time::Instant::now();
-    let nanos = AtomicI64::new(0);
-    let clock = move || {
-        // A real clock is read for each event, as a daemon does.
-        nanos.store(i64::try_from(started.elapsed().as_nanos()).unwrap(), Ordering::Relaxed);
-        let nanos = nanos.load(Ordering::Relaxed);
-        Timestamp::new(
-            now().timestamp() + nanos / 1_000_000_000,
-            u32::try_from(nanos % 1_000_000_000).unwrap(),
-        )
+    let clock = || {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Timestamp::new(since.as_secs().cast_signed(), since.subsec_nanos())
     };
     Engine::new(stores(shape), SEMANTICS, EventLog::new(clock))
 }

@@ -48,7 +48,7 @@ where
     C: ContainerStore,
     E: EventSink,
 {
-    let mut gone = Gone::default();
+    let mut gone = Gone::with_capacity(candidates.ids().len());
     let mut log = DeleteLog::default();
     for &id in candidates.ids() {
         if cancel.is_cancelled() {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::Deletion;
 use crate::Error;
 use crate::digest::{ContainerId, ImageId, short};
-use crate::store::{ContainerState, ContainerStore, ImageStore, ReferenceStore};
+use crate::store::{ContainerStore, ImageStore, ReferenceStore};
 
 /// A deletion that the state does not allow now. `Display` is moby's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,17 +58,14 @@ impl<I: ImageStore, R: ReferenceStore, L, C: ContainerStore, E> Deletion<'_, I, 
         if stores.images.has_children(image) {
             return Some(Obstacle::DependentChildren);
         }
-        if let Some(container) = stores.containers.first(image, ContainerState::Running) {
+        let users = stores.containers.users(image);
+        if let Some(container) = users.running {
             return Some(Obstacle::RunningContainer(container));
         }
         if mask.references && stores.references.has_references(image) {
             return Some(Obstacle::References);
         }
-        if mask.stopped {
-            let container = stores.containers.first(image, ContainerState::Stopped);
-            return container.map(Obstacle::StoppedContainer);
-        }
-        None
+        users.stopped.filter(|_| mask.stopped).map(Obstacle::StoppedContainer)
     }
 }
 

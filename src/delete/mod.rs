@@ -42,6 +42,11 @@ struct Gone {
 }
 
 impl Gone {
+    /// Most images have a reference, and a layer or two of their own.
+    fn with_capacity(images: usize) -> Self {
+        Self { records: Vec::with_capacity(images * 4), layer_sizes: Vec::with_capacity(images * 2) }
+    }
+
     fn untagged(&mut self, reference: Reference) {
         self.records.push(Record::Untagged(reference));
     }

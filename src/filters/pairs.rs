@@ -5,28 +5,29 @@ use std::collections::BTreeMap;
 /// A conjunction of keys and `key=value` pairs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pairs {
-    /// Each key, and its value where one is asked for.
-    wanted: BTreeMap<Box<str>, Option<Box<str>>>,
+    /// Each key once, sorted, and its value where one is asked for.
+    wanted: Box<[(Box<str>, Option<Box<str>>)]>,
     /// Two values are asked for the same key, which has but one.
     is_contradiction: bool,
 }
 
 impl<'a> FromIterator<&'a str> for Pairs {
     fn from_iter<I: IntoIterator<Item = &'a str>>(values: I) -> Self {
-        let mut pairs = Self::default();
+        let mut wanted: BTreeMap<Box<str>, Option<Box<str>>> = BTreeMap::new();
+        let mut is_contradiction = false;
         for text in values {
             let (key, value) = match text.split_once('=') {
                 Some((key, value)) => (key, Some(value)),
                 None => (text, None),
             };
-            let known = pairs.wanted.entry(key.into()).or_default();
+            let known = wanted.entry(key.into()).or_default();
             match (&known, value) {
                 (_, None) => {}
                 (None, Some(value)) => *known = Some(value.into()),
-                (Some(known), Some(value)) => pairs.is_contradiction |= **known != *value,
+                (Some(known), Some(value)) => is_contradiction |= **known != *value,
             }
         }
-        pairs
+        Self { wanted: wanted.into_iter().collect(), is_contradiction }
     }
 }
 
@@ -34,6 +35,16 @@ impl Pairs {
     /// Whether two values are asked for one key, which no map has.
     pub(crate) fn is_contradiction(&self) -> bool {
         self.is_contradiction
+    }
+
+    /// The value asked for `key`, if the key is asked for at all.
+    fn find(&self, key: &str) -> Option<&Option<Box<str>>> {
+        // Few filters name more than a handful of labels.
+        if self.wanted.len() <= 4 {
+            return self.wanted.iter().find(|(wanted, _)| **wanted == *key).map(|(_, value)| value);
+        }
+        let place = self.wanted.binary_search_by(|(wanted, _)| (**wanted).cmp(key)).ok()?;
+        self.wanted.get(place).map(|(_, value)| value)
     }
 
     /// Whether all pairs are in `map`, which has each key once. Nothing asked for is always there.
@@ -46,7 +57,7 @@ impl Pairs {
             return true;
         }
         for (key, value) in map {
-            match self.wanted.get(key) {
+            match self.find(key) {
                 None => {}
                 Some(Some(wanted)) if **wanted != *value => return false,
                 Some(_) => missing -= 1,

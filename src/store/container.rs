@@ -6,7 +6,7 @@ use dashmap::DashMap;
 use smallvec::SmallVec;
 
 use super::hash::DigestState;
-use super::{ContainerState, ContainerStore};
+use super::{ContainerState, ContainerStore, Users};
 use crate::digest::{ContainerId, ImageId};
 use crate::{Error, Result};
 
@@ -30,12 +30,12 @@ pub struct Container {
 pub struct Containers {
     by_id: DashMap<ContainerId, Container, DigestState>,
     // INVARIANT: sorted by ID; never an empty list.
-    by_image: Users,
-    by_mount: Users,
+    by_image: UserLists,
+    by_mount: UserLists,
     mounting: AtomicUsize,
 }
 
-type Users = DashMap<ImageId, SmallVec<[User; 1]>, DigestState>;
+type UserLists = DashMap<ImageId, SmallVec<[User; 1]>, DigestState>;
 
 /// A container that uses an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,14 +139,14 @@ impl Containers {
     }
 
     // One lock order in this file: the container's entry, then the images' entries, one at a time.
-    fn uses<'a>(&'a self, container: &'a Container) -> impl Iterator<Item = (&'a Users, ImageId)> {
+    fn uses<'a>(&'a self, container: &'a Container) -> impl Iterator<Item = (&'a UserLists, ImageId)> {
         let mounts = container.image_mounts.iter().map(|image| (&self.by_mount, *image));
         std::iter::once((&self.by_image, container.image)).chain(mounts)
     }
 
     pub(super) fn validate(&self) -> Result<(), String> {
         let containers = self.containers();
-        let expected = |users: usize, map: &Users| {
+        let expected = |users: usize, map: &UserLists| {
             let listed: usize = map.iter().map(|list| list.len()).sum();
             if listed == users { Ok(()) } else { Err(format!("{listed} uses listed, {users} expected")) }
         };
@@ -162,7 +162,7 @@ impl Containers {
     }
 }
 
-fn add_user(map: &Users, image: ImageId, user: User) {
+fn add_user(map: &UserLists, image: ImageId, user: User) {
     let mut users = map.entry(image).or_default();
     let place = users.partition_point(|other| other.id < user.id);
     users.insert(place, user);
@@ -178,6 +178,12 @@ impl ContainerStore for Containers {
             ContainerState::Stopped => users.find(|user| !user.running),
         };
         user.map(|user| user.id)
+    }
+
+    fn users(&self, image: ImageId) -> Users {
+        let Some(users) = self.by_image.get(&image) else { return Users::default() };
+        let first = |running: bool| users.iter().find(|user| user.running == running).map(|user| user.id);
+        Users { running: first(true), stopped: first(false) }
     }
 
     fn count(&self, image: ImageId) -> usize {

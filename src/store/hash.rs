@@ -25,27 +25,28 @@ impl BuildHasher for DigestState {
     type Hasher = DigestHasher;
 
     fn build_hasher(&self) -> DigestHasher {
-        DigestHasher { state: self.clone(), hash: 0 }
+        DigestHasher { state: self.0, next: 0, hash: 0 }
     }
 }
 
-/// Hashes one digest, which it is given whole.
+/// Hashes one digest, which comes in four words.
 #[derive(Debug)]
 pub(super) struct DigestHasher {
-    state: DigestState,
+    state: [u64; 4],
+    next: usize,
     hash: u64,
 }
 
 impl Hasher for DigestHasher {
+    fn write_u64(&mut self, word: u64) {
+        let secret = self.state.get(self.next % 4).copied().unwrap_or(0);
+        self.next += 1;
+        self.hash = folded_multiply(self.hash ^ word ^ secret, secret | 1);
+    }
+
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(32) {
-            let mut words = [self.hash, 0, 0, 0];
-            for (word, bytes) in words.iter_mut().zip(chunk.chunks(8)) {
-                let mut padded = [0; 8];
-                padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-                *word ^= u64::from_le_bytes(padded);
-            }
-            self.hash = self.state.hash(words);
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::arena::{Arena, Place};
-use super::{FreedLayer, ImageStore, LayerHandle, Layers};
+use super::{FreedLayer, ImageEntry, ImageStore, LayerHandle, Layers};
 use crate::digest::{Digest, ImageId};
 use crate::image::Image;
 use crate::{Error, Result, Semantics};
@@ -239,11 +239,21 @@ impl ImageStore for Images {
 
     fn get(&self, id: ImageId) -> Result<Arc<Image>> {
         let inner = self.inner.read();
-        let known = inner.images.get(id).map(|entry| &entry.image);
-        known
-            .or_else(|| inner.ghosts.get(&id))
-            .cloned()
-            .ok_or_else(|| Error::system(format!("failed to get digest {id}: no such image")))
+        match inner.images.get(id) {
+            Some(entry) => Ok(Arc::clone(&entry.image)),
+            None => inner.ghost(id),
+        }
+    }
+
+    fn entry(&self, id: ImageId) -> Result<ImageEntry> {
+        let inner = self.inner.read();
+        match inner.images.get(id) {
+            Some(entry) => {
+                let has_children = inner.has_children(id, entry);
+                Ok(ImageEntry { image: Arc::clone(&entry.image), has_children })
+            }
+            None => inner.ghost(id).map(|image| ImageEntry { image, has_children: false }),
+        }
     }
 
     fn search(&self, term: &str) -> Result<ImageId> {
@@ -309,6 +319,11 @@ impl Entry {
 }
 
 impl Inner {
+    fn ghost(&self, id: ImageId) -> Result<Arc<Image>> {
+        let ghost = self.ghosts.get(&id).cloned();
+        ghost.ok_or_else(|| Error::system(format!("failed to get digest {id}: no such image")))
+    }
+
     fn children(&self, place: Place) -> impl Iterator<Item = Place> {
         let first = self.images.at(place).and_then(|entry| entry.first_child.some());
         std::iter::successors(first, |child| self.images.at(*child)?.next_sibling.some())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::arena::{Arena, Place};
+use super::hash::DigestState;
 use super::{FreedLayer, Layer, LayerSizes, LayerStore};
 use crate::digest::{ChainId, DiffId};
 use crate::{Error, Result};
@@ -66,12 +67,14 @@ pub struct Layers {
     driver: Option<Box<LayerDriver>>,
 }
 
-/// The sizes of the layers in memory at one moment. Nothing is copied: while one lives, the store notes the
+/// The sizes of the layers in memory at one moment. Only layers without a parent are copied: the chain ID of
+/// any other is the digest of a text that is no image's config. While a snapshot lives, the store notes the
 /// layers that come.
 #[derive(Debug)]
 pub struct LayerSnapshot {
     layers: Arc<Layers>,
     number: u64,
+    bases: HashMap<ChainId, i64, DigestState>,
 }
 
 #[derive(Debug, Clone)]
@@ -81,6 +84,8 @@ struct Inner {
     /// Handles of layers beyond the one that each entry keeps itself; most layers have one at most.
     more_handles: HashSet<(Place, u32)>,
     next_serial: u32,
+    /// The layers without a parent.
+    bases: HashSet<Place>,
     snapshots: Snapshots,
 }
 
@@ -113,9 +118,10 @@ impl Snapshots {
         }
     }
 
-    /// Whether the layer came after the snapshot of this number.
-    fn is_new(&self, chain: ChainId, number: u64) -> bool {
-        !self.newcomers.is_empty() && self.newcomers.get(&chain).is_some_and(|taken| *taken >= number)
+    /// The layers that came after the snapshot of this number.
+    fn since(&self, number: u64) -> HashSet<ChainId> {
+        let newer = self.newcomers.iter().filter(|(_, taken)| **taken >= number);
+        newer.map(|(chain, _)| *chain).collect()
     }
 }
 
@@ -299,6 +305,9 @@ impl Layers {
             }
             let Some(chain_id) = inner.layers.key(place) else { break };
             let Some(entry) = inner.layers.remove(place) else { break };
+            if entry.parent == Place::NONE {
+                inner.bases.remove(&place);
+            }
             if let Some(driver) = &self.driver {
                 driver(chain_id)?;
             }
@@ -350,6 +359,7 @@ impl Inner {
             mounts: HashMap::default(),
             more_handles: HashSet::default(),
             next_serial: 1,
+            bases: HashSet::new(),
             snapshots: Snapshots::default(),
         }
     }
@@ -364,8 +374,9 @@ impl Inner {
     fn insert(&mut self, chain: ChainId, diff_id: DiffId, below: Place, size: i64) -> Result<Place> {
         let entry = Entry { diff_id, parent: below, count: 0, handle: 0, size };
         let place = self.layers.insert(chain, entry).ok_or_else(|| Error::system("too many layers"))?;
-        if let Some(parent) = self.layers.at_mut(below) {
-            parent.count += 1;
+        match self.layers.at_mut(below) {
+            Some(parent) => parent.count += 1,
+            None => drop(self.bases.insert(place)),
         }
         self.snapshots.note(chain);
         Ok(place)
@@ -415,8 +426,13 @@ impl LayerStore for Arc<Layers> {
     type Sizes = LayerSnapshot;
 
     fn sizes(&self) -> LayerSnapshot {
-        let number = self.inner.write().snapshots.take();
-        LayerSnapshot { layers: Self::clone(self), number }
+        let mut inner = self.inner.write();
+        let number = inner.snapshots.take();
+        let bases = inner.bases.iter().filter_map(|place| {
+            let size = inner.layers.at(*place)?.size;
+            Some((inner.layers.key(*place)?, size))
+        });
+        LayerSnapshot { layers: Self::clone(self), number, bases: bases.collect() }
     }
 
     fn layer(&self, chain: ChainId) -> Option<Layer> {
@@ -428,13 +444,11 @@ impl LayerStore for Arc<Layers> {
 
 impl LayerSizes for LayerSnapshot {
     fn diff_size(&self, chain: ChainId) -> Option<i64> {
-        let inner = self.layers.inner.read();
-        let size = inner.layers.get(chain)?.size;
-        (!inner.snapshots.is_new(chain, self.number)).then_some(size)
+        self.bases.get(&chain).copied()
     }
 
-    fn freed_size(&self, chain: ChainId, diff_size: i64) -> Option<i64> {
-        (!self.layers.inner.read().snapshots.is_new(chain, self.number)).then_some(diff_size)
+    fn newcomers(&self) -> Option<HashSet<ChainId>> {
+        Some(self.layers.inner.read().snapshots.since(self.number))
     }
 }
 

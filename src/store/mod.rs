@@ -42,6 +42,7 @@
 //! # Ok::<(), image_prune::Error>(())
 //! ```
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::digest::{ChainId, ContainerId, DiffId, ImageId};
@@ -89,12 +90,30 @@ pub trait ImageStore {
     /// The stored parent link; it may name an image that is gone (SPEC.md I-8).
     fn parent(&self, id: ImageId) -> Option<ImageId>;
 
+    /// The image and its place among others, of one moment; see [`ImageStore::get`].
+    ///
+    /// # Errors
+    ///
+    /// Where the image cannot be read.
+    fn entry(&self, id: ImageId) -> Result<ImageEntry> {
+        Ok(ImageEntry { image: self.get(id)?, has_children: self.has_children(id) })
+    }
+
     /// Takes the image out and releases its layers: those that went, top to base (SPEC.md I-10).
     ///
     /// # Errors
     ///
     /// Where the image is unknown or must not go, and where a layer could not be removed.
     fn delete(&self, id: ImageId) -> Result<Vec<FreedLayer>>;
+}
+
+/// An image in the store.
+#[derive(Debug, Clone)]
+pub struct ImageEntry {
+    /// The image.
+    pub image: Arc<Image>,
+    /// Whether another image has this one as its parent.
+    pub has_children: bool,
 }
 
 /// The reference store (SPEC.md section 6.2; moby's `reference/store.go`).
@@ -139,15 +158,13 @@ pub trait LayerStore {
 
 /// The sizes of layers at one moment.
 pub trait LayerSizes {
-    /// The layer's own size in bytes; none where there was no such layer. It need not know layers that
-    /// were freed since.
+    /// The layer's own size in bytes; none where there was no such layer.
     fn diff_size(&self, chain: ChainId) -> Option<i64>;
 
-    /// The size of a layer that was freed since, and was `diff_size` bytes then; none where there was no such
-    /// layer at the moment of the snapshot.
-    fn freed_size(&self, chain: ChainId, diff_size: i64) -> Option<i64> {
-        let _ = diff_size;
-        self.diff_size(chain)
+    /// The layers that came since, where the store can tell. Then [`diff_size`](Self::diff_size) need not know
+    /// a layer above another: those freed are known by what their deletion said, and no image has the ID of one.
+    fn newcomers(&self) -> Option<HashSet<ChainId>> {
+        None
     }
 }
 
@@ -157,6 +174,14 @@ pub trait ContainerStore {
     /// any of them (SPEC.md O-5).
     fn first(&self, image: ImageId, state: ContainerState) -> Option<ContainerId>;
 
+    /// A running and a stopped container made from the image, of one moment.
+    fn users(&self, image: ImageId) -> Users {
+        Users {
+            running: self.first(image, ContainerState::Running),
+            stopped: self.first(image, ContainerState::Stopped),
+        }
+    }
+
     /// The number of containers made from the image, in any state (SPEC.md U-3).
     fn count(&self, image: ImageId) -> usize;
 
@@ -165,6 +190,15 @@ pub trait ContainerStore {
         let _ = image;
         None
     }
+}
+
+/// Containers that use an image, one of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Users {
+    /// One that is running.
+    pub running: Option<ContainerId>,
+    /// One that is not.
+    pub stopped: Option<ContainerId>,
 }
 
 /// Which containers are meant.

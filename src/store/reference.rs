@@ -1,6 +1,8 @@
 //! References in memory, found by name and by image (SPEC.md section 6.2).
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
 
 use hashbrown::HashTable;
 use parking_lot::RwLock;
@@ -52,7 +54,7 @@ impl References {
     /// No references.
     #[must_use]
     pub fn new(semantics: &Semantics) -> Self {
-        let inner = Inner { images: Arena::new(), by_key: HashTable::new(), hasher: RandomState::new() };
+        let inner = Inner { images: Arena::new(), by_key: HashTable::new(), hasher: RandomState::default() };
         Self { inner: RwLock::new(inner), new_conflict_texts: semantics.new_tag_conflict_texts }
     }
 

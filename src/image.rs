@@ -165,6 +165,12 @@ impl Image {
         }
     }
 
+    /// Reads what a deletion will touch.
+    pub(crate) fn fetch(&self) -> u8 {
+        let labels = self.labels.as_ref().map_or(0, Labels::fetch);
+        labels.wrapping_add(self.config.fetch())
+    }
+
     /// The check of the history that creating an image makes and restoring one does not (SPEC.md
     /// I-3).
     ///

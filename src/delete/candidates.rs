@@ -36,6 +36,9 @@ pub struct Skipped {
 /// A prune never forces, and always takes parents along (SPEC.md P-5).
 const EXTENT: Extent = Extent { force: false, prune: true };
 
+/// How many candidates are announced to the stores at once.
+const AHEAD: usize = 64;
+
 /// Deletes the candidates one by one, in their order. Failures are passed over (SPEC.md P-6).
 pub fn delete_candidates<I, R, L, C, E>(
     deletion: &Deletion<'_, I, R, L, C, E>,
@@ -50,12 +53,20 @@ where
 {
     let mut gone = Gone::with_capacity(candidates.ids().len());
     let mut log = DeleteLog::default();
-    for &id in candidates.ids() {
+    let mut references = Vec::new();
+    for (place, &id) in candidates.ids().iter().enumerate() {
+        if place % AHEAD == 0 {
+            let next = candidates.ids().get(place..).unwrap_or_default();
+            let next = next.get(..AHEAD).unwrap_or(next);
+            deletion.stores.images.announce(next);
+            deletion.stores.references.announce(next);
+        }
         if cancel.is_cancelled() {
             log.cancelled = true;
             break;
         }
-        let references = deletion.stores.references.references(id);
+        references.clear();
+        deletion.stores.references.references_into(id, &mut references);
         if references.is_empty() {
             log.attempt(id, None, &mut gone, |gone| deletion.delete_unreferenced(id, gone));
             continue;
@@ -63,8 +74,8 @@ where
         if candidates.dangling_only() && references.iter().any(|reference| reference.tag().is_some()) {
             continue;
         }
-        for reference in references {
-            log.attempt(id, Some(&reference), &mut gone, |gone| deletion.delete_named(&reference, gone));
+        for reference in &references {
+            log.attempt(id, Some(reference), &mut gone, |gone| deletion.delete_named(reference, gone));
         }
     }
     DeleteLog { records: gone.records, layer_sizes: gone.layer_sizes, ..log }

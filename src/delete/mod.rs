@@ -39,22 +39,25 @@ struct Gone {
     records: Vec<Record>,
     /// The size of each layer of the records, in their order.
     layer_sizes: Vec<i64>,
+    /// The layers of the last image; kept for its memory.
+    freed: Vec<FreedLayer>,
 }
 
 impl Gone {
     /// Most images have a reference, and a layer or two of their own.
     fn with_capacity(images: usize) -> Self {
-        Self { records: Vec::with_capacity(images * 4), layer_sizes: Vec::with_capacity(images * 2) }
+        let (records, layer_sizes) = (Vec::with_capacity(images * 4), Vec::with_capacity(images * 2));
+        Self { records, layer_sizes, freed: Vec::new() }
     }
 
     fn untagged(&mut self, reference: Reference) {
         self.records.push(Record::Untagged(reference));
     }
 
-    fn image(&mut self, id: ImageId, freed: &[FreedLayer]) {
+    fn image(&mut self, id: ImageId) {
         self.records.push(Record::Image(id));
-        self.records.extend(freed.iter().map(|layer| Record::Layer(layer.chain_id)));
-        self.layer_sizes.extend(freed.iter().map(|layer| layer.diff_size));
+        self.records.extend(self.freed.iter().map(|layer| Record::Layer(layer.chain_id)));
+        self.layer_sizes.extend(self.freed.iter().map(|layer| layer.diff_size));
     }
 }
 
@@ -129,9 +132,10 @@ where
                 // Only force comes here with references left.
                 self.remove_all_references(id, &image, gone)?;
             }
-            let freed = self.stores.images.delete(id)?;
+            gone.freed.clear();
+            self.stores.images.delete_into(id, &mut gone.freed)?;
             self.events.publish(ImageEvent::Delete(id));
-            gone.image(id, &freed);
+            gone.image(id);
             match parent {
                 Some(parent) if extent.prune => (id, mask, quiet) = (parent, Mask::new(false), true),
                 _ => return Ok(()),

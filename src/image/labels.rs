@@ -24,6 +24,11 @@ impl Labels {
         std::iter::from_fn(move || Some((take(&mut rest)?, take(&mut rest)?)))
     }
 
+    /// Reads the first byte.
+    pub(super) fn fetch(&self) -> u8 {
+        self.0.as_bytes().first().copied().unwrap_or(0)
+    }
+
     /// The value of one label, by a walk over them.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {

@@ -40,6 +40,12 @@ impl Packed {
         Self::Digests(packed.into())
     }
 
+    /// Reads the first byte.
+    pub(super) fn fetch(&self) -> u8 {
+        let (Self::Plain(bytes) | Self::Digests(bytes)) = self;
+        bytes.first().copied().unwrap_or(0)
+    }
+
     pub(super) fn unpack(&self) -> Vec<u8> {
         let packed = match self {
             Self::Plain(plain) => return plain.to_vec(),

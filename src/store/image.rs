@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use smallvec::SmallVec;
 
 use super::arena::{Arena, Place};
 use super::{FreedLayer, ImageEntry, ImageStore, LayerHandle, Layers};
-use crate::digest::{Digest, ImageId};
+use crate::digest::{ChainId, Digest, ImageId};
 use crate::image::Image;
 use crate::{Error, Result, Semantics};
 
@@ -291,6 +292,20 @@ impl ImageStore for Images {
     }
 
     fn delete(&self, id: ImageId) -> Result<Vec<FreedLayer>> {
+        let mut freed = Vec::new();
+        self.delete_into(id, &mut freed)?;
+        Ok(freed)
+    }
+
+    fn announce(&self, ids: &[ImageId]) {
+        let inner = self.inner.read();
+        inner.images.fetch(ids, |entry| entry.image.fetch());
+        let image = |id: &ImageId| Some(inner.images.get(*id)?.image.chain().ok()??);
+        let tops: SmallVec<[ChainId; 64]> = ids.iter().filter_map(image).collect();
+        self.layers.announce(&tops);
+    }
+
+    fn delete_into(&self, id: ImageId, freed: &mut Vec<FreedLayer>) -> Result<()> {
         let mut inner = self.inner.write();
         let Some(place) = inner.images.find(id) else {
             return Err(Error::system(format!("unrecognized image ID {id}")));
@@ -304,9 +319,11 @@ impl ImageStore for Images {
         }
         inner.orphan_children(id, place);
         inner.leave_parent(id, place);
-        match inner.images.remove(place).and_then(|entry| entry.handle()) {
-            Some(handle) => self.layers.release(handle),
-            None => Ok(Vec::new()),
+        let removed = inner.images.remove(place);
+        drop(inner);
+        match removed.and_then(|entry| entry.handle()) {
+            Some(handle) => self.layers.release_into(handle, freed),
+            None => Ok(()),
         }
     }
 }

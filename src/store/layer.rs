@@ -198,10 +198,23 @@ impl Layers {
     /// `layer not retained` for a handle that was given back before; the driver's error, which leaves
     /// the layers below with a count too many (SPEC.md Y-6).
     pub fn release(&self, handle: LayerHandle) -> Result<Vec<FreedLayer>> {
+        let mut freed = Vec::new();
+        self.release_into(handle, &mut freed)?;
+        Ok(freed)
+    }
+
+    pub(super) fn release_into(&self, handle: LayerHandle, freed: &mut Vec<FreedLayer>) -> Result<()> {
         let mut inner = self.inner.write();
-        let Some(place) = inner.layers.find(handle.chain) else { return Ok(Vec::new()) };
+        let Some(place) = inner.layers.find(handle.chain) else { return Ok(()) };
         inner.forget_handle(place, handle.serial)?;
-        self.unhold(&mut inner, place)
+        self.unhold(&mut inner, place, freed)
+    }
+
+    /// These layers will be released next: fetches them from memory, and those below.
+    pub(super) fn announce(&self, tops: &[ChainId]) {
+        let inner = self.inner.read();
+        let below = |entry: &Entry| inner.layers.at(entry.parent).map_or(0, |entry| entry.count);
+        inner.layers.fetch(tops, |entry| below(entry).to_le_bytes().into_iter().fold(0, u8::wrapping_add));
     }
 
     /// Adds a writable layer above `parent` (SPEC.md Y-9).
@@ -250,7 +263,11 @@ impl Layers {
         let parent = mount.parent;
         inner.mounts.remove(name);
         match parent.and_then(|parent| inner.layers.find(parent)) {
-            Some(place) => self.unhold(&mut inner, place),
+            Some(place) => {
+                let mut freed = Vec::new();
+                self.unhold(&mut inner, place, &mut freed)?;
+                Ok(freed)
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -295,8 +312,8 @@ impl Layers {
     }
 
     /// Y-5, and Y-6 where the driver fails.
-    fn unhold(&self, inner: &mut Inner, top: Place) -> Result<Vec<FreedLayer>> {
-        let mut freed = Vec::new();
+    fn unhold(&self, inner: &mut Inner, top: Place, freed: &mut Vec<FreedLayer>) -> Result<()> {
+        let before = freed.len();
         let mut place = top;
         while let Some(entry) = inner.layers.at_mut(place) {
             entry.count = entry.count.saturating_sub(1);
@@ -309,12 +326,12 @@ impl Layers {
                 inner.bases.remove(&place);
             }
             if let Some(driver) = &self.driver {
-                driver(chain_id)?;
+                driver(chain_id).inspect_err(|_| freed.truncate(before))?;
             }
             freed.push(FreedLayer { chain_id, diff_id: entry.diff_id, diff_size: entry.size });
             place = entry.parent;
         }
-        Ok(freed)
+        Ok(())
     }
 
     /// Checks that every count is what holds the layer, or more where a driver failed (Y-6). `held` are the

@@ -105,6 +105,20 @@ pub trait ImageStore {
     ///
     /// Where the image is unknown or must not go, and where a layer could not be removed.
     fn delete(&self, id: ImageId) -> Result<Vec<FreedLayer>>;
+
+    /// [`ImageStore::delete`], the layers that went added to a list that lives on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ImageStore::delete`]; nothing is added then.
+    fn delete_into(&self, id: ImageId, freed: &mut Vec<FreedLayer>) -> Result<()> {
+        self.delete(id).map(|layers| freed.extend(layers))
+    }
+
+    /// Tells the store which images will be asked for next, so that it can have them at hand.
+    fn announce(&self, ids: &[ImageId]) {
+        let _ = ids;
+    }
 }
 
 /// An image in the store.
@@ -130,6 +144,16 @@ pub trait ReferenceStore {
     ///
     /// `reference does not exist` where it is not there; any other where it could not be saved.
     fn delete(&self, reference: &Reference) -> Result<()>;
+
+    /// [`ReferenceStore::references`], added to a list that lives on.
+    fn references_into(&self, id: ImageId, references: &mut Vec<Reference>) {
+        references.extend(self.references(id));
+    }
+
+    /// Tells the store the references of which images will be asked for next.
+    fn announce(&self, ids: &[ImageId]) {
+        let _ = ids;
+    }
 
     /// Whether the image has any reference.
     fn has_references(&self, id: ImageId) -> bool {

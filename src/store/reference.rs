@@ -221,6 +221,19 @@ impl ReferenceStore for References {
         removed.ok_or_else(|| Error::not_found("reference does not exist"))
     }
 
+    fn references_into(&self, id: ImageId, references: &mut Vec<Reference>) {
+        if let Some(list) = self.inner.read().images.get(id) {
+            references.extend_from_slice(list);
+        }
+    }
+
+    fn announce(&self, ids: &[ImageId]) {
+        let first_byte = |list: &SmallVec<[Reference; 1]>| {
+            list.first().and_then(|reference| reference.as_str().bytes().next()).unwrap_or(0)
+        };
+        self.inner.read().images.fetch(ids, first_byte);
+    }
+
     fn has_references(&self, id: ImageId) -> bool {
         self.inner.read().images.find(id).is_some()
     }

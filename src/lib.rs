@@ -1,6 +1,8 @@
 //! image-prune
 mod account;
 pub mod cancel;
+#[cfg(feature = "data-root")]
+pub mod data_root;
 pub mod delete;
 pub mod digest;
 mod error;

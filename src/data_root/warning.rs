@@ -1,0 +1,154 @@
+//! What was wrong with a root and did not stop the reading.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::open::Failure;
+use crate::{Error, Result};
+
+/// Makes the enumeration and its text from one list.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// What a [`Warning`] is about. The text is stable: programs may branch on it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+        #[non_exhaustive]
+        pub enum WarningKind {
+            $($(#[$doc])* #[serde(rename = $text)] $variant,)*
+        }
+
+        impl WarningKind {
+            /// The stable text, in kebab case.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A link, a pipe, a device, a folder where a file belongs or the other way round.
+    RefusedFile = "refused-file",
+    /// A file beyond its limit.
+    TooLarge = "too-large",
+    /// A file that the system fails to read.
+    UnreadableFile = "unreadable-file",
+    /// A name that no daemon writes.
+    OddName = "odd-name",
+    /// A config that is no image's.
+    BadImage = "bad-image",
+    /// A config whose digest is not its name.
+    DigestMismatch = "digest-mismatch",
+    /// An image with layers of another operating system.
+    ForeignOs = "foreign-os",
+    /// An image whose top layer is not there.
+    MissingLayer = "missing-layer",
+    /// A parent link that names no image.
+    BadParentLink = "bad-parent-link",
+    /// A layer that the daemon does not load.
+    BadLayer = "bad-layer",
+    /// A layer that is its own ancestor.
+    LayerCycle = "layer-cycle",
+    /// A writable layer that the daemon does not load.
+    BadMount = "bad-mount",
+    /// A writable layer of no container: it holds its layers all the same.
+    MountWithoutContainer = "mount-without-container",
+    /// A reference that the daemon skips.
+    BadReference = "bad-reference",
+    /// A reference that the daemon lists and cannot find by name.
+    OddReference = "odd-reference",
+    /// A container that the daemon does not load, or loads against reason.
+    BadContainer = "bad-container",
+    /// A container of another storage driver.
+    OtherDriver = "other-driver",
+    /// The root kept changing.
+    ChangedWhileRead = "changed-while-read",
+}
+
+impl fmt::Display for WarningKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// Something that a reading left out or took with a doubt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Warning {
+    /// What it is about.
+    pub kind: WarningKind,
+    /// The file or folder. Its name may be anything: escape it before a terminal sees it.
+    #[serde(serialize_with = "lossy")]
+    pub path: PathBuf,
+    /// What is wrong, and what comes of it, for a person.
+    pub message: String,
+}
+
+fn lossy<S: serde::Serializer>(path: &std::path::Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.path.display(), self.message)
+    }
+}
+
+impl Warning {
+    pub(super) fn new(kind: WarningKind, path: PathBuf, message: impl Into<String>) -> Self {
+        Self { kind, path, message: message.into() }
+    }
+
+    /// What a failure to read means where that which is missing is just as wrong as that which is
+    /// refused; `consequence` is what comes of it.
+    ///
+    /// # Errors
+    ///
+    /// The fatal failures.
+    pub(super) fn of(
+        failure: Failure,
+        missing: WarningKind,
+        path: PathBuf,
+        consequence: &str,
+    ) -> Result<Self> {
+        match failure {
+            Failure::Missing => Ok(Self::new(missing, path, format!("it does not exist; {consequence}"))),
+            Failure::Refused(kind, reason) => Ok(Self::new(kind, path, format!("{reason}; {consequence}"))),
+            Failure::Fatal(error) => Err(error),
+        }
+    }
+}
+
+/// What became of reading one thing: the thing, perhaps a doubt; or nothing.
+#[derive(Debug)]
+pub(super) struct Outcome<T> {
+    pub(super) value: Option<T>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl<T> Outcome<T> {
+    pub(super) fn left_out(warning: Warning) -> Self {
+        Self { value: None, warnings: vec![warning] }
+    }
+
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+        Outcome { value: self.value.map(change), warnings: self.warnings }
+    }
+}
+
+impl<T> From<T> for Outcome<T> {
+    fn from(value: T) -> Self {
+        Self { value: Some(value), warnings: Vec::new() }
+    }
+}
+
+/// A failure that stops everything: there is no sense in a warning about a folder all depends on.
+pub(super) fn fatal(failure: Failure, path: &std::path::Path) -> Error {
+    let path = path.display();
+    match failure {
+        Failure::Fatal(error) => error,
+        Failure::Missing => Error::not_found(format!("{path} does not exist")),
+        Failure::Refused(_, reason) => Error::system(format!("{path}: {reason}")),
+    }
+}

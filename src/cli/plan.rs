@@ -1,0 +1,135 @@
+//! `plan`: what a prune would do, and why.
+
+use std::io::{self, BufWriter, Write};
+
+use image_prune::plan::{ImagePlan, Plan, Reason, Verdict, plan};
+use image_prune::{data_root, warning};
+use serde::Serialize;
+
+use super::args::{Format, PlanArgs};
+use super::error::Result;
+use super::render::{self, identifier};
+use super::request::Selection;
+use super::source::Source;
+use super::{units, why};
+
+pub fn run(args: &PlanArgs) -> Result<()> {
+    let source = Source::read(&args.source)?;
+    let semantics = source.semantics;
+    let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
+    let (stores, of_root) = source.into_stores()?;
+    if let Some(image) = &args.why {
+        let id = why::find(image, &stores, &semantics)?;
+        let plan = plan(&stores, &selection.filters, &semantics, selection.now, &selection.order)?;
+        return why::print(&plan, id, args.format);
+    }
+    let plan = plan(&stores, &selection.filters, &semantics, selection.now, &selection.order)?;
+    warn(&plan);
+    match args.format {
+        _ if args.quiet => print_ids(&plan, args.no_trunc),
+        Format::Json => print_json(&plan, &of_root),
+        Format::Table => print_table(&plan, args.no_trunc),
+    }
+}
+
+/// What does not mean what it seems to, on stderr.
+pub fn warn(plan: &Plan) {
+    for warning in &plan.warnings {
+        render::line_to_stderr("warning", &warning.message);
+    }
+}
+
+fn print_ids(plan: &Plan, is_whole: bool) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for image in plan.images.iter().filter(|image| image.verdict == Verdict::Delete) {
+        writeln!(out, "{}", identifier(image.id, is_whole))?;
+    }
+    Ok(out.flush()?)
+}
+
+/// The library's plan, with the warnings about the data root among the others.
+fn print_json(plan: &Plan, of_root: &[data_root::Warning]) -> Result<()> {
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Warning<'a> {
+        Root(&'a data_root::Warning),
+        Request(&'a warning::Warning),
+    }
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        report: &'a image_prune::PruneReport,
+        events: &'a [image_prune::event::ImageEvent],
+        images: &'a [ImagePlan],
+        warnings: Vec<Warning<'a>>,
+    }
+    let of_root = of_root.iter().map(Warning::Root);
+    let warnings = of_root.chain(plan.warnings.iter().map(Warning::Request)).collect();
+    let whole =
+        Whole { report: &plan.report, events: &plan.events, images: &plan.images, warnings };
+    let mut out = BufWriter::new(io::stdout().lock());
+    serde_json::to_writer(&mut out, &whole)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+fn print_table(plan: &Plan, is_whole: bool) -> Result<()> {
+    let mut images: Vec<&ImagePlan> = plan.images.iter().collect();
+    images.sort_by_key(|image| image.verdict);
+    let rows = images.iter().map(|image| {
+        let id = identifier(image.id, is_whole);
+        [id, references(image, is_whole), units::short_size(image.size.into()), reason(image)]
+    });
+    let mut lines = render::table(["IMAGE ID", "REFERENCES", "SIZE", "WHY"], rows).into_iter();
+
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    if !images.is_empty() {
+        writeln!(out, "{}\n", lines.next().unwrap_or_default())?;
+    }
+    for (verdict, title) in
+        [(Verdict::Delete, "Deleted"), (Verdict::Untag, "Untagged only"), (Verdict::Keep, "Kept")]
+    {
+        let count = images.iter().filter(|image| image.verdict == verdict).count();
+        if count > 0 {
+            writeln!(out, "{}", render::bold(format_args!("{title} ({count}):")))?;
+            for line in lines.by_ref().take(count) {
+                writeln!(out, "{line}")?;
+            }
+            writeln!(out)?;
+        }
+    }
+    writeln!(out, "Total reclaimable space: {}", units::human_size(plan.report.space_reclaimed.into()))?;
+    Ok(out.flush()?)
+}
+
+fn references(image: &ImagePlan, all: bool) -> String {
+    let mut texts = image.references.iter().map(image_prune::Reference::familiar);
+    match (texts.next(), image.references.len()) {
+        (None, _) => "<none>".to_owned(),
+        (Some(first), 1) => first.to_owned(),
+        (Some(first), _) if all => texts.fold(first.to_owned(), |list, text| format!("{list}, {text}")),
+        (Some(first), count) => format!("{first} +{}", count - 1),
+    }
+}
+
+/// A few words for the table; [`why`] has the sentence.
+fn reason(image: &ImagePlan) -> String {
+    match &image.reason {
+        Reason::Unused => "unused".to_owned(),
+        Reason::ParentOfDeleted(child) => format!("parent of {}, which goes", identifier(child, false)),
+        Reason::Tagged(_) => "tagged".to_owned(),
+        Reason::Referenced(_) => "has a digest reference".to_owned(),
+        Reason::Container { id, running } => {
+            let state = if *running { "running" } else { "stopped" };
+            format!("used by container {} ({state})", identifier(id, false))
+        }
+        Reason::HasChild(child) => format!("has children ({})", identifier(child, false)),
+        Reason::NewerThanUntil { created: Some(created), until } => {
+            format!("newer than until ({created} > {until})")
+        }
+        Reason::NewerThanUntil { created: None, .. } => "of unknown age, hence kept under until".to_owned(),
+        Reason::Label => "label does not match".to_owned(),
+        Reason::NegatedLabel => "label! matches".to_owned(),
+        Reason::Failed(message) => message.clone(),
+        other => other.kind().to_owned(),
+    }
+}

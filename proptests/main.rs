@@ -1,5 +1,11 @@
 #![allow(missing_docs, reason = "test code")]
 
+#[cfg(feature = "cli")]
+mod command;
+#[cfg(feature = "data-root")]
+mod daemon;
+#[cfg(feature = "data-root")]
+mod data_root;
 mod scenarios;
 mod table_reference;
 mod table_until;

@@ -58,10 +58,6 @@ impl Command {
 
 #[derive(Debug, ArgGroup)]
 pub struct PlanArgs {
-    #[command(flatten)]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    pub selection: SelectionArgs,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -74,12 +70,14 @@ pub struct PlanArgs {
     /// Only tell about this image: a reference, an ID or the beginning of one
     #[arg(long, value_name = "IMAGE")]
     pub why: Option<String>,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
 }
 
 #[derive(Debug, ArgGroup)]
 pub struct DfArgs {
-    #[command(flatten)]
-    pub source: SourceArgs,
     /// List the images
     #[arg(short, long)]
     pub verbose: bool,
@@ -89,12 +87,12 @@ pub struct DfArgs {
     /// The time from which ages are counted [default: now]
     #[arg(long, value_name = "RFC3339", value_parser = instant)]
     pub now: Option<DateTime<FixedOffset>>,
+    #[command(flatten)]
+    pub source: SourceArgs,
 }
 
 #[derive(Debug, ArgGroup)]
 pub struct ExportArgs {
-    #[command(flatten)]
-    pub source: SourceArgs,
     /// The daemon's offset from UTC, written to the state file [default: that of the state file, or the
     /// local one]
     #[arg(long, value_name = "±HH:MM", value_parser = utc_offset, allow_hyphen_values = true)]
@@ -102,6 +100,8 @@ pub struct ExportArgs {
     /// The state file; `-` is stdout
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
+    #[command(flatten)]
+    pub source: SourceArgs,
 }
 
 #[derive(Debug, ArgGroup)]
@@ -115,14 +115,14 @@ pub struct PruneArgs {
     /// Behave like this version [default: that of the state file]
     #[arg(long, value_name = "VERSION", value_parser = semantics())]
     pub semantics: Option<Semantics>,
-    #[command(flatten)]
-    pub selection: SelectionArgs,
     /// Do not prompt for confirmation
     #[arg(short, long)]
     pub force: bool,
     /// How to print what was done
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
 }
 
 #[derive(Debug, ArgGroup)]
@@ -220,7 +220,8 @@ pub fn asks_for_json(arguments: &[OsString]) -> bool {
 }
 
 fn semantics() -> impl TypedValueParser<Value = Semantics> {
-    PossibleValuesParser::new(Semantics::ALL.map(|known| known.name)).try_map(|name| name.parse::<Semantics>())
+    PossibleValuesParser::new(Semantics::ALL.map(|known| known.name))
+        .try_map(|name| name.parse::<Semantics>())
 }
 
 fn instant(text: &str) -> Result<DateTime<FixedOffset>, String> {

@@ -1,9 +1,11 @@
 //! `plan`: what a prune would do, and why.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
+use image_prune::data_root;
 use image_prune::plan::{ImagePlan, Plan, Reason, Verdict, plan};
-use image_prune::{data_root, warning};
+use image_prune::warning::{self, WarningKind};
 use serde::Serialize;
 
 use super::args::{Format, PlanArgs};
@@ -32,10 +34,22 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     }
 }
 
-/// What does not mean what it seems to, on stderr.
+/// What does not mean what it seems to, on stderr, in short: a few of each kind, identifiers cut.
 pub fn warn(plan: &Plan) {
+    const OF_A_KIND: usize = 5;
+    let mut seen: BTreeMap<WarningKind, usize> = BTreeMap::new();
     for warning in &plan.warnings {
-        render::line_to_stderr("warning", &warning.message);
+        let count = seen.entry(warning.kind).or_default();
+        *count += 1;
+        if *count <= OF_A_KIND {
+            render::line_to_stderr("warning", &render::shorten(&warning.message));
+        }
+    }
+    for (kind, count) in seen {
+        if count > OF_A_KIND {
+            let more = format!("{} more of {kind}; --format json lists them all", count - OF_A_KIND);
+            render::line_to_stderr("warning", &more);
+        }
     }
 }
 
@@ -64,8 +78,7 @@ fn print_json(plan: &Plan, of_root: &[data_root::Warning]) -> Result<()> {
     }
     let of_root = of_root.iter().map(Warning::Root);
     let warnings = of_root.chain(plan.warnings.iter().map(Warning::Request)).collect();
-    let whole =
-        Whole { report: &plan.report, events: &plan.events, images: &plan.images, warnings };
+    let whole = Whole { report: &plan.report, events: &plan.events, images: &plan.images, warnings };
     let mut out = BufWriter::new(io::stdout().lock());
     serde_json::to_writer(&mut out, &whole)?;
     writeln!(out)?;

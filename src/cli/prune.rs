@@ -63,8 +63,7 @@ fn is_confirmed(args: &PruneArgs) -> Result<bool> {
     } else {
         "all dangling images"
     };
-    let question =
-        format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
+    let question = format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
     match args.format {
         Format::Table => ask(io::stdout().lock(), &question)?,
         Format::Json => ask(io::stderr().lock(), &question)?,

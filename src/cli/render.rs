@@ -54,6 +54,20 @@ pub fn identifier(id: impl fmt::Display, is_whole: bool) -> String {
     if is_whole { text } else { short(&text).to_owned() }
 }
 
+/// A message with every digest and container ID in it cut to twelve digits.
+pub fn shorten(message: &str) -> String {
+    let is_identifier = |word: &str| {
+        let hex = word.strip_prefix("sha256:").unwrap_or(word);
+        hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let cut = |piece: &str| {
+        let word = piece.trim_end_matches([' ', ',', ';', ':']);
+        let rest = piece.strip_prefix(word).unwrap_or_default();
+        if is_identifier(word) { format!("{}{rest}", short(word)) } else { piece.to_owned() }
+    };
+    message.split_inclusive(' ').map(cut).collect()
+}
+
 /// A table as docker prints it: no lines, three blanks between columns, each column at least ten wide.
 /// Cells are escaped. The first line is the header.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> Vec<String> {
@@ -79,6 +93,14 @@ mod tests {
     fn escapes_what_a_terminal_obeys() {
         assert_eq!(escape("a:1 é 漢"), "a:1 é 漢");
         assert_eq!(escape("\x1b[31m\r\n\u{9b}\u{202e}"), r"\u{1b}[31m\r\n\u{9b}\u{202e}");
+    }
+
+    #[test]
+    fn shortens_identifiers_alone() {
+        let hex = "0123456789abcdef".repeat(4);
+        let message = format!("sha256:{hex} has the child sha256:{hex}: x@sha256:{hex}, {hex}, a");
+        let short = format!("0123456789ab has the child 0123456789ab: x@sha256:{hex}, 0123456789ab, a");
+        assert_eq!(shorten(&message), short);
     }
 
     #[test]

@@ -79,7 +79,6 @@ impl Source {
         let stores = Stores::load(world, &semantics).map_err(|error| in_source(&label, &error))?;
         Ok((stores, warnings))
     }
-
 }
 
 fn in_source(label: &str, error: &impl std::fmt::Display) -> Failure {
@@ -90,7 +89,10 @@ fn in_source(label: &str, error: &impl std::fmt::Display) -> Failure {
 pub fn read_bytes(file: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if file == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut bytes).map_err(|error| Failure::io(Path::new("stdin"), &error))?;
+        io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::io(Path::new("stdin"), &error))?;
         return Ok(bytes);
     }
     let opened = File::open(file).map_err(|error| Failure::io(file, &error))?;
@@ -115,8 +117,7 @@ fn parse_state(file: &Path, bytes: &[u8]) -> Result<World> {
             let failure = Failure::at(file, ErrorClass::InvalidParameter, problem);
             return failure.with_hint("use a newer image-prune, or export the state again with this one");
         }
-        let failure =
-            Failure::at(file, ErrorClass::InvalidParameter, format!("not a state file: {error}"));
+        let failure = Failure::at(file, ErrorClass::InvalidParameter, format!("not a state file: {error}"));
         failure.with_hint("`image-prune export -o FILE` writes a state file")
     })
 }

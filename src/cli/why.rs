@@ -66,7 +66,10 @@ fn sentence(image: &ImagePlan) -> String {
         (Reason::Unused, _) => "no container uses it, it has no children, and no filter keeps it".to_owned(),
         (Reason::ParentOfDeleted(child), _) => {
             let child = child.to_string();
-            format!("its child {} goes, and takes unnamed parents along; filters are not asked", short(&child))
+            format!(
+                "its child {} goes, and takes unnamed parents along; filters are not asked",
+                short(&child)
+            )
         }
         (Reason::Tagged(reference), Verdict::Keep) => {
             format!("it is tagged {}, and only dangling images go (-a is for all)", reference.familiar())

@@ -17,10 +17,14 @@ pub fn write_state(file: &Path, world: &World) -> Result<()> {
     let written = match fs::metadata(&target) {
         Ok(metadata) if metadata.is_file() => replace(&target, metadata.permissions(), world),
         // A device or a pipe cannot be replaced.
-        Ok(_) => OpenOptions::new().write(true).open(&target).and_then(|device| write(device, world).map(drop)),
+        Ok(_) => {
+            OpenOptions::new().write(true).open(&target).and_then(|device| write(device, world).map(drop))
+        }
         Err(_) => replace(&target, Permissions::from_mode(0o666), world),
     };
-    written.map_err(|error| Failure::io(file, &io::Error::new(error.kind(), format!("cannot be written: {error}"))))
+    written.map_err(|error| {
+        Failure::io(file, &io::Error::new(error.kind(), format!("cannot be written: {error}")))
+    })
 }
 
 /// As text, with a line end.

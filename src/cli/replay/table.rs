@@ -63,7 +63,11 @@ fn finish<const N: usize>(
     }
     excuse_words_of_gos_json(&mut expected, &mut answer);
     let is_equal = expected == answer;
-    Ok(Answer::Differences(if is_equal { Vec::new() } else { vec![format!("expected {expected}, got {answer}")] }))
+    Ok(Answer::Differences(if is_equal {
+        Vec::new()
+    } else {
+        vec![format!("expected {expected}, got {answer}")]
+    }))
 }
 
 /// The message of an error of Go's JSON decoder is not ours to copy: the class counts.

@@ -7,6 +7,7 @@ mod daemon;
 #[cfg(feature = "data-root")]
 mod data_root;
 mod scenarios;
+mod table_filters;
 mod table_reference;
 mod table_until;
 mod tables;

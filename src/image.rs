@@ -66,8 +66,8 @@ impl Image {
     /// # Errors
     ///
     /// What Go's decoder refuses (with Go 1.19's text), and a config without `rootfs`.
-    pub fn parse(config: impl Into<Box<[u8]>>, semantics: &Semantics) -> Result<Self> {
-        let config = config.into();
+    pub fn parse(config: impl Into<Vec<u8>>, semantics: &Semantics) -> Result<Self> {
+        let config: Box<[u8]> = config.into().into();
         let view = config::read(&config, semantics).map_err(|error| Error::system(error.to_string()))?;
         let Some(rootfs) = view.rootfs else {
             return Err(Error::system("invalid image JSON, no RootFS key"));

@@ -1,10 +1,54 @@
-//! image-prune
+//! What `docker image prune` does, as a library: the daemon's decisions, deletions, bytes, events and errors,
+//! equal to moby's, and a dry run that says why.
+//!
+//! ```
+//! use image_prune::cancel::Never;
+//! use image_prune::event::EventLog;
+//! use image_prune::store::{ReferenceStore, Stores};
+//! use image_prune::{Engine, Now, Reference, Semantics, Timestamp};
+//!
+//! let semantics = Semantics::MOBY_20_10;
+//! let stores = Stores::new(&semantics);
+//! let old = stores.images.create(r#"{"rootfs":{"type":"layers"},"created":"2020-01-01T00:00:00Z"}"#)?;
+//! let new = stores.images.create(r#"{"rootfs":{"type":"layers"},"created":"2030-01-01T00:00:00Z"}"#)?;
+//! stores.references.add_tag(Reference::parse("app:1", &semantics)?, old)?;
+//! stores.references.add_tag(Reference::parse("app:2", &semantics)?, new)?;
+//!
+//! let engine = Engine::new(stores, semantics, EventLog::new(|| Timestamp::new(1_890_000_000, 0)));
+//! let now = Now::utc(chrono::DateTime::UNIX_EPOCH);
+//! let report = engine.prune(r#"{"dangling":["false"],"until":["2025-01-01"]}"#, now, &Never)?;
+//!
+//! let lines: Vec<_> = report.images_deleted.iter().map(ToString::to_string).collect();
+//! assert_eq!(lines, ["untagged: app:1".to_owned(), format!("deleted: {old}")]);
+//! assert!(engine.stores().references.has_references(new));
+//! assert_eq!(engine.events().history().len(), 3); // untag, delete, prune
+//! # Ok::<(), image_prune::Error>(())
+//! ```
+//!
+//! # Where to look
+//!
+//! * [`Engine`]: `ImagesPrune` and `ImageDelete` over four [`store`]s, which are traits: bring your own.
+//! * [`plan`]: what a prune would do to every image, and why.
+//! * [`usage`]: the image part of `docker system df`.
+//! * [`World`]: four stores as a file; [`data_root`] reads one from `/var/lib/docker`.
+//! * [`Semantics`]: which version of moby to equal.
+//! * [`oracle`]: the executable specification. [`replay`]: what moby was recorded to do, as data.
+//! * [`_docs`]: architecture, differences from moby, glossary.
+//!
+//! # Features
+//!
+//! None is on by default, and the library needs no runtime, no network and no terminal.
+//!
+//! * `data-root`: reads a Docker data root. Adds `rustix`, for opening files without following links.
+//! * `cli`: the `image-prune` command, with all other features. Adds argument parsing, tables and progress.
+#![cfg_attr(not(feature = "data-root"), allow(rustdoc::broken_intra_doc_links, reason = "needs a feature"))]
+
 mod account;
 pub mod cancel;
 #[cfg(feature = "data-root")]
 pub mod data_root;
 pub mod delete;
-pub mod digest;
+mod digest;
 mod error;
 pub mod event;
 mod filters;
@@ -13,7 +57,7 @@ pub mod image;
 pub mod oracle;
 pub mod plan;
 mod prune;
-pub mod record;
+mod record;
 pub mod reference;
 pub mod replay;
 mod report;
@@ -25,7 +69,7 @@ pub mod usage;
 pub mod warning;
 pub mod world;
 
-pub use digest::{ChainId, ContainerId, DiffId, Digest, ImageId};
+pub use digest::{ChainId, ContainerId, DiffId, Digest, DigestError, ImageId, short};
 pub use error::{Error, ErrorClass, Result};
 pub use filters::Filters;
 pub use go::time::{Now, Timestamp};
@@ -37,3 +81,19 @@ pub use report::PruneReport;
 pub use request::PruneRequest;
 pub use semantics::{GoTime, Semantics, Unicode};
 pub use world::World;
+
+/// Longer documents, rendered beside the API that they explain.
+pub mod _docs {
+    #[doc = include_str!("docs/architecture.md")]
+    pub mod architecture {}
+    #[doc = include_str!("docs/differences.md")]
+    pub mod differences {}
+    #[doc = include_str!("docs/glossary.md")]
+    pub mod glossary {}
+    #[doc = include_str!("../CHANGELOG.md")]
+    pub mod changelog {}
+}
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

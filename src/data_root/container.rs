@@ -65,7 +65,7 @@ pub(super) fn read(
     };
     let host_config = format!("{name}/{HOST_CONFIG}");
     match containers.read(&host_config, CONFIG_FILE, buffer) {
-        Ok(_) if json::is_document(buffer) => {}
+        Ok(_) if json::begins_with_object(buffer) => {}
         Err(Failure::Missing) => {}
         Ok(_) => return left_out(WarningKind::BadContainer, "the hostconfig.json beside it is damaged"),
         Err(failure) => {

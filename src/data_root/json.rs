@@ -107,9 +107,14 @@ fn mount_point(decoder: &mut Decoder<'_>) -> Result<MountPoint> {
     Ok(mount)
 }
 
-/// Whether a file begins with an object or null that is sound JSON.
-pub(super) fn is_document(file: &[u8]) -> bool {
-    decode(first_value(file), |decoder| decoder.object("", |_, _| Ok(()))).is_ok()
+/// Whether a file is an object or null, and nothing else.
+pub(super) fn is_object(file: &[u8]) -> bool {
+    decode(file, |decoder| decoder.object("", |_, _| Ok(()))).is_ok()
+}
+
+/// Whether a file begins with an object or null.
+pub(super) fn begins_with_object(file: &[u8]) -> bool {
+    is_object(first_value(file))
 }
 
 /// Null leaves a string as it was.
@@ -132,8 +137,8 @@ fn or_clear<'a, T: Default>(
     Ok(())
 }
 
-/// A daemon reads these files with a stream decoder: it takes the first value and does not look at
-/// what follows.
+/// A daemon reads most of these files with a stream decoder: it takes the first value and does not
+/// look at what follows.
 fn first_value(file: &[u8]) -> &[u8] {
     let start = file.iter().position(|byte| !b" \t\r\n".contains(byte)).unwrap_or(file.len());
     if file.get(start) != Some(&b'{') {

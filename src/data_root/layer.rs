@@ -7,7 +7,7 @@ use super::open::{Entry, Failure, Folder};
 use super::warning::{Outcome, Warning, WarningKind};
 use super::{SMALL_FILE, json};
 use crate::digest::{ChainId, DiffId, Digest};
-use crate::{Result, world};
+use crate::{Error, Result, world};
 
 /// What one layer's folder says.
 #[derive(Debug)]
@@ -53,6 +53,12 @@ pub(super) fn read(layers: &Folder, &chain_id: &ChainId, buffer: &mut Vec<u8>) -
         Ok(Read { chain_id, diff_id, size, parent })
     })();
     match read {
+        // DIFFERENCE: the daemon does not check and loads such a layer.
+        Ok(Read { diff_id, parent, .. }) if ChainId::on(parent, diff_id) != chain_id => {
+            let message = "it and `parent` do not make the digest that the folder is named after; the layer is \
+                           left out with what stands on it, though the daemon loads it";
+            Ok(Outcome::left_out(Warning::new(kind, files.path("diff"), message)))
+        }
         Ok(read) => Ok(read.into()),
         Err((failure, name)) => Warning::of(failure, kind, files.path(name), LEFT_OUT).map(Outcome::left_out),
     }
@@ -118,7 +124,7 @@ impl Files<'_> {
     fn descriptor(&mut self) -> Result<(), Problem> {
         let (name, kind) = ("descriptor.json", self.kind);
         match self.text(name)? {
-            Some(text) if !json::is_document(text.as_bytes()) => Err(bad(kind, name, "it is not JSON")),
+            Some(text) if !json::is_object(text.as_bytes()) => Err(bad(kind, name, "it is not JSON")),
             _ => Ok(()),
         }
     }
@@ -156,7 +162,7 @@ pub(super) fn load(read: Vec<Read>, layers: &Path) -> Outcome<HashMap<ChainId, w
     let mut way = Vec::new();
     for start in 0..read.len() {
         let mut next = Some(start);
-        let mut warning = None;
+        let mut orphan = None;
         let outcome = loop {
             let Some(place) = next else { break State::Loads };
             match (states.get(place).copied(), read.get(place)) {
@@ -168,22 +174,19 @@ pub(super) fn load(read: Vec<Read>, layers: &Path) -> Outcome<HashMap<ChainId, w
                     let Some(parent) = layer.parent else { break State::Loads };
                     next = places.get(&parent).copied();
                     if next.is_none() {
-                        warning = Some((WarningKind::BadLayer, layer, "the layer below did not load"));
+                        orphan = Some(layer);
                         break State::Fails;
                     }
                 }
-                // DIFFERENCE: the daemon runs round a cycle until its stack is full, and dies.
-                (Some(State::OnTheWay), Some(layer)) => {
-                    warning = Some((WarningKind::LayerCycle, layer, "the layer stands on itself"));
-                    break State::Fails;
-                }
-                (Some(state), _) => break state,
-                (None, _) => break State::Fails,
+                (Some(known @ (State::Loads | State::Fails)), _) => break known,
+                // A cycle, which digests do not form unless SHA-256 is broken.
+                _ => break State::Fails,
             }
         };
-        if let Some((kind, layer, reason)) = warning {
+        if let Some(layer) = orphan {
             let path = layers.join(layer.chain_id.digest().hex()).join("parent");
-            warnings.push(Warning::new(kind, path, format!("{reason}; {LEFT_OUT}")));
+            let message = format!("the layer below did not load; {LEFT_OUT}");
+            warnings.push(Warning::new(WarningKind::BadLayer, path, message));
         }
         for place in way.drain(..) {
             if let Some(state) = states.get_mut(place) {
@@ -196,6 +199,23 @@ pub(super) fn load(read: Vec<Read>, layers: &Path) -> Outcome<HashMap<ChainId, w
         (chain_id, world::Layer { chain_id, diff_id, parent, size })
     });
     Outcome { value: Some(value.collect()), warnings }
+}
+
+/// Refuses sizes that no disk has: sums of them would not fit anywhere.
+///
+/// # Errors
+///
+/// More than 2^63 − 1 bytes altogether.
+pub(super) fn check_sizes(loaded: &HashMap<ChainId, world::Layer>, layers: &Path) -> Result<()> {
+    if loaded.values().try_fold(0_i64, |sum, layer| sum.checked_add(layer.size.max(0))).is_some() {
+        return Ok(());
+    }
+    let largest = loaded.values().max_by_key(|layer| (layer.size, layer.chain_id));
+    let folder = largest.map_or_else(String::new, |layer| layer.chain_id.digest().hex());
+    Err(Error::system(format!(
+        "{}: with this size the layers add up to more than 2^63 - 1 bytes; the file is damaged",
+        layers.join(folder).join("size").display()
+    )))
 }
 
 /// Reads one writable layer as `loadMount` does: the chain below it, none for none.

@@ -26,8 +26,8 @@ pub(super) fn read(driver: &Folder, semantics: &Semantics) -> Result<Outcome<Vec
     let repositories = json::repositories(&buffer).map_err(|error| {
         let path = path.display();
         Error::system(format!(
-            "{path} is damaged: {error}; a daemon does not start with it either: put a good copy in its place, or \
-             move it away, and the daemon starts with every image untagged"
+            "{path} is damaged: {error}; a daemon does not start with it either: put a good copy in its place; \
+             without the file it starts, and takes every image for untagged"
         ))
     })?;
     let mut warnings = Vec::new();
@@ -49,6 +49,11 @@ pub(super) fn read(driver: &Folder, semantics: &Semantics) -> Result<Outcome<Vec
                 warn(WarningKind::BadReference, key, reason);
                 continue;
             };
+            if reference.familiar_name() == "sha256" {
+                // DIFFERENCE: the daemon refuses to make such a reference (R-7) and loads it all the same.
+                warn(WarningKind::BadReference, key, "no daemon makes one of that name; it is left out");
+                continue;
+            }
             let found_as = reference.clone().tag_name_only().favor_digest();
             if found_as.familiar() == key && found_as.familiar_name() == repository {
                 references.insert(found_as.as_str().to_owned(), id);
@@ -58,9 +63,9 @@ pub(super) fn read(driver: &Folder, semantics: &Semantics) -> Result<Outcome<Vec
         }
     }
     for (key, found_as, id) in odd {
-        // DIFFERENCE: the daemon lists such a reference for its image and cannot remove it.
+        // DIFFERENCE: the daemon has such a reference for its image and cannot remove it.
         let reason =
-            "it is not in the place that its name says; the daemon lists it but does not find it by name";
+            "it is not in the place that its name says; the daemon has it but does not find it by name";
         warn(WarningKind::OddReference, key, reason);
         references.entry(found_as.as_str().to_owned()).or_insert(id);
     }

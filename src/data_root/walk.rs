@@ -27,6 +27,7 @@ pub(super) fn walk(
     let chains = layers.names(&mut warnings, layer::chain_of);
     let read = layers.read(&chains, &tracker, &mut warnings, layer::read)?;
     let loaded = keep(layer::load(read, &layers.path), &mut warnings).unwrap_or_default();
+    layer::check_sizes(&loaded, &layers.path)?;
 
     let names = mounts.names(&mut warnings, |entry, _| entry.is_folder.then(|| entry.name.clone().into()));
     let read = mounts.read(&names, &tracker, &mut warnings, |folder, name: &String, buffer| {

@@ -47,17 +47,15 @@ kinds! {
     MissingLayer = "missing-layer",
     /// A parent link that names no image.
     BadParentLink = "bad-parent-link",
-    /// A layer that the daemon does not load.
+    /// A layer that does not load, or is not what its name says.
     BadLayer = "bad-layer",
-    /// A layer that is its own ancestor.
-    LayerCycle = "layer-cycle",
     /// A writable layer that the daemon does not load.
     BadMount = "bad-mount",
     /// A writable layer of no container: it holds its layers all the same.
     MountWithoutContainer = "mount-without-container",
-    /// A reference that the daemon skips.
+    /// A reference that the daemon skips, or that points to no image ID.
     BadReference = "bad-reference",
-    /// A reference that the daemon lists and cannot find by name.
+    /// A reference that the daemon has and cannot find by name.
     OddReference = "odd-reference",
     /// A container that the daemon does not load, or loads against reason.
     BadContainer = "bad-container",

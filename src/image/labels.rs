@@ -73,7 +73,7 @@ const MORE: usize = 0x40;
 fn put(packed: &mut String, text: &str) {
     let mut length = text.len();
     while length >= MORE {
-        push_ascii(packed, MORE | length % MORE);
+        push_ascii(packed, MORE + length % MORE);
         length /= MORE;
     }
     push_ascii(packed, length);

@@ -80,7 +80,7 @@ impl Images {
     ///
     /// Where the config is no image config, names an operating system that is not supported, or
     /// layers that do not exist. On the last two the bytes stay behind and can be read by ID.
-    pub fn create(&self, config: impl Into<Box<[u8]>>) -> Result<ImageId> {
+    pub fn create(&self, config: impl Into<Vec<u8>>) -> Result<ImageId> {
         let image = Image::parse(config, &self.semantics)?;
         image.check_history(&self.semantics)?;
         let id = ImageId::of(image.config());

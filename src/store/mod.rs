@@ -4,6 +4,43 @@
 //! [`Stores`] as it comes. Methods take `&self`: stores are shared between threads, and no lock ever
 //! leaves a method. A store may call stores behind it in this order, never back:
 //! images → layers. References and containers call nobody.
+//!
+//! A store of your own takes the place of one of ours, the engine does not notice:
+//!
+//! ```
+//! use image_prune::cancel::Never;
+//! use image_prune::event::Recorder;
+//! use image_prune::store::{ContainerState, ContainerStore, Stores};
+//! use image_prune::{ContainerId, Digest, Engine, ImageId, Now, Semantics};
+//!
+//! /// A runtime that runs everything from one image.
+//! struct Runtime {
+//!     image: ImageId,
+//!     process: ContainerId,
+//! }
+//!
+//! impl ContainerStore for Runtime {
+//!     fn first(&self, image: ImageId, state: ContainerState) -> Option<ContainerId> {
+//!         (image == self.image && state != ContainerState::Stopped).then_some(self.process)
+//!     }
+//!
+//!     fn count(&self, image: ImageId) -> usize {
+//!         usize::from(image == self.image)
+//!     }
+//! }
+//!
+//! let Stores { images, references, layers, .. } = Stores::default();
+//! let used = images.create(r#"{"rootfs":{"type":"layers"}}"#)?;
+//! let unused = images.create(r#"{"rootfs":{"type":"layers"},"author":"me"}"#)?;
+//! let containers = Runtime { image: used, process: Digest::of(b"a process").into() };
+//!
+//! let stores = Stores { images, references, layers, containers };
+//! let engine = Engine::new(stores, Semantics::MOBY_20_10, Recorder::default());
+//! let report = engine.prune("", Now::utc(chrono::DateTime::UNIX_EPOCH), &Never)?;
+//! assert_eq!(report.images_deleted[0].to_string(), format!("deleted: {unused}"));
+//! assert!(engine.stores().images.contains(used));
+//! # Ok::<(), image_prune::Error>(())
+//! ```
 
 use std::sync::Arc;
 

@@ -154,42 +154,42 @@ impl Model {
 
     /// `checkImageDeleteConflict` (D-7), in its order. Children and running containers always count.
     fn conflict(&self, id: ImageId, references_count: bool, stopped_count: bool) -> Option<Conflict> {
-        let conflict = |forcible: bool, used: bool, reason: String| {
+        let conflict = |severity: &str, used: bool, reason: &str| {
             let image = id.to_string();
-            let (image, severity) =
-                (short(&image), if forcible { "must be forced" } else { "cannot be forced" });
-            let error =
-                Error::conflict(format!("conflict: unable to delete {image} ({severity}) - {reason}"));
-            Some(Conflict { error, used })
+            let text = format!("conflict: unable to delete {} ({severity}) - {reason}", short(&image));
+            Some(Conflict { error: Error::conflict(text), used })
         };
         let user = |running: bool| {
             let container = self.containers.iter().find(|one| one.image == id && one.running == running)?;
             Some(short(&container.id.to_string()).to_owned())
         };
         if self.has_children(id) {
-            return conflict(false, false, "image has dependent child images".to_owned());
+            return conflict("cannot be forced", false, "image has dependent child images");
         }
         if let Some(container) = user(true) {
-            return conflict(false, true, format!("image is being used by running container {container}"));
+            return conflict(
+                "cannot be forced",
+                true,
+                &format!("image is being used by running container {container}"),
+            );
         }
         if references_count && !self.references_of(id).is_empty() {
-            return conflict(true, false, "image is referenced in multiple repositories".to_owned());
+            return conflict("must be forced", false, "image is referenced in multiple repositories");
         }
         if let (true, Some(container)) = (stopped_count, user(false)) {
-            return conflict(true, true, format!("image is being used by stopped container {container}"));
+            return conflict(
+                "must be forced",
+                true,
+                &format!("image is being used by stopped container {container}"),
+            );
         }
         None
     }
 }
 
-/// `isSingleReference` (D-4): one reference, or digests of one repository with at most one tag of it.
+/// `isSingleReference` (D-4): all of one repository, with at most one tag among them; not none.
 fn is_single(references: &[Reference]) -> bool {
-    if references.len() <= 1 {
-        return references.len() == 1;
-    }
-    let (digests, tags): (Vec<&Reference>, Vec<&Reference>) =
-        references.iter().partition(|reference| reference.is_canonical());
-    let same_repository =
-        |a: &[&Reference]| a.windows(2).all(|pair| matches!(pair, [a, b] if a.name() == b.name()));
-    tags.len() <= 1 && same_repository(&[digests, tags].concat())
+    let Some(first) = references.first() else { return false };
+    let tags = references.iter().filter(|reference| !reference.is_canonical()).count();
+    tags <= 1 && references.iter().all(|reference| reference.name() == first.name())
 }

@@ -8,8 +8,7 @@
 //!
 //! `&mut self` stands for moby's guard (SPEC.md P-1): a second prune cannot even be written down.
 //!
-//! ```no_run
-//! # fn example() -> image_prune::Result<()> {
+//! ```
 //! use image_prune::oracle::model::Model;
 //! use image_prune::{PruneRequest, Semantics, World, cancel};
 //!
@@ -18,8 +17,7 @@
 //! let request = PruneRequest::parse(r#"{"dangling":["false"]}"#, &Semantics::MOBY_20_10, now)?;
 //! let pruned = model.prune(&request, &[], &cancel::Never)?;
 //! assert!(pruned.records.is_empty());
-//! # Ok(())
-//! # }
+//! # Ok::<(), image_prune::Error>(())
 //! ```
 
 use std::fmt;
@@ -124,15 +122,9 @@ impl Model {
             faults: Box::new(|_: &StoreCall| None),
         };
         model.load_layers(&world.layers)?;
-        for image in &world.images {
-            model.add_image(image)?;
-        }
-        for reference in &world.references {
-            model.add_reference(&reference.name, reference.id)?;
-        }
-        for container in &world.containers {
-            model.add_container(container)?;
-        }
+        world.images.iter().try_for_each(|image| model.add_image(image))?;
+        world.references.iter().try_for_each(|one| model.add_reference(&one.name, one.id))?;
+        world.containers.iter().try_for_each(|container| model.add_container(container))?;
         Ok(model)
     }
 

@@ -1,6 +1,7 @@
 //! The stores: images (SPEC.md I), references (R), layers (Y), and how an image is found (G).
 
 use crate::digest::{ChainId, ImageId};
+use crate::go::quote::quote;
 use crate::image::Image;
 use crate::reference::Reference;
 use crate::world;
@@ -153,7 +154,8 @@ impl Model {
         };
         let stored = self.images.remove(at);
         if self.semantics.os_is_checked_on_delete && !stored.image.is_os_supported() {
-            let text = format!("unsupported image operating system \"{}\"", stored.image.os());
+            let os = quote(stored.image.os().as_bytes(), self.semantics.unicode);
+            let text = format!("unsupported image operating system {os}");
             self.images.insert(at, stored);
             return Err(Error::system(text));
         }

@@ -1,0 +1,138 @@
+//! The store that the benches prune, and the floor that they are held against.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use image_prune::event::EventLog;
+use image_prune::store::{Container, LayerHandle, Stores};
+use image_prune::{
+    ChainId, ContainerId, DiffId, Digest, Engine, ImageId, Now, Reference, Semantics, Timestamp,
+};
+
+/// What is asked of the store: all images older than a day that are not for production.
+pub const FILTERS: &str = r#"{"dangling":["false"],"until":["24h"],"label!":["env=prod"]}"#;
+
+pub const SEMANTICS: Semantics = Semantics::MOBY_20_10;
+
+/// Base chains, and layers in each.
+const BASES: usize = 16;
+const BASE_DEPTH: usize = 5;
+
+/// How a store differs from the plain one.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    pub images: usize,
+    /// Every so many images, one is used by a stopped container.
+    pub images_a_container: usize,
+    /// Tags of each tagged image; every second image is tagged.
+    pub tags: usize,
+}
+
+impl Shape {
+    pub const fn plain(images: usize) -> Self {
+        Self { images, images_a_container: 20, tags: 1 }
+    }
+}
+
+pub fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_767_225_600, 0).unwrap()
+}
+
+pub fn engine(shape: Shape) -> Engine<EventLog> {
+    let started = std::time::Instant::now();
+    let nanos = AtomicI64::new(0);
+    let clock = move || {
+        // A real clock is read for each event, as a daemon does.
+        nanos.store(i64::try_from(started.elapsed().as_nanos()).unwrap(), Ordering::Relaxed);
+        let nanos = nanos.load(Ordering::Relaxed);
+        Timestamp::new(
+            now().timestamp() + nanos / 1_000_000_000,
+            u32::try_from(nanos % 1_000_000_000).unwrap(),
+        )
+    };
+    Engine::new(stores(shape), SEMANTICS, EventLog::new(clock))
+}
+
+pub fn prune_now() -> Now {
+    Now::utc(now())
+}
+
+/// N images, each with 2 own layers above one of 16 base chains of 5 layers.
+pub fn stores(shape: Shape) -> Stores {
+    let stores = Stores::new(&SEMANTICS);
+    let bases: Vec<Vec<DiffId>> = (0..BASES)
+        .map(|base| (0..BASE_DEPTH).map(|depth| diff(&format!("base {base} {depth}"))).collect())
+        .collect();
+    for number in 0..shape.images {
+        let base = &bases[number % BASES];
+        let own = [diff(&format!("layer {number} 0")), diff(&format!("layer {number} 1"))];
+        let diffs: Vec<_> = base.iter().copied().chain(own).collect();
+        let top = register(&stores, &diffs);
+        let id = stores.images.create(config(number, &diffs).into_bytes()).unwrap();
+        stores.layers.release(top).unwrap();
+        if number % 2 == 0 {
+            for tag in 1..=shape.tags {
+                let name = format!("registry.example.com/team{}/app{number}:v{tag}", number % 50);
+                stores.references.add_tag(Reference::parse(&name, &SEMANTICS).unwrap(), id).unwrap();
+            }
+        }
+        if number % shape.images_a_container == 0 {
+            let container = ContainerId::from(Digest::of(format!("container {number}").as_bytes()));
+            let container = Container { id: container, image: id, running: false, image_mounts: Vec::new() };
+            stores.containers.create(container).unwrap();
+        }
+    }
+    stores
+}
+
+fn diff(name: &str) -> DiffId {
+    Digest::of(name.as_bytes()).into()
+}
+
+/// Registers a chain, and holds its top.
+fn register(stores: &Stores, diffs: &[DiffId]) -> LayerHandle {
+    let mut below: Option<(ChainId, LayerHandle)> = None;
+    for (depth, diff) in diffs.iter().enumerate() {
+        let size = 1000 + i64::try_from(depth).unwrap();
+        let handle = stores.layers.register(*diff, below.map(|(chain, _)| chain), size).unwrap();
+        if let Some((_, handle)) = below.replace((handle.chain_id(), handle)) {
+            stores.layers.release(handle).unwrap();
+        }
+    }
+    below.unwrap().1
+}
+
+pub fn config(number: usize, diffs: &[DiffId]) -> String {
+    let env = ["prod", "test", "dev", "stage", "qa"][number % 5];
+    let created = now() - TimeDelta::hours(i64::try_from(number % 2000).unwrap());
+    let created = created.format("%Y-%m-%dT%H:%M:%SZ");
+    let diffs: Vec<_> = diffs.iter().map(|diff| format!("\"{diff}\"")).collect();
+    format!(
+        r#"{{"architecture":"amd64","config":{{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["/bin/sh"],"Labels":{{"env":"{env}","n":"{number}"}}}},"created":"{created}","os":"linux","rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
+        diffs.join(",")
+    )
+}
+
+/// The floor: four hash maps of 32-byte keys, and nothing but the removal of keys.
+pub struct Floor {
+    maps: [HashMap<[u8; 32], u32>; 4],
+}
+
+impl Floor {
+    pub fn new(ids: &[ImageId]) -> Self {
+        let key = |id: &ImageId| *id.digest().as_bytes();
+        Self { maps: std::array::from_fn(|_| ids.iter().map(|id| (key(id), 1)).collect()) }
+    }
+
+    /// Removes the keys; how many were there.
+    pub fn remove(&mut self, ids: &[ImageId]) -> u32 {
+        let mut removed = 0;
+        for id in ids {
+            for map in &mut self.maps {
+                removed += map.remove(id.digest().as_bytes()).unwrap_or(0);
+            }
+        }
+        removed
+    }
+}

@@ -61,9 +61,8 @@ struct Recording<'a> {
 
 impl<'a> Recording<'a> {
     fn read(folder: &Path, semantics: &'a Semantics) -> Self {
-        let json = |name: &str| -> Value {
-            serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap()
-        };
+        let json =
+            |name: &str| -> Value { serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap() };
         let reading = data_root::read(&folder.join("root"), semantics, Options::default()).unwrap();
         assert_eq!(reading.warnings, [], "{}", folder.display());
         Self {

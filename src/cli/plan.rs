@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
-use image_prune::data_root;
 use image_prune::plan::{ImagePlan, Plan, Reason, Verdict, plan};
 use image_prune::warning::{self, WarningKind};
+use image_prune::{Reference, data_root};
 use serde::Serialize;
 
 use super::args::{Format, PlanArgs};
@@ -114,13 +114,23 @@ fn print_table(plan: &Plan, is_whole: bool) -> Result<()> {
     Ok(out.flush()?)
 }
 
-fn references(image: &ImagePlan, all: bool) -> String {
-    let mut texts = image.references.iter().map(image_prune::Reference::familiar);
-    match (texts.next(), image.references.len()) {
-        (None, _) => "<none>".to_owned(),
-        (Some(first), 1) => first.to_owned(),
-        (Some(first), _) if all => texts.fold(first.to_owned(), |list, text| format!("{list}, {text}")),
-        (Some(first), count) => format!("{first} +{}", count - 1),
+/// The first and how many more there are, or all.
+fn references(image: &ImagePlan, is_whole: bool) -> String {
+    let texts: Vec<String> = image.references.iter().map(|reference| name(reference, is_whole)).collect();
+    match texts.as_slice() {
+        [] => "<none>".to_owned(),
+        [first, _, ..] if !is_whole => format!("{first} +{}", texts.len() - 1),
+        all => all.join(", "),
+    }
+}
+
+fn name(reference: &Reference, is_whole: bool) -> String {
+    match reference.digest() {
+        Some(digest) if !is_whole => {
+            let cut: String = digest.chars().take("sha256:".len() + 12).collect();
+            format!("{}@{cut}…", reference.familiar_name())
+        }
+        _ => reference.familiar().to_owned(),
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use comfy_table::{Table, presets};
-use image_prune::digest::short;
 
 /// `warning: …`, `error: …`, `hint: …` on stderr; bold where colours are wanted.
 pub fn line_to_stderr(label: &str, message: &str) {
@@ -46,6 +45,12 @@ fn is_harmful(character: char) -> bool {
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
             | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The first twelve digits of an identifier, as docker shows it.
+fn short(identifier: &str) -> &str {
+    let digits = identifier.strip_prefix("sha256:").unwrap_or(identifier);
+    digits.get(..12).unwrap_or(digits)
 }
 
 /// An identifier, twelve digits of it unless all are wanted.

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use image_prune::digest::short;
 use image_prune::plan::{ImagePlan, Plan, Reason, Verdict};
 use image_prune::reference::AnyReference;
 use image_prune::store::{ImageStore, ReferenceStore, Stores};
@@ -10,7 +9,7 @@ use image_prune::{Error, ImageId, Semantics};
 
 use super::args::Format;
 use super::error::{Failure, Result};
-use super::render::escape;
+use super::render::{escape, identifier};
 use super::units;
 
 /// The image that `text` names, as a daemon finds it (SPEC.md G-1).
@@ -65,11 +64,8 @@ fn sentence(image: &ImagePlan) -> String {
     match (&image.reason, image.verdict) {
         (Reason::Unused, _) => "no container uses it, it has no children, and no filter keeps it".to_owned(),
         (Reason::ParentOfDeleted(child), _) => {
-            let child = child.to_string();
-            format!(
-                "its child {} goes, and takes unnamed parents along; filters are not asked",
-                short(&child)
-            )
+            let child = identifier(child, false);
+            format!("its child {child} goes, and takes unnamed parents along; filters are not asked")
         }
         (Reason::Tagged(reference), Verdict::Keep) => {
             format!("it is tagged {}, and only dangling images go (-a is for all)", reference.familiar())
@@ -77,14 +73,14 @@ fn sentence(image: &ImagePlan) -> String {
         (Reason::Tagged(reference), _) => format!("the reference {} stays", reference.familiar()),
         (Reason::Referenced(reference), _) => format!("it has the digest reference {}", reference.familiar()),
         (Reason::Container { id, running }, verdict) => {
-            let (id, state) = (id.to_string(), if *running { "running" } else { "stopped" });
+            let (id, state) = (identifier(id, false), if *running { "running" } else { "stopped" });
             let loss = if verdict == Verdict::Untag { "; of its references the last one stays" } else { "" };
-            format!("the {state} container {} uses it{loss}", short(&id))
+            format!("the {state} container {id} uses it{loss}")
         }
         (Reason::HasChild(child), verdict) => {
-            let child = child.to_string();
+            let child = identifier(child, false);
             let loss = if verdict == Verdict::Untag { "; it loses its references" } else { "" };
-            format!("it is the parent of {}, which stays{loss}", short(&child))
+            format!("it is the parent of {child}, which stays{loss}")
         }
         (Reason::NewerThanUntil { created: Some(created), until }, _) => {
             format!("it was created at {created}, after until ({until})")

@@ -36,17 +36,18 @@ impl Source {
 
     /// Reads a state file; `-` is stdin. Without `semantics` the file chooses.
     pub fn read_state(file: &Path, semantics: Option<Semantics>) -> Result<Self> {
-        let world = parse_state(file, &read_bytes(file)?)?;
+        let world = parse_state(named(file), &read_bytes(file)?)?;
         let semantics = match semantics {
             Some(semantics) => semantics,
             None if world.profile.is_empty() => Semantics::default(),
             None => world.profile.parse().map_err(|error: Error| {
                 let problem = format!("`profile`: {error}");
-                Failure::at(file, error.class(), problem).with_hint("choose a version with --semantics")
+                Failure::at(named(file), error.class(), problem)
+                    .with_hint("choose a version with --semantics")
             })?,
         };
         let utc_offset = Some(world.utc_offset_seconds);
-        let label = format!("state file {}", file.display());
+        let label = format!("state file {}", named(file).display());
         Ok(Self { world, semantics, utc_offset, warnings: Vec::new(), label })
     }
 
@@ -85,14 +86,16 @@ fn in_source(label: &str, error: &impl std::fmt::Display) -> Failure {
     Error::invalid_parameter(format!("{label}: {error}")).into()
 }
 
+/// What to call a file in an error.
+pub fn named(file: &Path) -> &Path {
+    if file == Path::new("-") { Path::new("stdin") } else { file }
+}
+
 /// The bytes of a file; `-` is stdin.
 pub fn read_bytes(file: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if file == Path::new("-") {
-        io::stdin()
-            .lock()
-            .read_to_end(&mut bytes)
-            .map_err(|error| Failure::io(Path::new("stdin"), &error))?;
+        io::stdin().lock().read_to_end(&mut bytes).map_err(|error| Failure::io(named(file), &error))?;
         return Ok(bytes);
     }
     let opened = File::open(file).map_err(|error| Failure::io(file, &error))?;
@@ -117,7 +120,8 @@ fn parse_state(file: &Path, bytes: &[u8]) -> Result<World> {
             let failure = Failure::at(file, ErrorClass::InvalidParameter, problem);
             return failure.with_hint("use a newer image-prune, or export the state again with this one");
         }
-        let failure = Failure::at(file, ErrorClass::InvalidParameter, format!("not a state file: {error}"));
+        let what = if error.is_eof() { "cut off, or not a state file" } else { "not a state file" };
+        let failure = Failure::at(file, ErrorClass::InvalidParameter, format!("{what}: {error}"));
         failure.with_hint("`image-prune export -o FILE` writes a state file")
     })
 }

@@ -30,9 +30,10 @@ fn general(number: f64, precision: usize) -> String {
     let scientific = format!("{number:.digits$e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let trimmed = |text: &str| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
+    let trimmed = |text: &str| {
+        let has_fraction = text.contains('.');
+        let text = if has_fraction { text.trim_end_matches('0').trim_end_matches('.') } else { text };
+        text.to_owned()
     };
     let limit = i32::try_from(precision).unwrap_or(i32::MAX);
     if exponent < -4 || exponent >= limit {
@@ -45,19 +46,19 @@ fn general(number: f64, precision: usize) -> String {
 
 /// How long ago, as docker's `CREATED` column has it.
 pub fn human_duration(seconds: i64) -> String {
-    let (minutes, hours, nearest_hours) = (seconds / 60, seconds / 3600, (seconds + 1800) / 3600);
+    let (minutes, hours, nearest_hours) = (seconds / 60, seconds / 3600, seconds.saturating_add(1800) / 3600);
     match seconds {
-        ..1 => "Less than a second".to_owned(),
+        i64::MIN..=0 => "Less than a second".to_owned(),
         1 => "1 second".to_owned(),
-        ..60 => format!("{seconds} seconds"),
-        ..120 => "About a minute".to_owned(),
-        ..3600 => format!("{minutes} minutes"),
+        2..60 => format!("{seconds} seconds"),
+        60..120 => "About a minute".to_owned(),
+        120..3600 => format!("{minutes} minutes"),
         _ => match nearest_hours {
-            ..=1 => "About an hour".to_owned(),
-            ..48 => format!("{nearest_hours} hours"),
-            ..336 => format!("{} days", nearest_hours / 24),
-            ..1440 => format!("{} weeks", nearest_hours / 24 / 7),
-            ..17_520 => format!("{} months", nearest_hours / 24 / 30),
+            i64::MIN..=1 => "About an hour".to_owned(),
+            2..48 => format!("{nearest_hours} hours"),
+            48..336 => format!("{} days", nearest_hours / 24),
+            336..1440 => format!("{} weeks", nearest_hours / 24 / 7),
+            1440..17_520 => format!("{} months", nearest_hours / 24 / 30),
             _ => format!("{} years", hours / 24 / 365),
         },
     }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::args::{ReplayArgs, Rows, Subject};
 use super::error::{Failure, Result};
 use super::render;
+use super::source::named;
 
 mod row;
 mod scenario;
@@ -49,7 +50,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
             }
             Err(error) => {
                 count.bad += 1;
-                render::line_to_stderr("error", &format!("{}: line {number}: {error}", args.file.display()));
+                render::line_to_stderr(
+                    "error",
+                    &format!("{}: line {number}: {error}", named(&args.file).display()),
+                );
                 if !args.check {
                     writeln!(out, "{}", bad_row(number, &error))?;
                 }

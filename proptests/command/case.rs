@@ -19,7 +19,7 @@
 //! that folder as it was.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -114,8 +114,8 @@ impl Case {
         let names = self.sections.iter().chain(&got.sections).map(|(name, _)| name.as_str());
         let names: std::collections::BTreeSet<&str> = names.collect();
         for name in names.into_iter().filter(|name| self.section(name) != got.section(name)) {
-            text += &format!("-- {name}, expected --\n{}", self.section(name));
-            text += &format!("-- {name}, got --\n{}", got.section(name));
+            let (expected, got) = (self.section(name), got.section(name));
+            write!(text, "-- {name}, expected --\n{expected}-- {name}, got --\n{got}").unwrap();
         }
         text
     }

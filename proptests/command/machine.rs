@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Output, Stdio};
+use std::time::Instant;
 
 use image_prune::{ChainId, DiffId, ImageId, World, world};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -114,6 +115,28 @@ fn a_replaced_state_keeps_its_permissions_and_its_link() {
 }
 
 #[test]
+fn a_killed_prune_leaves_the_old_or_the_new_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.json");
+    let old = serde_json::to_vec(&deep(300)).unwrap();
+    fs::write(&state, &old).unwrap();
+    let args = ["prune", "-f", "--state", "state.json"];
+    let started = Instant::now();
+    assert_eq!(run(folder.path(), &args).status.code(), Some(0));
+    let (whole, new) = (started.elapsed(), fs::read(&state).unwrap());
+    assert_ne!(old, new);
+    for step in 0..60 {
+        fs::write(&state, &old).unwrap();
+        let mut child = command(folder.path()).args(args).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole * step / 50);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let found = fs::read(&state).unwrap();
+        assert!(found == old || found == new, "step {step}: {} bytes of neither", found.len());
+    }
+}
+
+#[test]
 fn a_terminal_is_asked_first() {
     for (answer, args, is_done) in [
         ("y\n", &["prune", "--state", "state.json"][..], true),
@@ -200,9 +223,10 @@ fn deep(depth: u32) -> World {
     }
     let mut parent = None;
     for number in 0..depth {
-        let diffs: Vec<String> = match number + 1 == depth {
-            true => world.layers.iter().map(|layer| format!("\"{}\"", layer.diff_id)).collect(),
-            false => Vec::new(),
+        let diffs: Vec<String> = if number + 1 == depth {
+            world.layers.iter().map(|layer| format!("\"{}\"", layer.diff_id)).collect()
+        } else {
+            Vec::new()
         };
         let diffs = diffs.join(",");
         let config =

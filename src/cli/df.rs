@@ -88,8 +88,9 @@ fn name(image: &ImageSummary) -> (&str, &str) {
 }
 
 fn age(created: i64, now: i64) -> String {
+    // docker leaves the cell of an unknown time empty.
     if created == Timestamp::ZERO.unix_seconds() {
-        return "N/A".to_owned();
+        return String::new();
     }
     format!("{} ago", human_duration(now.saturating_sub(created)))
 }

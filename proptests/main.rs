@@ -1,5 +1,6 @@
 #![allow(missing_docs, reason = "test code")]
 
+mod candidates;
 #[cfg(feature = "cli")]
 mod command;
 #[cfg(feature = "data-root")]

@@ -73,7 +73,8 @@ fn wrong_steps<S: Subject>(scenario: &Scenario) -> Vec<String> {
     wrong
 }
 
-fn lines(version: &str) -> impl Iterator<Item = String> {
+/// The recorded rows of `version`, as text.
+pub fn lines(version: &str) -> impl Iterator<Item = String> {
     let path = format!("testdata/vectors/{version}/scenarios.jsonl.gz");
     let file = std::fs::File::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
     BufReader::new(GzDecoder::new(file)).lines().map(Result::unwrap)

@@ -1,7 +1,6 @@
 //! An image: its raw config, which is the truth, and the view of it that matters.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use crate::digest::{ChainId, Digest};
 use crate::go::time::Timestamp;
@@ -10,11 +9,13 @@ use crate::{Error, Result, Semantics};
 mod config;
 mod labels;
 mod oci;
+mod packed;
 
 #[cfg(test)]
 mod tests;
 
 pub use labels::Labels;
+use packed::Packed;
 
 /// An image as the image store has it: its config, and what a prune asks of it.
 ///
@@ -33,30 +34,26 @@ pub use labels::Labels;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    config: Box<[u8]>,
+    // A store may hold a million of these: what is rare is kept apart, what is small is packed.
+    config: Packed,
     created: Option<Timestamp>,
-    run_config: RunConfig,
-    os: Cow<'static, str>,
-    diff_ids: DiffIds,
-    chain: Result<Option<ChainId>, Box<str>>,
-    layers_in_history: usize,
+    labels: Option<Labels>,
+    chain: Option<ChainId>,
+    has_config: bool,
+    is_os_named: bool,
+    has_too_much_history: bool,
+    rarity: Option<Box<Rarity>>,
 }
 
-/// The `config` object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum RunConfig {
-    Absent,
-    Unlabelled,
-    Labelled(Labels),
-}
-
-/// Where the `diff_ids` are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum DiffIds {
-    /// In these bytes of the config, an array of strings without escapes.
-    InConfig(Range<u32>),
-    /// Here, since the config has them escaped, in pieces or not at all.
-    Owned(Box<[Box<str>]>),
+/// What few images have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Rarity {
+    /// The operating system, where it is neither unnamed nor `linux`.
+    os: Box<str>,
+    /// The text of the chain, where it is no chain ID.
+    odd_chain: Option<Box<str>>,
+    /// How many diff IDs are empty before the first that is not.
+    empty_diff_ids: usize,
 }
 
 impl Image {
@@ -67,39 +64,43 @@ impl Image {
     ///
     /// What Go's decoder refuses (with Go 1.19's text), and a config without `rootfs`.
     pub fn parse(config: impl Into<Vec<u8>>, semantics: &Semantics) -> Result<Self> {
-        let config: Box<[u8]> = config.into().into();
+        let config = config.into();
         let view = config::read(&config, semantics).map_err(|error| Error::system(error.to_string()))?;
         let Some(rootfs) = view.rootfs else {
             return Err(Error::system("invalid image JSON, no RootFS key"));
         };
-        let run_config = match view.config {
-            None => RunConfig::Absent,
-            Some(config::RunConfig { labels: None }) => RunConfig::Unlabelled,
-            Some(config::RunConfig { labels: Some(pairs) }) => {
-                RunConfig::Labelled(pairs.into_iter().collect())
-            }
-        };
-        let os = match &*view.os {
-            "" => Cow::Borrowed(""),
-            "linux" => Cow::Borrowed("linux"),
-            other => Cow::Owned(other.to_owned()),
-        };
-        let chain = chain(rootfs.diff_ids.iter().map(Cow::as_ref));
-        let diff_ids = match rootfs.in_config.and_then(|Range { start, end }| {
-            Some(DiffIds::InConfig(u32::try_from(start).ok()?..u32::try_from(end).ok()?))
-        }) {
-            Some(in_config) => in_config,
-            None => DiffIds::Owned(rootfs.diff_ids.iter().map(|id| Box::from(&**id)).collect()),
-        };
+        let history = view.history.iter().filter(|entry| !entry.empty_layer).count();
+        let has_too_much_history = history > rootfs.diff_ids.iter().count();
+        let has_config = view.config.is_some();
+        let labels = view.config.and_then(|config| config.labels).map(|pairs| pairs.into_iter().collect());
         let created = view.created;
-        let layers_in_history = view.history.iter().filter(|entry| !entry.empty_layer).count();
-        Ok(Self { config, created, run_config, os, diff_ids, chain, layers_in_history })
+
+        let mut rarity = Rarity::default();
+        let is_os_named = !view.os.is_empty();
+        if is_os_named && view.os != "linux" {
+            rarity.os = view.os.into();
+        }
+        rarity.empty_diff_ids = rootfs.diff_ids.iter().take_while(|id| id.is_empty()).count();
+        let chain = chain(rootfs.diff_ids.iter().map(Cow::as_ref)).unwrap_or_else(|odd| {
+            rarity.odd_chain = Some(odd);
+            None
+        });
+        let rarity = (rarity != Rarity::default()).then(|| Box::new(rarity));
+        let config = Packed::new(&config);
+        Ok(Self { config, created, labels, chain, has_config, is_os_named, has_too_much_history, rarity })
     }
 
-    /// The raw config, whose SHA-256 is the image's ID (SPEC.md I-1).
+    /// The same image, its raw config thrown away: [`config`](Self::config) and
+    /// [`diff_ids`](Self::diff_ids) are empty from now on.
     #[must_use]
-    pub fn config(&self) -> &[u8] {
-        &self.config
+    pub fn without_config(self) -> Self {
+        Self { config: Packed::default(), ..self }
+    }
+
+    /// The raw config, whose SHA-256 is the image's ID (SPEC.md I-1). Empty where it was thrown away.
+    #[must_use]
+    pub fn config(&self) -> Vec<u8> {
+        self.config.unpack()
     }
 
     /// When it was created; none where the config does not say (SPEC.md I-2, T-11).
@@ -111,38 +112,45 @@ impl Image {
     /// Whether the config has a non-null `config` object (SPEC.md L-1).
     #[must_use]
     pub fn has_config(&self) -> bool {
-        self.run_config != RunConfig::Absent
+        self.has_config
     }
 
     /// The labels of its `config` object, none where that or the map is absent or null.
     #[must_use]
     pub fn labels(&self) -> Option<&Labels> {
-        match &self.run_config {
-            RunConfig::Labelled(labels) => Some(labels),
-            RunConfig::Absent | RunConfig::Unlabelled => None,
-        }
+        self.labels.as_ref()
     }
 
     /// The operating system that the config names, empty for the host's (SPEC.md I-4).
     #[must_use]
     pub fn os(&self) -> &str {
-        &self.os
+        match self.rarity.as_deref() {
+            Some(rarity) if !rarity.os.is_empty() => &rarity.os,
+            _ if self.is_os_named => "linux",
+            _ => "",
+        }
     }
 
     /// Whether the operating system is the daemon's, Linux (SPEC.md I-4).
     #[must_use]
     pub fn is_os_supported(&self) -> bool {
-        self.os.is_empty() || self.os.eq_ignore_ascii_case("linux")
+        self.rarity.is_none() || self.os().is_empty() || self.os().eq_ignore_ascii_case("linux")
     }
 
-    /// The `diff_ids` as they stand in the config, and may be anything; null elements are empty.
-    pub fn diff_ids(&self) -> impl Iterator<Item = &str> {
-        let (json, owned): (_, &[_]) = match &self.diff_ids {
-            DiffIds::InConfig(range) => (self.text(range), &[]),
-            DiffIds::Owned(owned) => ("", owned),
-        };
-        // Without escapes, every second piece between quotes is a string.
-        json.split('"').skip(1).step_by(2).chain(owned.iter().map(|id| &**id))
+    /// The `diff_ids` as they stand in the config, and may be anything; null elements are empty. Reads the
+    /// config once more.
+    #[must_use]
+    pub fn diff_ids(&self) -> Vec<String> {
+        let config = self.config();
+        // It was read once, by rules that are the same in this part for all versions.
+        let Ok(view) = config::read(&config, &Semantics::MOBY_20_10) else { return Vec::new() };
+        let diff_ids = view.rootfs.iter().flat_map(|rootfs| rootfs.diff_ids.iter());
+        diff_ids.map(|id| id.clone().into_owned()).collect()
+    }
+
+    /// How many diff IDs are empty before the first that is not (SPEC.md I-5).
+    pub(crate) fn empty_diff_ids(&self) -> usize {
+        self.rarity.as_ref().map_or(0, |rarity| rarity.empty_diff_ids)
     }
 
     /// The chain of its layers, none for an image without layers (SPEC.md I-5).
@@ -151,7 +159,10 @@ impl Image {
     ///
     /// The text of the chain where it is no chain ID, which no layer store can hold.
     pub fn chain(&self) -> Result<Option<ChainId>, String> {
-        self.chain.clone().map_err(String::from)
+        match self.rarity.as_ref().and_then(|rarity| rarity.odd_chain.as_deref()) {
+            Some(odd) => Err(odd.to_owned()),
+            None => Ok(self.chain),
+        }
     }
 
     /// The check of the history that creating an image makes and restoring one does not (SPEC.md
@@ -161,19 +172,11 @@ impl Image {
     ///
     /// `too many non-empty layers in History section`.
     pub fn check_history(&self, semantics: &Semantics) -> Result<()> {
-        if self.layers_in_history <= self.diff_ids().count() {
+        if !self.has_too_much_history {
             return Ok(());
         }
         // Since 23.0 the image store's errors have classes (SPEC.md 11, I-3), as those of filters.
         Err(Error::new(semantics.bad_filter_class, "too many non-empty layers in History section"))
-    }
-
-    fn text(&self, range: &Range<u32>) -> &str {
-        let bytes = usize::try_from(range.start)
-            .ok()
-            .zip(usize::try_from(range.end).ok())
-            .and_then(|(start, end)| self.config.get(start..end));
-        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 }
 

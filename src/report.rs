@@ -21,7 +21,7 @@ pub struct PruneReport {
 
 impl PruneReport {
     pub(crate) fn new(log: DeleteLog, space_reclaimed: u64) -> Self {
-        let DeleteLog { records, skipped, cancelled } = log;
+        let DeleteLog { records, skipped, cancelled, .. } = log;
         Self { images_deleted: records, space_reclaimed, skipped, cancelled }
     }
 }

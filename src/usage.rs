@@ -70,9 +70,11 @@ where
     let layers_size = used.iter().filter_map(|chain| sizes.diff_size(*chain)).fold(0, i64::wrapping_add);
 
     let listed: Vec<_> = all.iter().filter(|entry| entry.is_listed()).collect();
-    let mut users: HashMap<ChainId, usize> = HashMap::new();
     let is_counted = |entry: &&Entry| semantics.shared_size_over_all_images || entry.is_listed();
-    for chain in all.iter().filter(is_counted).flat_map(|entry| &entry.chains) {
+    let counted = all.iter().filter(is_counted);
+    refuse_empty_chains(counted.clone(), &listed, semantics)?;
+    let mut users: HashMap<ChainId, usize> = HashMap::new();
+    for chain in counted.flat_map(|entry| &entry.chains) {
         *users.entry(*chain).or_default() += 1;
     }
     let summarize = |entry: &Entry| {
@@ -82,6 +84,25 @@ where
     let mut images = listed.into_iter().map(summarize).collect::<Result<Vec<_>>>()?;
     images.sort_unstable_by_key(|image| (std::cmp::Reverse(image.created), image.id));
     Ok(Usage { layers_size, images })
+}
+
+/// I-5, U-4: an empty diff ID makes an empty chain ID, which no layer has. Later versions look for shared ones
+/// only.
+fn refuse_empty_chains<'a>(
+    counted: impl Iterator<Item = &'a Entry>,
+    listed: &[&Entry],
+    semantics: &Semantics,
+) -> Result<()> {
+    let users: usize = counted.map(|entry| entry.image.empty_diff_ids()).sum();
+    let limit = usize::from(semantics.shared_size_over_all_images);
+    if users > limit && listed.iter().any(|entry| entry.image.empty_diff_ids() > 0) {
+        return Err(corrupt(""));
+    }
+    Ok(())
+}
+
+fn corrupt(chain: &str) -> Error {
+    Error::system(format!("layer {chain} was not found (corruption?)"))
 }
 
 /// Layers that were looked at, so that a chain that many images share is walked in the store once.
@@ -145,11 +166,6 @@ impl Entry {
         sizes: &mut Sizes<'_, L>,
         semantics: &Semantics,
     ) -> Result<i64> {
-        let corrupt = |chain: &str| Error::system(format!("layer {chain} was not found (corruption?)"));
-        // I-5: an empty diff ID makes an empty chain ID, which no layer has.
-        if self.image.diff_ids().next() == Some("") && !semantics.shared_size_over_all_images {
-            return Err(corrupt(""));
-        }
         let mut shared = 0_i64;
         for chain in &self.chains {
             let is_shared = users.get(chain).is_some_and(|users| *users > 1);

@@ -1,6 +1,6 @@
 //! The delete loop of a prune (SPEC.md P-5 to P-8).
 
-use super::{Deletion, Extent, Failure};
+use super::{Deletion, Extent, Failure, Gone};
 use crate::cancel::Cancel;
 use crate::digest::ImageId;
 use crate::event::EventSink;
@@ -14,6 +14,8 @@ use crate::store::{ContainerStore, ImageStore, ReferenceStore};
 pub struct DeleteLog {
     /// What went, in order.
     pub records: Vec<Record>,
+    /// The sizes of the layers among the records, in their order.
+    pub layer_sizes: Vec<i64>,
     /// What a deletion was tried of in vain. moby logs all but the conflicts, and returns none (SPEC.md P-6).
     pub skipped: Vec<Skipped>,
     /// Whether the caller gave up, so that candidates were left (SPEC.md P-5).
@@ -46,6 +48,7 @@ where
     C: ContainerStore,
     E: EventSink,
 {
+    let mut gone = Gone::default();
     let mut log = DeleteLog::default();
     for &id in candidates.ids() {
         if cancel.is_cancelled() {
@@ -54,17 +57,17 @@ where
         }
         let references = deletion.stores.references.references(id);
         if references.is_empty() {
-            log.attempt(id, None, |records| deletion.delete_unreferenced(id, records));
+            log.attempt(id, None, &mut gone, |gone| deletion.delete_unreferenced(id, gone));
             continue;
         }
         if candidates.dangling_only() && references.iter().any(|reference| reference.tag().is_some()) {
             continue;
         }
         for reference in references {
-            log.attempt(id, Some(&reference), |records| deletion.delete_named(&reference, records));
+            log.attempt(id, Some(&reference), &mut gone, |gone| deletion.delete_named(&reference, gone));
         }
     }
-    log
+    DeleteLog { records: gone.records, layer_sizes: gone.layer_sizes, ..log }
 }
 
 impl DeleteLog {
@@ -73,11 +76,13 @@ impl DeleteLog {
         &mut self,
         image: ImageId,
         reference: Option<&Reference>,
-        delete: impl FnOnce(&mut Vec<Record>) -> Result<(), Failure>,
+        gone: &mut Gone,
+        delete: impl FnOnce(&mut Gone) -> Result<(), Failure>,
     ) {
-        let before = self.records.len();
-        if let Err(failure) = delete(&mut self.records) {
-            self.records.truncate(before);
+        let before = (gone.records.len(), gone.layer_sizes.len());
+        if let Err(failure) = delete(gone) {
+            gone.records.truncate(before.0);
+            gone.layer_sizes.truncate(before.1);
             self.skipped.push(Skipped { image, reference: reference.cloned(), failure });
         }
     }
@@ -91,21 +96,21 @@ where
     E: EventSink,
 {
     /// [`Deletion::delete`] by the ID in full: no text that could mean anything else.
-    fn delete_unreferenced(&self, id: ImageId, records: &mut Vec<Record>) -> Result<(), Failure> {
+    fn delete_unreferenced(&self, id: ImageId, gone: &mut Gone) -> Result<(), Failure> {
         let Some((id, image)) = self.read(id) else {
             return Err(crate::Error::not_found(format!("No such image: {id}")).into());
         };
         self.check_os(&image)?;
-        self.delete_id(id, EXTENT, records)
+        self.delete_id(id, &image, EXTENT, gone)
     }
 
     /// [`Deletion::delete`] by a normalized reference: it is no prefix of an ID, nor an ID (SPEC.md D-3).
     /// The image is the one that it names now, not the candidate (P-15).
-    fn delete_named(&self, reference: &Reference, records: &mut Vec<Record>) -> Result<(), Failure> {
+    fn delete_named(&self, reference: &Reference, gone: &mut Gone) -> Result<(), Failure> {
         let Some((id, image)) = self.named(reference) else {
             return Err(Failure::NoSuchImage(reference.clone()));
         };
         self.check_os(&image)?;
-        self.delete_reference(id, reference.as_str(), reference.clone(), EXTENT, records)
+        self.delete_reference((id, &image), reference.as_str(), reference.clone(), EXTENT, gone)
     }
 }

@@ -3,9 +3,10 @@
 
 use crate::digest::ImageId;
 use crate::event::{EventSink, ImageEvent};
-use crate::image::Labels;
+use crate::image::Image;
 use crate::record::Record;
-use crate::store::{ContainerStore, ImageStore, ReferenceStore, Stores};
+use crate::reference::Reference;
+use crate::store::{ContainerStore, FreedLayer, ImageStore, ReferenceStore, Stores};
 use crate::{Result, Semantics};
 
 mod candidates;
@@ -32,6 +33,26 @@ pub struct Deletion<'a, I, R, L, C, E> {
     pub semantics: &'a Semantics,
 }
 
+/// What a deletion has taken away so far.
+#[derive(Debug, Default)]
+struct Gone {
+    records: Vec<Record>,
+    /// The size of each layer of the records, in their order.
+    layer_sizes: Vec<i64>,
+}
+
+impl Gone {
+    fn untagged(&mut self, reference: Reference) {
+        self.records.push(Record::Untagged(reference));
+    }
+
+    fn image(&mut self, id: ImageId, freed: &[FreedLayer]) {
+        self.records.push(Record::Image(id));
+        self.records.extend(freed.iter().map(|layer| Record::Layer(layer.chain_id)));
+        self.layer_sizes.extend(freed.iter().map(|layer| layer.diff_size));
+    }
+}
+
 /// How far a deletion goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
@@ -56,29 +77,29 @@ where
     /// Where nothing is named, a conflict, or a failure of a store. SPEC.md D-14 says what has changed
     /// already.
     pub fn delete(&self, reference_or_id: &str, extent: Extent) -> Result<Vec<Record>, DeleteError> {
-        let mut records = Vec::new();
-        let done = self.resolve(reference_or_id).and_then(|(id, path)| match path {
+        let mut gone = Gone::default();
+        let done = self.resolve(reference_or_id).and_then(|(id, image, path)| match path {
             Path::Reference(reference) => {
-                self.delete_reference(id, reference_or_id, reference, extent, &mut records)
+                self.delete_reference((id, &image), reference_or_id, reference, extent, &mut gone)
             }
-            Path::Id => self.delete_id(id, extent, &mut records),
+            Path::Id => self.delete_id(id, &image, extent, &mut gone),
         });
         match done {
-            Ok(()) => Ok(records),
-            Err(failure) => Err(DeleteError::new(failure, records)),
+            Ok(()) => Ok(gone.records),
+            Err(failure) => Err(DeleteError::new(failure, gone.records)),
         }
     }
 
     /// D-6: deletes an image by its ID.
-    fn delete_id(&self, id: ImageId, extent: Extent, records: &mut Vec<Record>) -> Result<(), Failure> {
-        if untag::is_single_reference(&self.stores.references.references(id)) {
+    fn delete_id(&self, id: ImageId, image: &Image, extent: Extent, gone: &mut Gone) -> Result<(), Failure> {
+        if self.stores.references.has_single_reference(id) {
             let mask = Mask { references: false, ..Mask::new(extent.force) };
             if let Some(conflict) = self.conflict(id, mask) {
                 return Err(conflict.into());
             }
-            self.remove_all_references(id, records)?;
+            self.remove_all_references(id, image, gone)?;
         }
-        self.delete_with_parents(id, extent, false, records)
+        self.delete_with_parents(id, extent, false, gone)
     }
 
     /// D-8, then D-12: deletes an image that is free, and from there every ancestor that is. A quiet
@@ -88,7 +109,7 @@ where
         id: ImageId,
         extent: Extent,
         quiet: bool,
-        records: &mut Vec<Record>,
+        gone: &mut Gone,
     ) -> Result<(), Failure> {
         let (mut id, mut mask, mut quiet) = (id, Mask::new(extent.force), quiet);
         loop {
@@ -97,11 +118,15 @@ where
                 return if is_silent { Ok(()) } else { Err(conflict.into()) };
             }
             let parent = self.stores.images.parent(id);
-            self.remove_all_references(id, records)?;
+            if !mask.references
+                && let Ok(image) = self.stores.images.get(id)
+            {
+                // Only force comes here with references left.
+                self.remove_all_references(id, &image, gone)?;
+            }
             let freed = self.stores.images.delete(id)?;
             self.events.publish(ImageEvent::Delete(id));
-            records.push(Record::Image(id));
-            records.extend(freed.iter().map(|layer| Record::Layer(layer.chain_id)));
+            gone.image(id, &freed);
             match parent {
                 Some(parent) if extent.prune => (id, mask, quiet) = (parent, Mask::new(false), true),
                 _ => return Ok(()),
@@ -109,19 +134,18 @@ where
         }
     }
 
-    fn remove_all_references(&self, id: ImageId, records: &mut Vec<Record>) -> Result<(), Failure> {
+    fn remove_all_references(&self, id: ImageId, image: &Image, gone: &mut Gone) -> Result<(), Failure> {
         for reference in self.stores.references.references(id) {
             self.stores.references.delete(&reference)?;
-            self.publish_untag(id);
-            records.push(Record::Untagged(reference));
+            self.publish_untag(id, image);
+            gone.untagged(reference);
         }
         Ok(())
     }
 
-    /// D-13: the labels come along where the image can still be read.
-    fn publish_untag(&self, id: ImageId) {
-        let labels = self.stores.images.get(id).ok().and_then(|image| image.labels().cloned());
-        self.events.publish(ImageEvent::Untag(id, labels.filter(|labels: &Labels| !labels.is_empty())));
+    /// D-13: the labels come along.
+    fn publish_untag(&self, id: ImageId, image: &Image) {
+        self.events.publish(ImageEvent::Untag(id, image.labels().cloned()));
     }
 
     fn is_dangling(&self, id: ImageId) -> bool {

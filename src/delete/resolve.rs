@@ -17,14 +17,14 @@ pub(super) enum Path {
 }
 
 impl<I: ImageStore, R: ReferenceStore, L, C, E> Deletion<'_, I, R, L, C, E> {
-    pub(super) fn resolve(&self, text: &str) -> Result<(ImageId, Path), Failure> {
+    pub(super) fn resolve(&self, text: &str) -> Result<(ImageId, Arc<Image>, Path), Failure> {
         let (id, image) = self.find(text)?;
         self.check_os(&image)?;
         if is_prefix(id, text) {
-            return Ok((id, Path::Id));
+            return Ok((id, image, Path::Id));
         }
         // By the rule for names alone, as moby does.
-        Ok((id, Path::Reference(Reference::parse(text, self.semantics)?)))
+        Ok((id, image, Path::Reference(Reference::parse(text, self.semantics)?)))
     }
 
     /// G-1.

@@ -1,9 +1,9 @@
 //! The way of a reference: it goes, and the image where it was the last one (SPEC.md D-4, D-5).
 
-use super::{Deletion, Extent, Failure, Obstacle};
+use super::{Deletion, Extent, Failure, Gone, Obstacle};
 use crate::digest::ImageId;
 use crate::event::EventSink;
-use crate::record::Record;
+use crate::image::Image;
 use crate::reference::Reference;
 use crate::store::{ContainerState, ContainerStore, ImageStore, ReferenceStore};
 
@@ -17,29 +17,26 @@ where
     /// D-5: removes `reference` from the image that it names; `given` is what the caller wrote.
     pub(super) fn delete_reference(
         &self,
-        id: ImageId,
+        (id, image): (ImageId, &Image),
         given: &str,
         reference: Reference,
         extent: Extent,
-        records: &mut Vec<Record>,
+        gone: &mut Gone,
     ) -> Result<(), Failure> {
         let references = &self.stores.references;
-        if !extent.force && is_single_reference(&references.references(id)) {
+        if !extent.force && references.has_single_reference(id) {
             self.refuse_last_reference(id, given)?;
         }
         let reference = reference.tag_name_only();
         references.delete(&reference)?;
-        self.publish_untag(id);
-        records.push(Record::Untagged(reference.clone()));
-
-        let mut left = references.references(id);
-        if !reference.is_canonical() {
-            left = self.clean_up_digests(&reference, left, records)?;
+        self.publish_untag(id, image);
+        gone.untagged(reference.clone());
+        if references.has_references(id)
+            && (reference.is_canonical() || !self.clean_up_digests(id, &reference, gone)?)
+        {
+            return Ok(());
         }
-        if left.is_empty() {
-            return self.delete_with_parents(id, extent, true, records);
-        }
-        Ok(())
+        self.delete_with_parents(id, extent, true, gone)
     }
 
     /// D-5.1: the last reference of an image that a container uses stays.
@@ -58,30 +55,19 @@ where
     }
 
     /// D-5.4: once no tag of the repository is left on the image, its digests of that repository go, too.
-    /// Returns the references that stay.
-    fn clean_up_digests(
-        &self,
-        removed: &Reference,
-        left: Vec<Reference>,
-        records: &mut Vec<Record>,
-    ) -> Result<Vec<Reference>, Failure> {
-        let is_same_repository = |other: &Reference| other.name() == removed.name();
-        if left.iter().any(|other| !other.is_canonical() && is_same_repository(other)) {
-            return Ok(left);
+    /// Whether no reference is left then.
+    fn clean_up_digests(&self, id: ImageId, removed: &Reference, gone: &mut Gone) -> Result<bool, Failure> {
+        let left = self.stores.references.references(id);
+        let is_same_repository = |other: &&Reference| other.name() == removed.name();
+        let mut same_repository = left.iter().filter(is_same_repository);
+        if same_repository.clone().any(|other| !other.is_canonical()) {
+            return Ok(false);
         }
-        let (go, stay): (Vec<_>, Vec<_>) = left.into_iter().partition(is_same_repository);
-        for reference in go {
-            self.stores.references.delete(&reference).map_err(Failure::CleanUp)?;
-            records.push(Record::Untagged(reference));
-        }
-        Ok(stay)
+        same_repository.try_for_each(|reference| {
+            self.stores.references.delete(reference).map_err(Failure::CleanUp)?;
+            gone.untagged(reference.clone());
+            Ok::<_, Failure>(())
+        })?;
+        Ok(left.iter().all(|reference| is_same_repository(&reference)))
     }
-}
-
-/// D-4: whether all references are of one repository, with at most one tag among them. False for none.
-pub(super) fn is_single_reference(references: &[Reference]) -> bool {
-    let mut tags = references.iter().filter(|reference| !reference.is_canonical());
-    let (tag, other_tag) = (tags.next(), tags.next());
-    let Some(single) = tag.or_else(|| references.first()) else { return false };
-    other_tag.is_none() && references.iter().all(|reference| reference.name() == single.name())
 }

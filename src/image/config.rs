@@ -326,8 +326,8 @@ impl Shape {
     /// Passes over a value, noting what does not fit. Recurs as deep as the tables are nested.
     fn check(&'static self, decoder: &mut Decoder<'_>, go: GoTime) -> Result<()> {
         match self {
-            Self::Text(go_type) => decoder.string(go_type).map(drop),
-            Self::Flag => decoder.boolean("bool").map(drop),
+            Self::Text(go_type) => decoder.pass(Kind::String, go_type),
+            Self::Flag => decoder.pass(Kind::Bool, "bool"),
             Self::Integer(go_type) => decoder.integer(go_type).map(drop),
             Self::Texts => strings(decoder, "[]string", "string"),
             Self::Names(go_type, element) => strings(decoder, go_type, element),
@@ -335,9 +335,9 @@ impl Shape {
             Self::Set(go_type) => decoder
                 .object(go_type, |decoder, _| decoder.object("struct {}", |_, _| Ok(())).map(drop))
                 .map(drop),
-            Self::Map => {
-                decoder.object("map[string]string", |decoder, _| decoder.string("string").map(drop)).map(drop)
-            }
+            Self::Map => decoder
+                .object("map[string]string", |decoder, _| decoder.pass(Kind::String, "string"))
+                .map(drop),
             Self::Time => instant(decoder, go).map(drop),
             Self::Struct(structure) => {
                 structure.read(decoder, |decoder, _, shape| shape.check(decoder, go)).map(drop)
@@ -352,7 +352,7 @@ impl Shape {
 }
 
 fn strings(decoder: &mut Decoder<'_>, go_type: &str, element: &str) -> Result<()> {
-    decoder.array(go_type, |decoder| decoder.string(element).map(drop)).map(drop)
+    decoder.array(go_type, |decoder| decoder.pass(Kind::String, element)).map(drop)
 }
 
 /// `strslice.StrSlice` decodes itself: an array of strings, or else a string, whose refusal it

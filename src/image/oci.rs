@@ -26,7 +26,7 @@ impl TryFrom<&Image> for ImageConfiguration {
     ///
     /// What OCI requires and Docker does not, such as `architecture`; keys in another case.
     fn try_from(image: &Image) -> Result<Self, Error> {
-        serde_json::from_slice(image.config())
+        serde_json::from_slice(&image.config())
             .map_err(|error| Error::system(format!("image config is not an OCI one: {error}")))
     }
 }

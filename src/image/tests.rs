@@ -23,7 +23,7 @@ fn labels(config: &str) -> Option<Vec<(String, String)>> {
 }
 
 fn diff_ids(rootfs: &str) -> Vec<String> {
-    parse(&format!("{{{rootfs}}}")).diff_ids().map(str::to_owned).collect()
+    parse(&format!("{{{rootfs}}}")).diff_ids()
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! A hash map from digests to values whose entries keep their place until they are removed, so that
 //! entries can name each other by place: four bytes instead of a digest and a lookup.
 
-use std::hash::{BuildHasher, RandomState};
-
+use super::hash::DigestState;
 use crate::digest::Digest;
 
 /// The place of an entry in its arena, valid until the entry is removed.
@@ -40,19 +39,17 @@ pub(crate) struct Arena<K, V> {
     buckets: Vec<Place>,
     free: Place,
     len: usize,
-    /// Secret, since the digests of a state file may have been chosen to collide.
-    secrets: [u64; 4],
+    state: DigestState,
 }
 
 impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
     pub(crate) fn new() -> Self {
-        let random = RandomState::new();
         Self {
             entries: Vec::new(),
             buckets: vec![Place::NONE; 8],
             free: Place::NONE,
             len: 0,
-            secrets: [0, 1, 2, 3].map(|number: u64| random.hash_one(number)),
+            state: DigestState::default(),
         }
     }
 
@@ -163,18 +160,10 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
 
     fn bucket(&self, key: K) -> usize {
         let digest: Digest = key.into();
-        let ([a, b, c, d], [p, q, r, s]) = (digest.words(), self.secrets);
-        // The low bits of a hash choose the bucket; a usize has enough of them.
         #[expect(clippy::cast_possible_truncation, reason = "the mask keeps fewer bits than that")]
-        let hash = (folded_multiply(a ^ p, b ^ q) ^ folded_multiply(c ^ r, d ^ s)) as usize;
+        let hash = self.state.hash(digest.words()) as usize;
         hash & (self.buckets.len() - 1)
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "both halves of the product are used")]
-fn folded_multiply(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]

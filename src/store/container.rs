@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashMap;
 use smallvec::SmallVec;
 
+use super::hash::DigestState;
 use super::{ContainerState, ContainerStore};
 use crate::digest::{ContainerId, ImageId};
 use crate::{Error, Result};
@@ -27,12 +28,14 @@ pub struct Container {
 /// Which of several containers a conflict names is the one with the smallest ID.
 #[derive(Debug, Default)]
 pub struct Containers {
-    by_id: DashMap<ContainerId, Container>,
+    by_id: DashMap<ContainerId, Container, DigestState>,
     // INVARIANT: sorted by ID; never an empty list.
-    by_image: DashMap<ImageId, SmallVec<[User; 1]>>,
-    by_mount: DashMap<ImageId, SmallVec<[User; 1]>>,
+    by_image: Users,
+    by_mount: Users,
     mounting: AtomicUsize,
 }
+
+type Users = DashMap<ImageId, SmallVec<[User; 1]>, DigestState>;
 
 /// A container that uses an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,17 +139,14 @@ impl Containers {
     }
 
     // One lock order in this file: the container's entry, then the images' entries, one at a time.
-    fn uses<'a>(
-        &'a self,
-        container: &'a Container,
-    ) -> impl Iterator<Item = (&'a DashMap<ImageId, SmallVec<[User; 1]>>, ImageId)> {
+    fn uses<'a>(&'a self, container: &'a Container) -> impl Iterator<Item = (&'a Users, ImageId)> {
         let mounts = container.image_mounts.iter().map(|image| (&self.by_mount, *image));
         std::iter::once((&self.by_image, container.image)).chain(mounts)
     }
 
     pub(super) fn validate(&self) -> Result<(), String> {
         let containers = self.containers();
-        let expected = |users: usize, map: &DashMap<ImageId, SmallVec<[User; 1]>>| {
+        let expected = |users: usize, map: &Users| {
             let listed: usize = map.iter().map(|list| list.len()).sum();
             if listed == users { Ok(()) } else { Err(format!("{listed} uses listed, {users} expected")) }
         };
@@ -162,7 +162,7 @@ impl Containers {
     }
 }
 
-fn add_user(map: &DashMap<ImageId, SmallVec<[User; 1]>>, image: ImageId, user: User) {
+fn add_user(map: &Users, image: ImageId, user: User) {
     let mut users = map.entry(image).or_default();
     let place = users.partition_point(|other| other.id < user.id);
     users.insert(place, user);

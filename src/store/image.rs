@@ -83,7 +83,7 @@ impl Images {
     pub fn create(&self, config: impl Into<Vec<u8>>) -> Result<ImageId> {
         let image = Image::parse(config, &self.semantics)?;
         image.check_history(&self.semantics)?;
-        let id = ImageId::of(image.config());
+        let id = ImageId::of(&image.config());
         self.insert(id, Arc::new(image))?;
         Ok(id)
     }

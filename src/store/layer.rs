@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 
 use super::arena::{Arena, Place};
-use super::{FreedLayer, Layer, LayerStore};
+use super::{FreedLayer, Layer, LayerSizes, LayerStore};
 use crate::digest::{ChainId, DiffId};
 use crate::{Error, Result};
 
@@ -65,6 +66,14 @@ pub struct Layers {
     driver: Option<Box<LayerDriver>>,
 }
 
+/// The sizes of the layers in memory at one moment. Nothing is copied: while one lives, the store notes the
+/// layers that come.
+#[derive(Debug)]
+pub struct LayerSnapshot {
+    layers: Arc<Layers>,
+    number: u64,
+}
+
 #[derive(Debug, Clone)]
 struct Inner {
     layers: Arena<ChainId, Entry>,
@@ -72,6 +81,42 @@ struct Inner {
     /// Handles of layers beyond the one that each entry keeps itself; most layers have one at most.
     more_handles: HashSet<(Place, u32)>,
     next_serial: u32,
+    snapshots: Snapshots,
+}
+
+/// The snapshots that live, and the layers that came since.
+#[derive(Debug, Clone, Default)]
+struct Snapshots {
+    taken: u64,
+    living: u32,
+    /// Layers that came while a snapshot lived, by the number of the last one taken before.
+    newcomers: HashMap<ChainId, u64>,
+}
+
+impl Snapshots {
+    fn take(&mut self) -> u64 {
+        self.taken += 1;
+        self.living += 1;
+        self.taken
+    }
+
+    fn drop(&mut self) {
+        self.living -= 1;
+        if self.living == 0 {
+            self.newcomers = HashMap::new();
+        }
+    }
+
+    fn note(&mut self, chain: ChainId) {
+        if self.living > 0 {
+            self.newcomers.insert(chain, self.taken);
+        }
+    }
+
+    /// Whether the layer came after the snapshot of this number.
+    fn is_new(&self, chain: ChainId, number: u64) -> bool {
+        !self.newcomers.is_empty() && self.newcomers.get(&chain).is_some_and(|taken| *taken >= number)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -305,6 +350,7 @@ impl Inner {
             mounts: HashMap::default(),
             more_handles: HashSet::default(),
             next_serial: 1,
+            snapshots: Snapshots::default(),
         }
     }
 
@@ -321,6 +367,7 @@ impl Inner {
         if let Some(parent) = self.layers.at_mut(below) {
             parent.count += 1;
         }
+        self.snapshots.note(chain);
         Ok(place)
     }
 
@@ -364,17 +411,36 @@ impl Inner {
     }
 }
 
-impl LayerStore for Layers {
-    type Sizes = HashMap<ChainId, i64>;
+impl LayerStore for Arc<Layers> {
+    type Sizes = LayerSnapshot;
 
-    fn sizes(&self) -> Self::Sizes {
-        self.inner.read().layers.iter().map(|(chain, entry)| (chain, entry.size)).collect()
+    fn sizes(&self) -> LayerSnapshot {
+        let number = self.inner.write().snapshots.take();
+        LayerSnapshot { layers: Self::clone(self), number }
     }
 
     fn layer(&self, chain: ChainId) -> Option<Layer> {
         let inner = self.inner.read();
         let entry = inner.layers.get(chain)?;
         Some(Layer { diff_id: entry.diff_id, parent: inner.layers.key(entry.parent), diff_size: entry.size })
+    }
+}
+
+impl LayerSizes for LayerSnapshot {
+    fn diff_size(&self, chain: ChainId) -> Option<i64> {
+        let inner = self.layers.inner.read();
+        let size = inner.layers.get(chain)?.size;
+        (!inner.snapshots.is_new(chain, self.number)).then_some(size)
+    }
+
+    fn freed_size(&self, chain: ChainId, diff_size: i64) -> Option<i64> {
+        (!self.layers.inner.read().snapshots.is_new(chain, self.number)).then_some(diff_size)
+    }
+}
+
+impl Drop for LayerSnapshot {
+    fn drop(&mut self) {
+        self.layers.inner.write().snapshots.drop();
     }
 }
 

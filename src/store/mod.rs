@@ -51,6 +51,7 @@ use crate::{Result, Semantics};
 
 mod arena;
 mod container;
+mod hash;
 mod image;
 mod layer;
 mod load;
@@ -58,7 +59,7 @@ mod reference;
 
 pub use container::{Container, Containers};
 pub use image::Images;
-pub use layer::{LayerHandle, Layers, Mount};
+pub use layer::{LayerHandle, LayerSnapshot, Layers, Mount};
 pub use load::LoadError;
 pub use reference::References;
 
@@ -115,6 +116,12 @@ pub trait ReferenceStore {
     fn has_references(&self, id: ImageId) -> bool {
         !self.references(id).is_empty()
     }
+
+    /// Whether all references of the image are of one repository, with at most one tag among them
+    /// (SPEC.md D-4). False for none.
+    fn has_single_reference(&self, id: ImageId) -> bool {
+        is_single_reference(&self.references(id))
+    }
 }
 
 /// The layer store, as far as a prune looks into it (SPEC.md section 5; moby's `layer/layer_store.go`).
@@ -132,8 +139,16 @@ pub trait LayerStore {
 
 /// The sizes of layers at one moment.
 pub trait LayerSizes {
-    /// The layer's own size in bytes; none where there was no such layer.
+    /// The layer's own size in bytes; none where there was no such layer. It need not know layers that
+    /// were freed since.
     fn diff_size(&self, chain: ChainId) -> Option<i64>;
+
+    /// The size of a layer that was freed since, and was `diff_size` bytes then; none where there was no such
+    /// layer at the moment of the snapshot.
+    fn freed_size(&self, chain: ChainId, diff_size: i64) -> Option<i64> {
+        let _ = diff_size;
+        self.diff_size(chain)
+    }
 }
 
 /// The container store, as far as a prune looks into it.
@@ -245,23 +260,13 @@ impl Default for Stores {
     }
 }
 
-macro_rules! through_pointers {
-    ($($pointer:ty),*) => {$(
-        impl<T: LayerStore + ?Sized> LayerStore for $pointer {
-            type Sizes = T::Sizes;
-
-            fn sizes(&self) -> T::Sizes {
-                (**self).sizes()
-            }
-
-            fn layer(&self, chain: ChainId) -> Option<Layer> {
-                (**self).layer(chain)
-            }
-        }
-    )*};
+/// D-4: whether all references are of one repository, with at most one tag among them. False for none.
+fn is_single_reference(references: &[Reference]) -> bool {
+    let mut tags = references.iter().filter(|reference| !reference.is_canonical());
+    let (tag, other_tag) = (tags.next(), tags.next());
+    let Some(single) = tag.or_else(|| references.first()) else { return false };
+    other_tag.is_none() && references.iter().all(|reference| reference.name() == single.name())
 }
-
-through_pointers!(Arc<T>, &T);
 
 impl<S: std::hash::BuildHasher> LayerSizes for std::collections::HashMap<ChainId, i64, S> {
     fn diff_size(&self, chain: ChainId) -> Option<i64> {

@@ -222,6 +222,10 @@ impl ReferenceStore for References {
     fn has_references(&self, id: ImageId) -> bool {
         self.inner.read().images.find(id).is_some()
     }
+
+    fn has_single_reference(&self, id: ImageId) -> bool {
+        self.inner.read().images.get(id).is_some_and(|list| super::is_single_reference(list))
+    }
 }
 
 impl Inner {

@@ -242,6 +242,15 @@ impl<'a> Decoder<'a> {
         JsonError::new(format!("json: cannot unmarshal {value} into Go {target} of type {go_type}"))
     }
 
+    /// Passes over a value that should be of this kind, without decoding it.
+    ///
+    /// # Errors
+    ///
+    /// A syntax error.
+    pub fn pass(&mut self, wanted: Kind, go_type: &str) -> Result<()> {
+        if self.comes(wanted, go_type)? { self.skip() } else { Ok(()) }
+    }
+
     /// Whether a value of this kind comes next. One of another kind is passed over, and noted unless
     /// it is null.
     fn comes(&mut self, wanted: Kind, go_type: &str) -> Result<bool> {

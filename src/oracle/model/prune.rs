@@ -48,8 +48,12 @@ impl Model {
         Ok(Pruned { records, space_reclaimed })
     }
 
-    /// Phase 1 (P-3, P-4).
-    fn candidates(&self, request: &PruneRequest, cancel: &dyn Cancel) -> Result<Vec<ImageId>> {
+    /// Phase 1 (P-3, P-4): who may go, in no particular order.
+    ///
+    /// # Errors
+    ///
+    /// Where `cancel` says so.
+    pub fn candidates(&self, request: &PruneRequest, cancel: &dyn Cancel) -> Result<Vec<ImageId>> {
         let mut candidates = Vec::new();
         for stored in &self.images {
             let is_head = !self.has_children(stored.id);

@@ -112,12 +112,8 @@ impl Model {
 
     /// `Search` (I-12): the only image that the term is a prefix of; ambiguity is a miss to G-1.
     fn search(&self, term: &str) -> Option<ImageId> {
-        // With an algorithm there must be digits behind it; without one, a `:` matches no hex.
-        let prefix = match term.strip_prefix("sha256:") {
-            Some("") => return None,
-            Some(hex) => hex,
-            None => term,
-        };
+        // G-1 (2) has refused an algorithm without digits; another algorithm's `:` matches no hex.
+        let prefix = term.strip_prefix("sha256:").unwrap_or(term);
         let mut found = self.images.iter().map(|stored| stored.id).filter(|id| id.hex().starts_with(prefix));
         let first = found.next()?;
         if found.next().is_some() { None } else { Some(first) }

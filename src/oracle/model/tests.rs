@@ -141,10 +141,21 @@ fn driver_fault_in_a_parent_loses_the_second_childs_records() {
         // D-14: no `delete` of the image whose layer failed, though it is gone.
         let deleted = |event: &ImageEvent| matches!(event, ImageEvent::Delete(_));
         assert_eq!(model.events.iter().filter(|event| deleted(event)).count(), 2);
-        // Y-6: nobody owns the count on base, so nothing ever frees it.
-        assert_eq!(sketch.prune(&mut model, "", &[]), (String::new(), 0));
-        assert_eq!(sketch.left(&model), "base");
     }
+}
+
+#[test]
+fn nothing_frees_a_leaked_layer() {
+    // Y-6: the count of the layer that failed stays on base, and nobody owns it.
+    let mut sketch = Sketch::default();
+    sketch.layer("base", 1);
+    let failing = sketch.layer("base/a", 20);
+    sketch.layer("base/b", 30);
+    let a = sketch.image("A", "base/a", None);
+    let b = sketch.image("B", "base/b", None);
+    let mut model = sketch.model().with_faults(layer_fails(failing));
+    assert_eq!(sketch.prune(&mut model, "", &[a, b]), ("D:B D:base/b".to_owned(), 30));
+    assert_eq!(sketch.left(&model), "base");
 }
 
 #[test]
@@ -265,6 +276,9 @@ fn missing_parent_fails_the_call_unless_it_is_named() {
     let error = sketch.model().delete(&c.hex(), false, true).unwrap_err().error;
     assert_eq!(error.to_string(), format!("unrecognized image ID {gone}"));
     assert_eq!(sketch.records(&sketch.model().delete(&c.hex(), false, false).unwrap()), "D:C");
+    // I-9: an image that is not there has no children, so another child changes nothing.
+    sketch.image("D", "", Some(gone));
+    assert!(sketch.model().delete(&c.hex(), false, true).is_err());
     sketch.reference("docker.io/library/a:1", gone);
     assert_eq!(sketch.records(&sketch.model().delete(&c.hex(), false, true).unwrap()), "D:C");
     sketch.world.references.clear();
@@ -336,6 +350,10 @@ fn finds_images_as_moby_does() {
         assert!(error.is_not_found());
         assert_eq!(error.to_string(), format!("No such image: {shown}"));
     }
+    // A digest is never looked up as a reference, though `sha512:<digits>` would be one.
+    let text = format!("sha512:{hex}{hex}");
+    sketch.reference(&format!("docker.io/library/{text}"), a);
+    assert!(sketch.model().get_image(&text).unwrap_err().is_not_found());
     // Two images with one prefix: ambiguity is "not found".
     let mut two = Sketch::default();
     let first = two.image("A", "", None).hex();
@@ -387,6 +405,20 @@ fn usage_of_the_specifications_example() {
     let b = sketch.model().usage().unwrap().images[1].clone();
     assert_eq!(b.repo_digests, Some(vec![format!("b@{D1}")]));
     assert_eq!(b.repo_tags, Some(vec!["b:latest".to_owned()]));
+}
+
+#[test]
+fn layers_of_intermediates_alone_do_not_count() {
+    // U-5; and P-4: it is no candidate, even where its child goes without taking it along.
+    let mut sketch = Sketch::default();
+    sketch.layer("p", 1);
+    let failing = sketch.layer("c", 20);
+    let p = sketch.image("P", "p", None);
+    let c = sketch.image("C", "c", Some(p));
+    assert_eq!(sketch.model().usage().unwrap().layers_size, 20);
+    let mut model = sketch.model().with_faults(layer_fails(failing));
+    assert_eq!(sketch.prune(&mut model, ALL, &[c, p]), (String::new(), 0));
+    assert_eq!(sketch.left(&model), "P p");
 }
 
 #[test]

@@ -42,6 +42,8 @@ fn a_closed_pipe_is_no_failure() {
         &["plan", "--state", "state.json", "--why", "app:1"],
         &["df", "--state", "state.json"],
         &["export", "--state", "state.json"],
+        &["completions", "bash"],
+        &["man"],
         &["--help"],
     ] {
         let mut child: Child =

@@ -4,6 +4,7 @@
 //! terminal as it is: see [`render::escape`].
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -48,8 +49,9 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Prune(args) => prune::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "image-prune", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "image-prune", &mut script);
+            Ok(std::io::stdout().lock().write_all(&script)?)
         }
         Command::Man => Ok(clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout().lock())?),
     }

@@ -1,6 +1,10 @@
 #![allow(missing_docs, reason = "test code")]
 
 mod candidates;
+#[cfg(feature = "cli")]
+mod command;
+#[cfg(feature = "data-root")]
+mod daemon;
 #[cfg(feature = "data-root")]
 mod data_root;
 mod scenarios;

@@ -169,6 +169,7 @@ pub fn plan(stores: &Stores, filters: &str, semantics: &Semantics, now: Now, ord
     let report = engine.prune_request(&request, order, &Never)?;
     let images = explain::explain(stores, engine.stores(), &request, &report);
     let mut warnings = request.warnings();
+    warnings.retain(|found| warning::comes_true(found.kind, stores, &images));
     warnings.extend(warning::of_images(&request, &images));
     Ok(Plan { report, events: engine.events().take(), images, warnings })
 }

@@ -3,7 +3,22 @@
 use super::{ImagePlan, Reason, Verdict};
 use crate::reference::Reference;
 use crate::request::PruneRequest;
+use crate::store::{ImageStore, Stores};
 use crate::warning::{Warning, WarningKind};
+
+/// Whether what a warning about the filters says comes true here: two are about every request with a filter.
+pub(super) fn comes_true(kind: WarningKind, stores: &Stores, images: &[ImagePlan]) -> bool {
+    let mut deleted = images.iter().filter(|image| image.verdict == Verdict::Delete);
+    match kind {
+        WarningKind::ImagesWithoutConfig => {
+            deleted.any(|image| stores.images.get(image.id).is_ok_and(|image| !image.has_config()))
+        }
+        WarningKind::UnfilteredParents => {
+            deleted.any(|image| matches!(image.reason, Reason::ParentOfDeleted(_)))
+        }
+        _ => true,
+    }
+}
 
 /// Warnings about images, not about filters.
 pub(super) fn of_images(request: &PruneRequest, images: &[ImagePlan]) -> Vec<Warning> {

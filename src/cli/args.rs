@@ -1,0 +1,248 @@
+//! The command line, in docker's words.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use chrono::{DateTime, FixedOffset};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
+use image_prune::Semantics;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 an error, 2 wrong usage, 3 a check found differences.
+With --format json an error is also printed on stdout, as {\"error\":{\"class\",\"message\",\"status\"}}.";
+
+/// What `docker image prune` deletes, before it does: which images go, why each other one stays, and how
+/// many bytes come back.
+#[derive(Debug, Parser)]
+#[command(name = "image-prune", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what a prune would delete, and why the rest stays; nothing is changed
+    Plan(PlanArgs),
+    /// Show the disk space that images take, as `docker system df` does
+    Df(DfArgs),
+    /// Write the state of a data root to a state file
+    Export(ExportArgs),
+    /// Prune a state file
+    Prune(PruneArgs),
+    /// Answer recorded rows, one JSON line each
+    Replay(ReplayArgs),
+    /// Print a completion script
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
+}
+
+impl Command {
+    /// How errors are printed.
+    pub fn format(&self) -> Format {
+        match self {
+            Self::Plan(args) => args.format,
+            Self::Df(args) => args.format,
+            Self::Prune(args) => args.format,
+            _ => Format::Table,
+        }
+    }
+}
+
+#[derive(Debug, ArgGroup)]
+pub struct PlanArgs {
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Do not shorten IDs, and list all references
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Only print the IDs of the images that would go
+    #[arg(short, long, conflicts_with_all = ["format", "why"])]
+    pub quiet: bool,
+    /// Only tell about this image: a reference, an ID or the beginning of one
+    #[arg(long, value_name = "IMAGE")]
+    pub why: Option<String>,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+}
+
+#[derive(Debug, ArgGroup)]
+pub struct DfArgs {
+    /// List the images
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// How to print it; JSON has the images in any case
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// The time from which ages are counted [default: now]
+    #[arg(long, value_name = "RFC3339", value_parser = instant)]
+    pub now: Option<DateTime<FixedOffset>>,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+#[derive(Debug, ArgGroup)]
+pub struct ExportArgs {
+    /// The daemon's offset from UTC, written to the state file [default: that of the state file, or the
+    /// local one]
+    #[arg(long, value_name = "±HH:MM", value_parser = utc_offset, allow_hyphen_values = true)]
+    pub utc_offset: Option<i32>,
+    /// The state file; `-` is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+#[derive(Debug, ArgGroup)]
+pub struct PruneArgs {
+    /// The state file; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub state: PathBuf,
+    /// Write the new state here [default: the state file itself]
+    #[arg(short, long, value_name = "FILE", required_if_eq("state", "-"))]
+    pub output: Option<PathBuf>,
+    /// Behave like this version [default: that of the state file]
+    #[arg(long, value_name = "VERSION", value_parser = semantics())]
+    pub semantics: Option<Semantics>,
+    /// Do not prompt for confirmation
+    #[arg(short, long)]
+    pub force: bool,
+    /// How to print what was done
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+}
+
+#[derive(Debug, ArgGroup)]
+pub struct ReplayArgs {
+    /// Rows, one JSON object a line; `-` is stdin
+    pub file: PathBuf,
+    /// What the rows are
+    #[arg(long, value_enum, default_value_t)]
+    pub rows: Rows,
+    /// Behave like this version [default: that of each scenario; moby-20.10 for other rows]
+    #[arg(long, value_name = "VERSION", value_parser = semantics())]
+    pub semantics: Option<Semantics>,
+    /// Who answers scenarios
+    #[arg(long, value_enum, default_value_t)]
+    pub subject: Subject,
+    /// Compare with the answers in the rows and print the differences instead; exit with 3 if there are any
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// Where the state comes from.
+#[derive(Debug, ArgGroup)]
+#[command(next_help_heading = "State")]
+pub struct SourceArgs {
+    /// The data root of a Docker daemon; it is only read
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/docker", conflicts_with = "state")]
+    pub data_root: PathBuf,
+    /// The storage driver, where the data root has several
+    #[arg(long, value_name = "NAME", conflicts_with = "state")]
+    pub driver: Option<String>,
+    /// A state file instead, as `export` writes it; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Behave like this version [default: that of the state file, or moby-20.10]
+    #[arg(long, value_name = "VERSION", value_parser = semantics())]
+    pub semantics: Option<Semantics>,
+}
+
+/// Which images, and when.
+#[derive(Debug, ArgGroup)]
+#[command(next_help_heading = "Selection")]
+pub struct SelectionArgs {
+    /// All unused images, not just dangling ones
+    #[arg(short, long)]
+    pub all: bool,
+    /// A filter: `until=24h`, `label=key`, `label!=key=value`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+    /// The filters as a client sends them, instead: `{"dangling":["false"]}`
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["all", "filter"])]
+    pub filters: Option<String>,
+    /// The time of the prune [default: now]
+    #[arg(long, value_name = "RFC3339", value_parser = instant)]
+    pub now: Option<DateTime<FixedOffset>>,
+    /// The daemon's offset from UTC [default: that of the state file, or the local one]
+    #[arg(long, value_name = "±HH:MM", value_parser = utc_offset, allow_hyphen_values = true)]
+    pub utc_offset: Option<i32>,
+    /// Visit these images first: IDs, one a line [default: by ID]
+    #[arg(long, value_name = "FILE")]
+    pub order_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    #[default]
+    Table,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Rows {
+    /// Stores, what was asked of them, and what came of it
+    #[default]
+    Scenarios,
+    /// Values of `until`
+    Until,
+    /// References
+    Reference,
+    /// Filter arguments
+    Filters,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Subject {
+    #[default]
+    Engine,
+    /// The executable specification
+    Model,
+}
+
+/// Whether a command line that could not be read asks for JSON.
+pub fn asks_for_json(arguments: &[OsString]) -> bool {
+    let follows = |pair: &[OsString]| matches!(pair, [key, value] if key == "--format" && value == "json");
+    arguments.iter().any(|argument| argument == "--format=json") || arguments.windows(2).any(follows)
+}
+
+fn semantics() -> impl TypedValueParser<Value = Semantics> {
+    PossibleValuesParser::new(Semantics::ALL.map(|known| known.name))
+        .try_map(|name| name.parse::<Semantics>())
+}
+
+fn instant(text: &str) -> Result<DateTime<FixedOffset>, String> {
+    DateTime::parse_from_rfc3339(text).map_err(|error| format!("{error}; write it like 2024-03-10T12:00:00Z"))
+}
+
+/// Seconds east of UTC.
+fn utc_offset(text: &str) -> Result<i32, String> {
+    let refused = || "write it like +02:00 or -03:30".to_owned();
+    let (sign, rest) = match text.split_at_checked(1) {
+        Some(("+", rest)) => (1, rest),
+        Some(("-", rest)) => (-1, rest),
+        _ => return Err(refused()),
+    };
+    let number = |part: &str, end: i32| {
+        let is_plain = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse::<i32>().ok().filter(|number| is_plain && *number < end)
+    };
+    let (hours, minutes) = rest.split_once(':').ok_or_else(refused)?;
+    match (number(hours, 24), number(minutes, 60)) {
+        (Some(hours), Some(minutes)) => Ok(sign * (hours * 3600 + minutes * 60)),
+        _ => Err(refused()),
+    }
+}

@@ -1,0 +1,58 @@
+//! The command. It knows the terminal, the clock and files; the library knows none of them.
+//!
+//! Results go to stdout, words for people to stderr. Nothing that a name or a label holds reaches a
+//! terminal as it is: see [`render::escape`].
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+mod args;
+mod df;
+mod error;
+mod export;
+mod plan;
+mod progress;
+mod prune;
+mod render;
+mod replay;
+mod request;
+mod source;
+mod units;
+mod why;
+mod write;
+
+use args::{Args, Command};
+use error::Result;
+
+/// Runs the command line `arguments`, program name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let args = match Args::try_parse_from(&arguments) {
+        Ok(args) => args,
+        Err(error) => return error::refused_arguments(&error, args::asks_for_json(&arguments)),
+    };
+    let format = args.command.format();
+    match dispatch(args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(format),
+    }
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    match command {
+        Command::Plan(args) => plan::run(&args),
+        Command::Df(args) => df::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Prune(args) => prune::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "image-prune", &mut script);
+            Ok(std::io::stdout().lock().write_all(&script)?)
+        }
+        Command::Man => Ok(clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout().lock())?),
+    }
+}

@@ -1,0 +1,158 @@
+//! `plan`: what a prune would do, and why.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+
+use image_prune::plan::{ImagePlan, Plan, Reason, Verdict, plan};
+use image_prune::warning::{self, WarningKind};
+use image_prune::{Reference, data_root};
+use serde::Serialize;
+
+use super::args::{Format, PlanArgs};
+use super::error::Result;
+use super::render::{self, identifier};
+use super::request::Selection;
+use super::source::Source;
+use super::{units, why};
+
+pub fn run(args: &PlanArgs) -> Result<()> {
+    let source = Source::read(&args.source)?;
+    let semantics = source.semantics;
+    let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
+    let (stores, of_root) = source.into_stores()?;
+    if let Some(image) = &args.why {
+        let id = why::find(image, &stores, &semantics)?;
+        let plan = plan(&stores, &selection.filters, &semantics, selection.now, &selection.order)?;
+        return why::print(&plan, id, args.format);
+    }
+    let plan = plan(&stores, &selection.filters, &semantics, selection.now, &selection.order)?;
+    warn(&plan);
+    match args.format {
+        _ if args.quiet => print_ids(&plan, args.no_trunc),
+        Format::Json => print_json(&plan, &of_root),
+        Format::Table => print_table(&plan, args.no_trunc),
+    }
+}
+
+/// What does not mean what it seems to, on stderr, in short: a few of each kind, identifiers cut.
+pub fn warn(plan: &Plan) {
+    const OF_A_KIND: usize = 5;
+    let mut seen: BTreeMap<WarningKind, usize> = BTreeMap::new();
+    for warning in &plan.warnings {
+        let count = seen.entry(warning.kind).or_default();
+        *count += 1;
+        if *count <= OF_A_KIND {
+            render::line_to_stderr("warning", &render::shorten(&warning.message));
+        }
+    }
+    for (kind, count) in seen {
+        if count > OF_A_KIND {
+            let more = format!("{} more of {kind}; --format json lists them all", count - OF_A_KIND);
+            render::line_to_stderr("warning", &more);
+        }
+    }
+}
+
+fn print_ids(plan: &Plan, is_whole: bool) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for image in plan.images.iter().filter(|image| image.verdict == Verdict::Delete) {
+        writeln!(out, "{}", identifier(image.id, is_whole))?;
+    }
+    Ok(out.flush()?)
+}
+
+/// The library's plan, with the warnings about the data root among the others.
+fn print_json(plan: &Plan, of_root: &[data_root::Warning]) -> Result<()> {
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Warning<'a> {
+        Root(&'a data_root::Warning),
+        Request(&'a warning::Warning),
+    }
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        report: &'a image_prune::PruneReport,
+        events: &'a [image_prune::event::ImageEvent],
+        images: &'a [ImagePlan],
+        warnings: Vec<Warning<'a>>,
+    }
+    let of_root = of_root.iter().map(Warning::Root);
+    let warnings = of_root.chain(plan.warnings.iter().map(Warning::Request)).collect();
+    let whole = Whole { report: &plan.report, events: &plan.events, images: &plan.images, warnings };
+    let mut out = BufWriter::new(io::stdout().lock());
+    serde_json::to_writer(&mut out, &whole)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+fn print_table(plan: &Plan, is_whole: bool) -> Result<()> {
+    let mut images: Vec<&ImagePlan> = plan.images.iter().collect();
+    images.sort_by_key(|image| image.verdict);
+    let rows = images.iter().map(|image| {
+        let id = identifier(image.id, is_whole);
+        [id, references(image, is_whole), units::short_size(image.size.into()), reason(image)]
+    });
+    let mut lines = render::table(["IMAGE ID", "REFERENCES", "SIZE", "WHY"], rows).into_iter();
+
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    if !images.is_empty() {
+        writeln!(out, "{}\n", lines.next().unwrap_or_default())?;
+    }
+    for (verdict, title) in
+        [(Verdict::Delete, "Deleted"), (Verdict::Untag, "Untagged only"), (Verdict::Keep, "Kept")]
+    {
+        let count = images.iter().filter(|image| image.verdict == verdict).count();
+        if count > 0 {
+            writeln!(out, "{}", render::bold(format_args!("{title} ({count}):")))?;
+            for line in lines.by_ref().take(count) {
+                writeln!(out, "{line}")?;
+            }
+            writeln!(out)?;
+        }
+    }
+    writeln!(out, "Total reclaimable space: {}", units::human_size(plan.report.space_reclaimed.into()))?;
+    Ok(out.flush()?)
+}
+
+/// The first and how many more there are, or all.
+fn references(image: &ImagePlan, is_whole: bool) -> String {
+    let texts: Vec<String> = image.references.iter().map(|reference| name(reference, is_whole)).collect();
+    match texts.as_slice() {
+        [] => "<none>".to_owned(),
+        [first, _, ..] if !is_whole => format!("{first} +{}", texts.len() - 1),
+        all => all.join(", "),
+    }
+}
+
+fn name(reference: &Reference, is_whole: bool) -> String {
+    match reference.digest() {
+        Some(digest) if !is_whole => {
+            let cut: String = digest.chars().take("sha256:".len() + 12).collect();
+            format!("{}@{cut}…", reference.familiar_name())
+        }
+        _ => reference.familiar().to_owned(),
+    }
+}
+
+/// A few words for the table; [`why`] has the sentence.
+fn reason(image: &ImagePlan) -> String {
+    match &image.reason {
+        Reason::Unused => "unused".to_owned(),
+        Reason::ParentOfDeleted(child) => format!("parent of {}, which goes", identifier(child, false)),
+        Reason::Tagged(_) => "tagged".to_owned(),
+        Reason::Referenced(_) => "has a digest reference".to_owned(),
+        Reason::Container { id, running } => {
+            let state = if *running { "running" } else { "stopped" };
+            format!("used by container {} ({state})", identifier(id, false))
+        }
+        Reason::HasChild(child) => format!("has children ({})", identifier(child, false)),
+        Reason::NewerThanUntil { created: Some(created), until } => {
+            format!("newer than until ({created} > {until})")
+        }
+        Reason::NewerThanUntil { created: None, .. } => "of unknown age, hence kept under until".to_owned(),
+        Reason::Label => "label does not match".to_owned(),
+        Reason::NegatedLabel => "label! matches".to_owned(),
+        Reason::Failed(message) => message.clone(),
+        other => other.kind().to_owned(),
+    }
+}

@@ -1,0 +1,96 @@
+//! `prune`: the real thing, on a state file.
+
+use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
+use std::path::Path;
+
+use image_prune::cancel::Never;
+use image_prune::event::Recorder;
+use image_prune::plan::plan;
+use image_prune::{Engine, Record, World};
+use serde_json::json;
+
+use super::args::{Format, PruneArgs};
+use super::error::{Failure, Result};
+use super::plan::warn;
+use super::request::Selection;
+use super::source::Source;
+use super::{units, write};
+
+pub fn run(args: &PruneArgs) -> Result<()> {
+    let output = args.output.as_deref().unwrap_or(&args.state);
+    refuse_bad_usage(args, output)?;
+    let source = Source::read_state(&args.state, args.semantics)?;
+    let semantics = source.semantics;
+    let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
+    let (name, profile) = (source.world.name.clone(), source.world.profile.clone());
+    let utc_offset_seconds = source.world.utc_offset_seconds;
+    let (stores, _) = source.into_stores()?;
+    let plan = plan(&stores, &selection.filters, &semantics, selection.now, &selection.order)?;
+    warn(&plan);
+    if !args.force && !is_confirmed(args)? {
+        return print_table(&[], 0);
+    }
+
+    let engine = Engine::new(stores, semantics, Recorder::default()).with_order(selection.order);
+    let report = engine.prune(&selection.filters, selection.now, &Never)?;
+    let world = World { name, profile, utc_offset_seconds, ..engine.stores().to_world() };
+    write::write_state(output, &world)?;
+    match args.format {
+        Format::Table => print_table(&report.images_deleted, report.space_reclaimed),
+        Format::Json => {
+            let events = engine.events().take();
+            let done = json!({ "report": report, "events": events, "warnings": plan.warnings });
+            Ok(writeln!(io::stdout().lock(), "{done}")?)
+        }
+    }
+}
+
+fn refuse_bad_usage(args: &PruneArgs, output: &Path) -> Result<()> {
+    let problem = if output == Path::new("-") {
+        "--output: stdout is for the report; name a file"
+    } else if !args.force && !io::stdin().is_terminal() {
+        "there is no terminal to ask for confirmation; -f goes ahead without"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Usage(problem.to_owned()))
+}
+
+/// docker's question. With JSON on stdout it is asked on stderr.
+fn is_confirmed(args: &PruneArgs) -> Result<bool> {
+    let what = if args.selection.all {
+        "all images without at least one container associated to them"
+    } else {
+        "all dangling images"
+    };
+    let question = format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
+    match args.format {
+        Format::Table => ask(io::stdout().lock(), &question)?,
+        Format::Json => ask(io::stderr().lock(), &question)?,
+    }
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.map_err(|error| Failure::io(Path::new("stdin"), &error))?;
+    Ok(answer.trim().eq_ignore_ascii_case("y"))
+}
+
+fn ask(mut out: impl Write, question: &str) -> io::Result<()> {
+    out.write_all(question.as_bytes())?;
+    out.flush()
+}
+
+/// docker's report. References need no escaping: their grammar has no control characters.
+fn print_table(deleted: &[Record], reclaimed: u64) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    if !deleted.is_empty() {
+        writeln!(out, "Deleted Images:")?;
+        for record in deleted {
+            writeln!(out, "{record}")?;
+        }
+        writeln!(out)?;
+    }
+    // SPEC.md U-9: without records the bytes are not asked.
+    let reclaimed = if deleted.is_empty() { 0 } else { reclaimed };
+    writeln!(out, "Total reclaimed space: {}", units::human_size(reclaimed.into()))?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,126 @@
+//! `replay`: recorded rows in, answers out, a line each.
+//!
+//! A row that cannot be answered has a line on stderr with its number, and a line with `error` among the
+//! answers; the others are answered all the same, and the exit code is 1.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+
+use image_prune::event::Recorder;
+use image_prune::oracle::model::Model;
+use image_prune::{Engine, Error};
+use serde_json::{Value, json};
+
+use super::args::{ReplayArgs, Rows, Subject};
+use super::error::{Failure, Result};
+use super::render;
+use super::source::named;
+
+mod row;
+mod scenario;
+mod table;
+
+/// The answer to one row: a line of JSON; with `--check`, the differences.
+enum Answer {
+    Line(String),
+    Differences(Vec<String>),
+}
+
+pub fn run(args: &ReplayArgs) -> Result<()> {
+    let answer: fn(&[u8], &ReplayArgs) -> image_prune::Result<Answer> = match (args.rows, args.subject) {
+        (Rows::Scenarios, Subject::Engine) => scenario::answer::<Engine<Recorder>>,
+        (Rows::Scenarios, Subject::Model) => scenario::answer::<Model>,
+        (Rows::Until, _) => table::until,
+        (Rows::Reference, _) => table::reference,
+        (Rows::Filters, _) => table::filters,
+    };
+    let mut lines = Lines::open(&args.file)?;
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut count = Count::default();
+    while let Some((number, line)) = lines.next()? {
+        count.rows += 1;
+        match answer(line, args) {
+            Ok(Answer::Line(answer)) => writeln!(out, "{answer}")?,
+            Ok(Answer::Differences(differences)) => {
+                count.different += usize::from(!differences.is_empty());
+                for difference in differences {
+                    writeln!(out, "line {number}: {}", render::escape(&difference))?;
+                }
+            }
+            Err(error) => {
+                count.bad += 1;
+                render::line_to_stderr(
+                    "error",
+                    &format!("{}: line {number}: {error}", named(&args.file).display()),
+                );
+                if !args.check {
+                    writeln!(out, "{}", bad_row(number, &error))?;
+                }
+            }
+        }
+    }
+    out.flush()?;
+    count.end(args.check)
+}
+
+fn bad_row(number: usize, error: &Error) -> Value {
+    json!({ "line": number, "error": { "class": error.class().as_str(), "message": error.to_string() } })
+}
+
+#[derive(Default)]
+struct Count {
+    rows: usize,
+    bad: usize,
+    different: usize,
+}
+
+impl Count {
+    fn end(&self, is_check: bool) -> Result<()> {
+        let Self { rows, bad, different } = self;
+        if is_check {
+            let bad = if *bad > 0 { format!(", {bad} cannot be answered") } else { String::new() };
+            // Where stderr is closed there is nobody to tell.
+            let _ = writeln!(io::stderr(), "{rows} rows: {different} differ{bad}");
+        }
+        match (bad, different) {
+            (0, 0) => Ok(()),
+            (0, _) => Err(Failure::Differences),
+            _ => Err(Failure::Reported),
+        }
+    }
+}
+
+/// Lines with their numbers, blank ones left out.
+struct Lines<'a> {
+    path: &'a Path,
+    input: Box<dyn BufRead>,
+    line: Vec<u8>,
+    number: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn open(path: &'a Path) -> Result<Self> {
+        let input: Box<dyn BufRead> = if path == Path::new("-") {
+            Box::new(io::stdin().lock())
+        } else {
+            let file = File::open(path).map_err(|error| Failure::io(path, &error))?;
+            Box::new(BufReader::with_capacity(1 << 16, file))
+        };
+        Ok(Self { path, input, line: Vec::new(), number: 0 })
+    }
+
+    fn next(&mut self) -> Result<Option<(usize, &[u8])>> {
+        loop {
+            self.line.clear();
+            let read = self.input.read_until(b'\n', &mut self.line);
+            if read.map_err(|error| Failure::io(self.path, &error))? == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            if !self.line.trim_ascii().is_empty() {
+                return Ok(Some((self.number, self.line.trim_ascii())));
+            }
+        }
+    }
+}

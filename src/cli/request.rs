@@ -1,0 +1,92 @@
+//! Which images, and when: from flags to what a client sends to a daemon.
+
+use std::path::Path;
+
+use chrono::{Local, Offset, Utc};
+use image_prune::request::ACCEPTED;
+use image_prune::select::Order;
+use image_prune::{Error, ErrorClass, Filters, ImageId, Now, PruneRequest, Semantics};
+
+use super::args::SelectionArgs;
+use super::error::{Failure, Result};
+use super::source::read_bytes;
+
+/// A prune as a daemon gets it, known to be right.
+pub struct Selection {
+    /// The raw query value.
+    pub filters: String,
+    pub now: Now,
+    pub order: Order,
+}
+
+impl Selection {
+    /// `utc_offset` is the state's own.
+    pub fn new(args: &SelectionArgs, semantics: &Semantics, utc_offset: Option<i32>) -> Result<Self> {
+        let filters = match &args.filters {
+            Some(json) => json.clone(),
+            None => docker_filters(args)?.to_json(),
+        };
+        let now = clock(args, utc_offset);
+        check(&filters, semantics, now)?;
+        let order = args.order_file.as_deref().map_or(Ok(Order::ById), read_order)?;
+        Ok(Self { filters, now, order })
+    }
+}
+
+/// The filters that docker's CLI sends: those of its flags, and `dangling` (SPEC.md U-9).
+fn docker_filters(args: &SelectionArgs) -> Result<Filters> {
+    let mut filters = Filters::default();
+    for argument in &args.filter {
+        let refused = |error: Error| Failure::Usage(format!("--filter `{argument}`: {error}"));
+        filters.add_argument(argument).map_err(refused)?;
+    }
+    filters.add("dangling", if args.all { "false" } else { "true" });
+    Ok(filters)
+}
+
+/// The daemon's clock. A flag counts more than the state, and the state more than this machine.
+fn clock(args: &SelectionArgs, utc_offset: Option<i32>) -> Now {
+    let instant = args.now.map_or_else(Utc::now, |now| now.to_utc());
+    let local = || instant.with_timezone(&Local).offset().fix().local_minus_utc();
+    let utc_offset_seconds = args.utc_offset.or(utc_offset).unwrap_or_else(local);
+    Now { instant: instant.into(), utc_offset_seconds }
+}
+
+/// Refuses what a daemon refuses, in its words, and says what to do.
+fn check(filters: &str, semantics: &Semantics, now: Now) -> Result<()> {
+    let hint = |error: Error, hint| Err(Failure::from(error).with_hint(hint));
+    let filters = match Filters::parse(filters, semantics) {
+        Ok(filters) => filters,
+        Err(error) => return hint(error, r#"--filters takes JSON like {"label":["stage=build"]}"#),
+    };
+    if let Err(error) = filters.validate(&ACCEPTED, semantics) {
+        return hint(error, "a prune of images takes the filters dangling, label, label! and until");
+    }
+    match PruneRequest::from_filters(&filters, semantics, now) {
+        Ok(_) => Ok(()),
+        Err(error) if error.to_string().contains("'dangling") => hint(
+            error,
+            "dangling takes one of true, 1, false and 0; as docker's CLI, this one adds true, or false with --all",
+        ),
+        Err(error) => hint(
+            error,
+            "until takes one duration (24h), date (2024-03-10T12:00:00) or number of seconds since 1970",
+        ),
+    }
+}
+
+fn read_order(file: &Path) -> Result<Order> {
+    let bytes = read_bytes(file)?;
+    let mut ids = Vec::new();
+    for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
+        let line = String::from_utf8_lossy(line);
+        match line.trim() {
+            "" => {}
+            id => ids.push(id.parse::<ImageId>().map_err(|_| {
+                let problem = format!("line {number}: `{id}` is not an image ID (sha256: and 64 digits)");
+                Failure::at(file, ErrorClass::InvalidParameter, problem)
+            })?),
+        }
+    }
+    Ok(Order::Given(ids))
+}

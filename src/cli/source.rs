@@ -1,0 +1,137 @@
+//! Where the state comes from: a data root or a state file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use image_prune::data_root::{self, Options, Progress};
+use image_prune::store::Stores;
+use image_prune::{Error, ErrorClass, Semantics, World, world};
+use serde::Deserialize;
+
+use super::args::SourceArgs;
+use super::error::{Failure, Result};
+use super::{progress, render};
+
+/// A state, read.
+pub struct Source {
+    pub world: World,
+    pub semantics: Semantics,
+    /// What the state file says about the daemon's zone; a data root says nothing.
+    pub utc_offset: Option<i32>,
+    /// What was wrong with the data root.
+    pub warnings: Vec<data_root::Warning>,
+    /// What to call it in an error.
+    label: String,
+}
+
+impl Source {
+    /// Reads what the flags name, and warns on stderr.
+    pub fn read(args: &SourceArgs) -> Result<Self> {
+        match &args.state {
+            Some(file) => Self::read_state(file, args.semantics),
+            None => Self::read_root(args),
+        }
+    }
+
+    /// Reads a state file; `-` is stdin. Without `semantics` the file chooses.
+    pub fn read_state(file: &Path, semantics: Option<Semantics>) -> Result<Self> {
+        let world = parse_state(named(file), &read_bytes(file)?)?;
+        let semantics = match semantics {
+            Some(semantics) => semantics,
+            None if world.profile.is_empty() => Semantics::default(),
+            None => world.profile.parse().map_err(|error: Error| {
+                let problem = format!("`profile`: {error}");
+                Failure::at(named(file), error.class(), problem)
+                    .with_hint("choose a version with --semantics")
+            })?,
+        };
+        let utc_offset = Some(world.utc_offset_seconds);
+        let label = format!("state file {}", named(file).display());
+        Ok(Self { world, semantics, utc_offset, warnings: Vec::new(), label })
+    }
+
+    fn read_root(args: &SourceArgs) -> Result<Self> {
+        let semantics = args.semantics.unwrap_or_default();
+        let bar = progress::of_root();
+        let show = |Progress { done, total }: Progress| {
+            bar.set_length(total.try_into().unwrap_or(u64::MAX));
+            bar.set_position(done.try_into().unwrap_or(u64::MAX));
+        };
+        let options = Options { driver: args.driver.as_deref(), progress: Some(&show) };
+        let reading = data_root::read(&args.data_root, &semantics, options);
+        bar.finish_and_clear();
+        let reading = reading?;
+        for warning in &reading.warnings {
+            render::line_to_stderr("warning", &warning.to_string());
+        }
+        let label = format!("data root {}", args.data_root.display());
+        Ok(Self { world: reading.world, semantics, utc_offset: None, warnings: reading.warnings, label })
+    }
+
+    /// The stores that it describes.
+    pub fn stores(&self) -> Result<Stores> {
+        Stores::load(self.world.clone(), &self.semantics).map_err(|error| in_source(&self.label, &error))
+    }
+
+    /// The stores that it describes; the description is dropped.
+    pub fn into_stores(self) -> Result<(Stores, Vec<data_root::Warning>)> {
+        let Self { world, semantics, warnings, label, .. } = self;
+        let stores = Stores::load(world, &semantics).map_err(|error| in_source(&label, &error))?;
+        Ok((stores, warnings))
+    }
+}
+
+fn in_source(label: &str, error: &impl std::fmt::Display) -> Failure {
+    Error::invalid_parameter(format!("{label}: {error}")).into()
+}
+
+/// What to call a file in an error.
+pub fn named(file: &Path) -> &Path {
+    if file == Path::new("-") { Path::new("stdin") } else { file }
+}
+
+/// The bytes of a file; `-` is stdin.
+pub fn read_bytes(file: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if file == Path::new("-") {
+        io::stdin().lock().read_to_end(&mut bytes).map_err(|error| Failure::io(named(file), &error))?;
+        return Ok(bytes);
+    }
+    let opened = File::open(file).map_err(|error| Failure::io(file, &error))?;
+    let metadata = opened.metadata().map_err(|error| Failure::io(file, &error))?;
+    if metadata.is_dir() {
+        let failure = Failure::at(file, ErrorClass::InvalidParameter, "is a folder, not a file");
+        return Err(failure.with_hint("a data root is named with --data-root"));
+    }
+    let bar = progress::of_file(metadata.len());
+    bytes.reserve(usize::try_from(metadata.len()).unwrap_or(0).min(1 << 30));
+    let read = bar.wrap_read(opened).read_to_end(&mut bytes);
+    bar.finish_and_clear();
+    read.map_err(|error| Failure::io(file, &error))?;
+    Ok(bytes)
+}
+
+fn parse_state(file: &Path, bytes: &[u8]) -> Result<World> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        if let Some(format) = newer_format(bytes) {
+            let known = world::FORMAT;
+            let problem = format!("format {format} is newer than this version reads (up to {known})");
+            let failure = Failure::at(file, ErrorClass::InvalidParameter, problem);
+            return failure.with_hint("use a newer image-prune, or export the state again with this one");
+        }
+        let what = if error.is_eof() { "cut off, or not a state file" } else { "not a state file" };
+        let failure = Failure::at(file, ErrorClass::InvalidParameter, format!("{what}: {error}"));
+        failure.with_hint("`image-prune export -o FILE` writes a state file")
+    })
+}
+
+/// A newer format may have another shape, which is then the first thing to be noticed.
+fn newer_format(bytes: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Probe {
+        format: u64,
+    }
+    let probe: Probe = serde_json::from_slice(bytes).ok()?;
+    (probe.format > u64::from(world::FORMAT)).then_some(probe.format)
+}

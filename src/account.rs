@@ -16,7 +16,7 @@ pub fn account(before: &impl LayerSizes, log: &DeleteLog) -> u64 {
         Some(newcomers) => (newcomers.is_empty() || !newcomers.contains(&chain)).then_some(size),
     };
     let mut layer_sizes = log.layer_sizes.iter();
-    let mut size = |record: &Record| match record {
+    let size = |record: &Record| match record {
         Record::Untagged(_) => None,
         Record::Image(id) => before.diff_size(ChainId::from(id.digest())),
         Record::Layer(chain) => freed_size(*chain, *layer_sizes.next()?),

@@ -76,7 +76,7 @@ impl Digest {
     pub(crate) fn has_prefix(self, prefix: &str) -> bool {
         let digit_at = |place: usize| {
             let byte = self.0.get(place / 2)?;
-            Some(if place % 2 == 0 { byte >> 4 } else { byte & 0xf })
+            Some(if place.is_multiple_of(2) { byte >> 4 } else { byte & 0xf })
         };
         prefix
             .bytes()

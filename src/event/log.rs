@@ -216,8 +216,8 @@ mod tests {
         EventLog::new(move || Timestamp::new(seconds.fetch_add(1, Ordering::Relaxed) + 1, 0))
     }
 
-    fn at(seconds: i64, nanos: u32) -> Option<Timestamp> {
-        Some(Timestamp::new(seconds, nanos))
+    fn at(seconds: i64, nanos: u32) -> Timestamp {
+        Timestamp::new(seconds, nanos)
     }
 
     #[test]
@@ -226,14 +226,14 @@ mod tests {
         for bytes in 1..=3 {
             log.publish(ImageEvent::Prune(bytes));
         }
-        let replay = |since, until| {
+        let replay = |since: Option<Timestamp>, until: Option<Timestamp>| {
             let (replay, _) = log.subscribe_filtered(since, until, None);
             replay.iter().map(|event| event.time.unix_seconds()).collect::<Vec<_>>()
         };
-        assert_eq!(replay(at(2, 0), None), [2, 3]);
-        assert_eq!(replay(at(2, 1), None), [3]);
-        assert_eq!(replay(None, at(2, 0)), [1, 2]);
-        assert_eq!(replay(at(0, 0), at(0, 0)), [1, 2, 3]);
+        assert_eq!(replay(Some(at(2, 0)), None), [2, 3]);
+        assert_eq!(replay(Some(at(2, 1)), None), [3]);
+        assert_eq!(replay(None, Some(at(2, 0))), [1, 2]);
+        assert_eq!(replay(Some(at(0, 0)), Some(at(0, 0))), [1, 2, 3]);
         assert!(replay(None, None).is_empty());
     }
 

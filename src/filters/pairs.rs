@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 /// A conjunction of keys and `key=value` pairs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pairs {
-    /// Each key once, sorted, and its value where one is asked for.
-    wanted: Box<[(Box<str>, Option<Box<str>>)]>,
+    /// Sorted, each key once.
+    wanted: Box<[Wanted]>,
     /// Two values are asked for the same key, which has but one.
     is_contradiction: bool,
 }
+
+/// A key, and its value where one is asked for.
+type Wanted = (Box<str>, Option<Box<str>>);
 
 impl<'a> FromIterator<&'a str> for Pairs {
     fn from_iter<I: IntoIterator<Item = &'a str>>(values: I) -> Self {

@@ -182,7 +182,7 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "test code")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
     use super::*;
     use crate::digest::ChainId;

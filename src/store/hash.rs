@@ -8,9 +8,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 pub(super) struct DigestState([u64; 4]);
 
 impl DigestState {
-    pub(super) fn hash(&self, [a, b, c, d]: [u64; 4]) -> u64 {
-        let [p, q, r, s] = self.0;
-        folded_multiply(a ^ p, b ^ q) ^ folded_multiply(c ^ r, d ^ s)
+    pub(super) fn hash(&self, words: [u64; 4]) -> u64 {
+        let [first, second, third, fourth] = std::array::from_fn(|place| {
+            let (word, secret) = (words.get(place), self.0.get(place));
+            word.copied().unwrap_or(0) ^ secret.copied().unwrap_or(0)
+        });
+        folded_multiply(first, second) ^ folded_multiply(third, fourth)
     }
 }
 

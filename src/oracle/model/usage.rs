@@ -150,7 +150,7 @@ fn chains(stored: &StoredImage) -> Vec<String> {
     for diff in stored.image.diff_ids() {
         chains.push(match chains.last() {
             Some(below) if !below.is_empty() => Digest::of(format!("{below} {diff}").as_bytes()).to_string(),
-            _ => diff.to_owned(),
+            _ => diff,
         });
     }
     chains

@@ -12,7 +12,8 @@ pub use worlds::{Shape, world};
 
 use std::collections::BTreeMap;
 
-use image_prune::event::Recorder;
+use image_prune::event::{ImageEvent, Recorder};
+use image_prune::replay::EventText;
 use image_prune::store::Stores;
 use image_prune::{Engine, Now, Semantics, Timestamp, World};
 use proptest::test_runner::TestCaseError;
@@ -55,6 +56,11 @@ pub fn multiset<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeMap<T, usize
 /// The profile that a world names.
 pub fn semantics_of(world: &World) -> Semantics {
     world.profile.parse().unwrap_or_default()
+}
+
+/// What a reader of the events sees of them: no labels and an empty map of labels look the same.
+pub fn as_text(events: &[ImageEvent]) -> Vec<EventText> {
+    events.iter().map(EventText::from).collect()
 }
 
 /// Turns the words of `validate()` into a failed test case.

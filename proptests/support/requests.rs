@@ -14,13 +14,13 @@ const DANGLING: [&str; 7] = [
     "",
     r#""dangling":["true"]"#,
     r#""dangling":["0"]"#,
-    r#""dangling":{}"#,
+    r#""dangling":[]"#,
     r#""dangling":{"true":false}"#,
     r#""dangling":["x"]"#,
 ];
 const LABEL: [&str; 6] =
     ["", "", r#""label":["k"]"#, r#""label":["k=v"]"#, r#""label":["k","j"]"#, r#""label":["","k=w"]"#];
-const NEGATED_LABEL: [&str; 5] = ["", "", r#""label!":["k=v"]"#, r#""label!":["k","j=1"]"#, r#""label!":{}"#];
+const NEGATED_LABEL: [&str; 5] = ["", "", r#""label!":["k=v"]"#, r#""label!":["k","j=1"]"#, r#""label!":[]"#];
 const UNTIL: [&str; 8] = [
     "",
     "",

@@ -101,7 +101,7 @@ impl Images {
                 return Err(error);
             }
         };
-        inner.ghosts.remove(&id);
+        let was_ghost = inner.ghosts.remove(&id).is_some();
         let entry = Entry {
             image,
             handle,
@@ -110,7 +110,11 @@ impl Images {
             next_sibling: Place::NONE,
             previous_sibling: Place::NONE,
         };
-        inner.images.insert(id, entry).map(drop).ok_or_else(|| Error::system("too many images"))
+        let place = inner.images.insert(id, entry).ok_or_else(|| Error::system("too many images"))?;
+        if was_ghost {
+            inner.join_loose_parent(id, place);
+        }
+        Ok(())
     }
 
     fn hold_layers(&self, image: &Image) -> Result<Option<LayerHandle>> {
@@ -139,10 +143,14 @@ impl Images {
         match inner.images.find(child) {
             Some(place) => {
                 inner.leave_parent(child, place);
+                inner.forget_phantom(parent, child);
                 inner.join_parent(place, above);
                 Ok(())
             }
             None => {
+                if let Some(old) = inner.loose_parents.remove(&child) {
+                    inner.forget_phantom(old, child);
+                }
                 inner.phantoms.entry(parent).or_default().insert(child);
                 if inner.ghosts.contains_key(&child) {
                     inner.loose_parents.insert(child, parent);
@@ -337,6 +345,34 @@ impl Inner {
         }
     }
 
+    /// A ghost that is an image now is a child like any other.
+    fn join_loose_parent(&mut self, child: ImageId, place: Place) {
+        let Some(parent) = self.loose_parents.get(&child).copied() else { return };
+        if let Some(above) = self.images.find(parent) {
+            self.loose_parents.remove(&child);
+            self.forget_phantom(parent, child);
+            self.join_parent(place, above);
+        }
+    }
+
+    /// The link goes, but the parent that it names counts the child for ever (I-7, I-10).
+    fn forget_link(&mut self, child: ImageId) {
+        let Some(place) = self.images.find(child) else { return };
+        let parent = self.images.at(place).and_then(|entry| self.images.key(entry.parent));
+        self.leave_parent(child, place);
+        if let Some(parent) = parent {
+            self.phantoms.entry(parent).or_default().insert(child);
+        }
+    }
+
+    fn forget_phantom(&mut self, parent: ImageId, child: ImageId) {
+        let Some(children) = self.phantoms.get_mut(&parent) else { return };
+        children.remove(&child);
+        if children.is_empty() {
+            self.phantoms.remove(&parent);
+        }
+    }
+
     /// Takes the image from its parent's children and forgets the link.
     fn leave_parent(&mut self, id: ImageId, place: Place) {
         if !self.loose_parents.is_empty() {
@@ -373,6 +409,7 @@ impl Inner {
         if !self.phantoms.is_empty() {
             for phantom in self.phantoms.remove(&id).unwrap_or_default() {
                 self.loose_parents.remove(&phantom);
+                self.forget_link(phantom);
             }
         }
     }

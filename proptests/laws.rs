@@ -85,18 +85,17 @@ fn permutations(ids: &[ImageId]) -> Vec<Vec<ImageId>> {
     ids.iter().flat_map(with_first).collect()
 }
 
-/// O-1, the exceptions: a parent at which the deletion of its child fails (D-14) makes it depend on the order
-/// which calls lose their records. It fails at an image of a foreign operating system, where that is checked,
-/// and below an image whose own parent does not exist (D-10).
+/// O-1, the exceptions: a deletion that fails at the parent loses its records (D-14), with them those of layers
+/// that others had, too, and which deletion that is depends on the order. It fails at a parent of a foreign
+/// operating system, where that is checked, and at one that does not exist (D-10).
 fn may_lose_records(world: &World, semantics: &Semantics) -> bool {
-    let find = |id: ImageId| world.images.iter().find(|image| image.id == id);
     let is_foreign = |image: &image_prune::world::Image| {
         let parsed = image_prune::Image::parse(image.config.clone(), semantics).unwrap();
         semantics.os_is_checked_on_delete && !parsed.is_os_supported()
     };
-    let is_orphan = |image: &image_prune::world::Image| image.parent.is_some_and(|id| find(id).is_none());
-    let parents = world.images.iter().filter_map(|image| find(image.parent?));
-    parents.into_iter().any(|parent| is_foreign(parent) || is_orphan(parent))
+    let find = |id| world.images.iter().find(|image| image.id == id);
+    let mut parents = world.images.iter().filter_map(|image| image.parent);
+    parents.any(|parent| find(parent).is_none_or(is_foreign))
 }
 
 /// O-1: any order gives the same stores, the same bytes and the same multiset of records.

@@ -119,7 +119,7 @@ fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let is_code = |line: &&str| !line.trim_start().starts_with("//");
-    text.lines().filter(is_code).map(|line| format!("{line}\n")).collect()
+    text.lines().filter(is_code).collect::<Vec<_>>().join("\n")
 }
 
 fn is_test(path: &Path) -> bool {

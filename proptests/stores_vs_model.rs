@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use image_prune::store::{
-    Container, ContainerState, ContainerStore, ImageStore, LayerHandle, LayerStore, ReferenceStore, Stores,
+    Container, ContainerState, ContainerStore, FreedLayer, ImageStore, LayerHandle, LayerStore,
+    ReferenceStore, Stores,
 };
 use image_prune::{ChainId, ContainerId, DiffId, Digest, Error, ImageId, Reference, Semantics};
 use proptest::prelude::*;
@@ -193,8 +194,8 @@ impl NaiveLayers {
     }
 }
 
-fn freed(layers: Vec<image_prune::store::FreedLayer>) -> Vec<(ChainId, i64)> {
-    layers.iter().map(|layer| (layer.chain_id, layer.diff_size)).collect()
+fn freed(layers: Vec<FreedLayer>) -> Vec<(ChainId, i64)> {
+    layers.into_iter().map(|layer| (layer.chain_id, layer.diff_size)).collect()
 }
 
 proptest! {

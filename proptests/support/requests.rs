@@ -128,7 +128,7 @@ fn id_target(world: &World, form: u8, which: usize) -> String {
     match form {
         6 | 7 => hex,
         8 => image.id.to_string(),
-        9 => hex[..which % 12 + 1].to_owned(),
+        9 => hex[..=which % 12].to_owned(),
         10 => format!("sha256:{}", &hex[..which % 6]),
         11 => "nothing:1".to_owned(),
         _ => "No:Reference".to_owned(),

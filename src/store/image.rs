@@ -140,25 +140,21 @@ impl Images {
         let Some(above) = inner.images.find(parent) else {
             return Err(Error::system(format!("unknown parent image ID {parent}")));
         };
-        match inner.images.find(child) {
-            Some(place) => {
-                inner.leave_parent(child, place);
-                inner.forget_phantom(parent, child);
-                inner.join_parent(place, above);
-                Ok(())
-            }
-            None => {
-                if let Some(old) = inner.loose_parents.remove(&child) {
-                    inner.forget_phantom(old, child);
-                }
-                inner.phantoms.entry(parent).or_default().insert(child);
-                if inner.ghosts.contains_key(&child) {
-                    inner.loose_parents.insert(child, parent);
-                    return Ok(());
-                }
-                Err(Error::system(format!("failed to get digest {child}: no such image")))
-            }
+        if let Some(place) = inner.images.find(child) {
+            inner.leave_parent(child, place);
+            inner.forget_phantom(parent, child);
+            inner.join_parent(place, above);
+            return Ok(());
         }
+        if let Some(old) = inner.loose_parents.remove(&child) {
+            inner.forget_phantom(old, child);
+        }
+        inner.phantoms.entry(parent).or_default().insert(child);
+        if inner.ghosts.contains_key(&child) {
+            inner.loose_parents.insert(child, parent);
+            return Ok(());
+        }
+        Err(Error::system(format!("failed to get digest {child}: no such image")))
     }
 
     /// Sets a parent link as a daemon finds it at start: what it names may be missing (SPEC.md I-2b).

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use image_prune::store::{
-    Container, ContainerState, ContainerStore, FreedLayer, ImageStore, LayerHandle, LayerStore,
+    Container, ContainerState, ContainerStore, FreedLayer, ImageStore, LayerHandle, LayerSizes, LayerStore,
     ReferenceStore, Stores,
 };
 use image_prune::{ChainId, ContainerId, DiffId, Digest, Error, ImageId, Reference, Semantics};
@@ -289,9 +289,11 @@ proptest! {
                 }
             }
             valid(&stores)?;
-            let sizes: BTreeSet<_> = layers.sizes().into_iter().collect();
-            prop_assert_eq!(sizes, naive.layers.iter().map(|layer| (layer.0, layer.3)).collect());
+            let sizes = layers.sizes();
+            prop_assert_eq!(layers.len(), naive.layers.len());
             for chain in &chains {
+                let size = naive.layers.iter().find(|layer| layer.0 == *chain).map(|layer| layer.3);
+                prop_assert_eq!(sizes.diff_size(*chain), size);
                 prop_assert_eq!(layers.chain_size(*chain), naive.chain_size(*chain));
                 let found = layers.layer(*chain).map(|layer| (*chain, layer.diff_id, layer.parent, layer.diff_size));
                 prop_assert_eq!(found, naive.layers.iter().find(|layer| layer.0 == *chain).copied());

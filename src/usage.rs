@@ -70,10 +70,10 @@ where
     let layers_size = used.iter().filter_map(|chain| sizes.diff_size(*chain)).fold(0, i64::wrapping_add);
 
     let listed: Vec<_> = all.iter().filter(|entry| entry.is_listed()).collect();
+    let mut users: HashMap<ChainId, usize> = HashMap::new();
     let is_counted = |entry: &&Entry| semantics.shared_size_over_all_images || entry.is_listed();
-    let mut users = Users::default();
-    for entry in all.iter().filter(is_counted) {
-        users.add(entry);
+    for chain in all.iter().filter(is_counted).flat_map(|entry| &entry.chains) {
+        *users.entry(*chain).or_default() += 1;
     }
     let summarize = |entry: &Entry| {
         let shared_size = entry.shared_size(&users, &mut sizes, semantics)?;
@@ -97,22 +97,6 @@ impl<L: LayerStore> Sizes<'_, L> {
 
     fn diff_size(&mut self, chain: ChainId) -> Option<i64> {
         self.layer(chain).map(|layer| layer.diff_size)
-    }
-}
-
-/// How often a chain is used by the images that count (SPEC.md U-4).
-#[derive(Default)]
-struct Users {
-    chains: HashMap<ChainId, usize>,
-    empty_chain: usize,
-}
-
-impl Users {
-    fn add(&mut self, entry: &Entry) {
-        self.empty_chain += entry.empty_chains();
-        for chain in &entry.chains {
-            *self.chains.entry(*chain).or_default() += 1;
-        }
     }
 }
 
@@ -154,26 +138,21 @@ impl Entry {
         !self.is_intermediate && self.image.is_os_supported() && self.size.is_some()
     }
 
-    /// I-5: an empty diff ID in front makes an empty chain ID, which no layer has.
-    fn empty_chains(&self) -> usize {
-        self.image.diff_ids().take_while(|diff_id| diff_id.is_empty()).count()
-    }
-
     /// U-4.
     fn shared_size<L: LayerStore>(
         &self,
-        users: &Users,
+        users: &HashMap<ChainId, usize>,
         sizes: &mut Sizes<'_, L>,
         semantics: &Semantics,
     ) -> Result<i64> {
         let corrupt = |chain: &str| Error::system(format!("layer {chain} was not found (corruption?)"));
-        // 20.10 looks for every layer, later versions for those that they add.
-        if self.empty_chains() > 0 && (users.empty_chain > 1 || !semantics.shared_size_over_all_images) {
+        // I-5: an empty diff ID makes an empty chain ID, which no layer has.
+        if self.image.diff_ids().next() == Some("") && !semantics.shared_size_over_all_images {
             return Err(corrupt(""));
         }
         let mut shared = 0_i64;
         for chain in &self.chains {
-            let is_shared = users.chains.get(chain).is_some_and(|users| *users > 1);
+            let is_shared = users.get(chain).is_some_and(|users| *users > 1);
             match sizes.diff_size(*chain) {
                 None if is_shared || !semantics.shared_size_over_all_images => {
                     return Err(corrupt(&chain.to_string()));

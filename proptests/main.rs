@@ -1,14 +1,46 @@
+//! All tests beyond the unit tests: what moby recorded, the executable specification, laws, faults.
 #![allow(missing_docs, reason = "test code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::too_long_first_doc_paragraph,
+    reason = "test code"
+)]
 
+mod cancel;
 mod candidates;
+mod cases;
 #[cfg(feature = "cli")]
 mod command;
+mod coverage;
 #[cfg(feature = "data-root")]
 mod daemon;
 #[cfg(feature = "data-root")]
 mod data_root;
+mod determinism;
+mod engine_vs_model;
+mod faults;
+mod foreign_stores;
+mod laws;
+mod layering;
 mod scenarios;
+mod stores_vs_model;
+mod support;
 mod table_filters;
 mod table_reference;
 mod table_until;
 mod tables;
+
+/// A file that is not listed above would never run.
+#[test]
+fn no_file_is_forgotten() {
+    let listed = include_str!("main.rs");
+    for entry in std::fs::read_dir("proptests").unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") else { continue };
+        assert!(listed.contains(&format!("\nmod {module};\n")), "proptests/{name} is not listed");
+    }
+}

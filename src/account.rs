@@ -21,8 +21,6 @@ pub fn account(before: &impl LayerSizes, log: &DeleteLog) -> u64 {
         Record::Image(id) => before.diff_size(ChainId::from(id.digest())),
         Record::Layer(chain) => freed_size(*chain, *layer_sizes.next()?),
     };
-    log.records
-        .iter()
-        .filter_map(|record| size(record))
-        .fold(0, |sum, size| sum.wrapping_add(size.cast_unsigned()))
+    let sizes = log.records.iter().filter_map(size);
+    sizes.fold(0, |sum, size| sum.wrapping_add(size.cast_unsigned()))
 }

@@ -52,6 +52,12 @@ impl<E, I, R, L, C> Engine<E, I, R, L, C> {
         &self.stores
     }
 
+    /// The stores, given back.
+    #[must_use]
+    pub fn into_stores(self) -> Stores<I, R, L, C> {
+        self.stores
+    }
+
     /// The sink of the events.
     pub const fn events(&self) -> &E {
         &self.events

@@ -17,4 +17,4 @@ pub use rows_until::until_row;
 pub use scenario::{
     Action, After, Answer, EventText, Failure, Op, Outcome, PruneText, RecordText, Report, Scenario,
 };
-pub use subject::{Subject, replay};
+pub use subject::{Subject, replay, step};

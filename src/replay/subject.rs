@@ -12,7 +12,7 @@ use crate::store::Stores;
 use crate::{Now, PruneRequest, Result, Semantics, World};
 
 use super::scenario::{
-    self, Action, After, Answer, Failure, Outcome, PruneText, RecordText, Report, Scenario,
+    self, Action, After, Answer, Failure, Op, Outcome, PruneText, RecordText, Report, Scenario,
 };
 
 /// What claims to do what moby's image service does, on stores of its own.
@@ -121,26 +121,31 @@ impl Subject for Engine<Recorder> {
 /// no date. What a request answers is an outcome, errors included.
 pub fn replay<S: Subject>(scenario: &Scenario) -> Result<Vec<Outcome>> {
     let mut subject = S::load(&scenario.world, &scenario.semantics()?)?;
-    let mut outcomes = Vec::with_capacity(scenario.ops.len());
-    for op in &scenario.ops {
-        let report = match &op.action {
-            Action::Prune { filters, now, cancel_after_polls } => {
-                let now = scenario::wall_clock(now, scenario.world.utc_offset_seconds)?;
-                let after = cancel_after_polls.map(AfterPolls::new);
-                let cancel: &dyn Cancel = after.as_ref().map_or(&Never, |after| after);
-                subject
-                    .prune(filters, now, &op.order, cancel)
-                    .map(|(records, reclaimed)| Report::Prune(PruneText::new(&records, reclaimed)))
-            }
-            Action::Delete { reference, force, prune } => subject
-                .delete(reference, *force, *prune)
-                .map(|records| Report::Delete(records.iter().map(RecordText::from).collect())),
-        };
-        outcomes.push(Outcome {
-            answer: report.map_or_else(|error| Answer::Error(Failure::from(&error)), Answer::Report),
-            events: subject.take_events().iter().map(Into::into).collect(),
-            after: After::from(&subject.world()),
-        });
-    }
-    Ok(outcomes)
+    scenario.ops.iter().map(|op| step(&mut subject, op, scenario.world.utc_offset_seconds)).collect()
+}
+
+/// Runs one request on what the ones before it left. The offset is the daemon's local zone.
+///
+/// # Errors
+///
+/// Where `now` is no date.
+pub fn step<S: Subject>(subject: &mut S, op: &Op, utc_offset_seconds: i32) -> Result<Outcome> {
+    let report = match &op.action {
+        Action::Prune { filters, now, cancel_after_polls } => {
+            let now = scenario::wall_clock(now, utc_offset_seconds)?;
+            let after = cancel_after_polls.map(AfterPolls::new);
+            let cancel: &dyn Cancel = after.as_ref().map_or(&Never, |after| after);
+            subject
+                .prune(filters, now, &op.order, cancel)
+                .map(|(records, reclaimed)| Report::Prune(PruneText::new(&records, reclaimed)))
+        }
+        Action::Delete { reference, force, prune } => subject
+            .delete(reference, *force, *prune)
+            .map(|records| Report::Delete(records.iter().map(RecordText::from).collect())),
+    };
+    Ok(Outcome {
+        answer: report.map_or_else(|error| Answer::Error(Failure::from(&error)), Answer::Report),
+        events: subject.take_events().iter().map(Into::into).collect(),
+        after: After::from(&subject.world()),
+    })
 }

@@ -102,7 +102,7 @@ impl Images {
                 return Err(error);
             }
         };
-        inner.ghosts.remove(&id);
+        let was_ghost = inner.ghosts.remove(&id).is_some();
         let entry = Entry {
             image,
             handle,
@@ -111,7 +111,11 @@ impl Images {
             next_sibling: Place::NONE,
             previous_sibling: Place::NONE,
         };
-        inner.images.insert(id, entry).map(drop).ok_or_else(|| Error::system("too many images"))
+        let place = inner.images.insert(id, entry).ok_or_else(|| Error::system("too many images"))?;
+        if was_ghost {
+            inner.join_loose_parent(id, place);
+        }
+        Ok(())
     }
 
     fn hold_layers(&self, image: &Image) -> Result<Option<LayerHandle>> {
@@ -137,21 +141,21 @@ impl Images {
         let Some(above) = inner.images.find(parent) else {
             return Err(Error::system(format!("unknown parent image ID {parent}")));
         };
-        match inner.images.find(child) {
-            Some(place) => {
-                inner.leave_parent(child, place);
-                inner.join_parent(place, above);
-                Ok(())
-            }
-            None => {
-                inner.phantoms.entry(parent).or_default().insert(child);
-                if inner.ghosts.contains_key(&child) {
-                    inner.loose_parents.insert(child, parent);
-                    return Ok(());
-                }
-                Err(Error::system(format!("failed to get digest {child}: no such image")))
-            }
+        if let Some(place) = inner.images.find(child) {
+            inner.leave_parent(child, place);
+            inner.forget_phantom(parent, child);
+            inner.join_parent(place, above);
+            return Ok(());
         }
+        if let Some(old) = inner.loose_parents.remove(&child) {
+            inner.forget_phantom(old, child);
+        }
+        inner.phantoms.entry(parent).or_default().insert(child);
+        if inner.ghosts.contains_key(&child) {
+            inner.loose_parents.insert(child, parent);
+            return Ok(());
+        }
+        Err(Error::system(format!("failed to get digest {child}: no such image")))
     }
 
     /// Sets a parent link as a daemon finds it at start: what it names may be missing (SPEC.md I-2b).
@@ -300,8 +304,8 @@ impl ImageStore for Images {
     fn announce(&self, ids: &[ImageId]) {
         let inner = self.inner.read();
         inner.images.fetch(ids, |entry| entry.image.fetch());
-        let image = |id: &ImageId| Some(inner.images.get(*id)?.image.chain().ok()??);
-        let tops: SmallVec<[ChainId; 64]> = ids.iter().filter_map(image).collect();
+        let top = |id: &ImageId| inner.images.get(*id)?.image.chain().ok()?;
+        let tops: SmallVec<[ChainId; 64]> = ids.iter().filter_map(top).collect();
         self.layers.announce(&tops);
     }
 
@@ -369,6 +373,34 @@ impl Inner {
         }
     }
 
+    /// A ghost that is an image now is a child like any other.
+    fn join_loose_parent(&mut self, child: ImageId, place: Place) {
+        let Some(parent) = self.loose_parents.get(&child).copied() else { return };
+        if let Some(above) = self.images.find(parent) {
+            self.loose_parents.remove(&child);
+            self.forget_phantom(parent, child);
+            self.join_parent(place, above);
+        }
+    }
+
+    /// The link goes, but the parent that it names counts the child for ever (I-7, I-10).
+    fn forget_link(&mut self, child: ImageId) {
+        let Some(place) = self.images.find(child) else { return };
+        let parent = self.images.at(place).and_then(|entry| self.images.key(entry.parent));
+        self.leave_parent(child, place);
+        if let Some(parent) = parent {
+            self.phantoms.entry(parent).or_default().insert(child);
+        }
+    }
+
+    fn forget_phantom(&mut self, parent: ImageId, child: ImageId) {
+        let Some(children) = self.phantoms.get_mut(&parent) else { return };
+        children.remove(&child);
+        if children.is_empty() {
+            self.phantoms.remove(&parent);
+        }
+    }
+
     /// Takes the image from its parent's children and forgets the link.
     fn leave_parent(&mut self, id: ImageId, place: Place) {
         if !self.loose_parents.is_empty() {
@@ -405,6 +437,7 @@ impl Inner {
         if !self.phantoms.is_empty() {
             for phantom in self.phantoms.remove(&id).unwrap_or_default() {
                 self.loose_parents.remove(&phantom);
+                self.forget_link(phantom);
             }
         }
     }

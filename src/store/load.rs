@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Container, Stores};
+use super::{Container, Layers, Stores};
 use crate::digest::{ChainId, ImageId};
 use crate::image::Image;
 use crate::reference::Reference;
@@ -40,7 +40,17 @@ impl Stores {
     /// without its layers, a config or a reference that cannot be read, sizes that add up to more than
     /// 2^63 − 1 bytes.
     pub fn load(world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        let stores = Self::new(semantics);
+        Self::load_on(Layers::new(), world, semantics)
+    }
+
+    /// [`Stores::load`] on a layer store of the caller's, one with a driver
+    /// ([`Layers::with_driver`]) for example.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stores::load`].
+    pub fn load_on(layers: Layers, world: World, semantics: &Semantics) -> Result<Self, LoadError> {
+        let stores = Self::on(layers, semantics);
         stores.load_layers(&world.layers)?;
         let parents: Vec<_> =
             world.images.iter().filter_map(|image| Some((image.id, image.parent?))).collect();

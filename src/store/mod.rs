@@ -277,7 +277,11 @@ impl Stores {
     /// Empty in-memory stores.
     #[must_use]
     pub fn new(semantics: &Semantics) -> Self {
-        let layers = Arc::new(Layers::new());
+        Self::on(Layers::new(), semantics)
+    }
+
+    fn on(layers: Layers, semantics: &Semantics) -> Self {
+        let layers = Arc::new(layers);
         Self {
             images: Images::new(Arc::clone(&layers), semantics),
             references: References::new(semantics),

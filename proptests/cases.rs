@@ -1,0 +1,91 @@
+//! The hand-written cases of `testdata/cases`: each row of SPEC.md's examples, moby's own tests, laws that are
+//! false, and every find of the random tests. One file a case, in the recorded format, run on engine and model.
+
+use std::fs;
+use std::path::PathBuf;
+
+use image_prune::event::Recorder;
+use image_prune::oracle::model::Model;
+use image_prune::replay::{Scenario, Subject, differences, replay};
+use image_prune::{Engine, ImageId, Semantics, World, cancel, world};
+
+use crate::support::{ALL, engine, now};
+
+fn files() -> Vec<PathBuf> {
+    let entries = fs::read_dir("testdata/cases").unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn engine_answers_as_the_cases_say() {
+    check::<Engine<Recorder>>();
+}
+
+#[test]
+fn model_answers_as_the_cases_say() {
+    check::<Model>();
+}
+
+fn check<S: Subject>() {
+    let mut wrong = Vec::new();
+    let files = files();
+    assert!(files.len() >= 30, "only {} cases", files.len());
+    for path in files {
+        let scenario: Scenario = serde_json::from_slice(&fs::read(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let outcomes = replay::<S>(&scenario).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for (number, (op, got)) in scenario.ops.iter().zip(&outcomes).enumerate() {
+            let expected = op.expect.as_ref();
+            let expected = expected.unwrap_or_else(|| panic!("{}: no `expect`", path.display()));
+            for line in differences(&scenario.world, &op.action, expected, got) {
+                wrong.push(format!("{} step {number}: {line}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A chain of parents, the first without one, and nothing else.
+fn ancestors(depth: usize) -> World {
+    let mut described = World::default();
+    let mut parent = None;
+    for number in 0..depth {
+        let config = format!(r#"{{"n":{number},"rootfs":{{}}}}"#).into_bytes();
+        let id = ImageId::of(&config);
+        described.images.push(world::Image { id, config: config.into(), parent });
+        parent = Some(id);
+    }
+    described
+}
+
+/// Too deep for recursion: ten thousand images go with their last child.
+#[test]
+fn ten_thousand_ancestors_go_along() {
+    let depth = 10_000;
+    for filters in ["", ALL] {
+        let engine = engine(&ancestors(depth), Semantics::MOBY_20_10);
+        let report = engine.prune(filters, now(), &cancel::Never).unwrap();
+        assert_eq!(report.images_deleted.len(), depth);
+        assert!(engine.stores().images.is_empty());
+        engine.stores().validate().unwrap();
+    }
+    let mut model = Model::new(&ancestors(500), &Semantics::MOBY_20_10).unwrap();
+    assert_eq!(model.delete(&ancestors(500).images[499].id.hex(), false, true).unwrap().len(), 500);
+}
+
+/// As deep, in a ring: nothing goes, and nobody walks in circles.
+#[test]
+fn a_ring_of_ten_thousand_stays() {
+    let mut ring = ancestors(10_000);
+    ring.images[0].parent = Some(ring.images[9_999].id);
+    let engine = engine(&ring, Semantics::MOBY_20_10);
+    for filters in ["", ALL] {
+        let report = engine.prune(filters, now(), &cancel::Never).unwrap();
+        assert!(report.images_deleted.is_empty());
+    }
+    assert_eq!(engine.stores().images.len(), 10_000);
+    engine.stores().validate().unwrap();
+}

@@ -1,11 +1,13 @@
 //! Which images a prune may delete (SPEC.md P-3, P-4). Reads the stores, changes nothing.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use crate::cancel::Cancel;
 use crate::digest::ImageId;
+use crate::image::Image;
 use crate::request::{PruneRequest, Rejection};
-use crate::store::{ImageEntry, ImageStore, ReferenceStore, Stores};
+use crate::store::{ImageStore, ReferenceStore, Stores};
 use crate::{Error, Result};
 
 /// The order in which candidates are visited. moby walks a map: any order can be its own (SPEC.md O-7).
@@ -69,16 +71,22 @@ pub fn select<I: ImageStore, R: ReferenceStore, L, C>(
     order: &Order,
     cancel: &(impl Cancel + ?Sized),
 ) -> Result<Candidates> {
-    let mut ids = Vec::new();
-    for id in stores.images.ids(request.dangling_only()) {
-        // An image that cannot be read is not in moby's snapshot, hence not polled for (I-9).
-        let Ok(entry) = stores.images.entry(id) else { continue };
+    let listed = stores.images.ids(request.dangling_only());
+    let mut ids = Vec::with_capacity(listed.len());
+    let mut is_cancelled = false;
+    // An image that cannot be read is not in moby's snapshot, hence not polled for (I-9).
+    stores.images.visit(&listed, &mut |id, image, has_children| {
         if cancel.is_cancelled() {
-            return Err(Error::cancelled(cancel.reason()));
+            is_cancelled = true;
+            return ControlFlow::Break(());
         }
-        if exclusion_of_listed(stores, request, id, &entry).is_none() {
+        if exclusion_of_listed(stores, request, id, image, has_children).is_none() {
             ids.push(id);
         }
+        ControlFlow::Continue(())
+    });
+    if is_cancelled {
+        return Err(Error::cancelled(cancel.reason()));
     }
     order.apply(&mut ids);
     Ok(Candidates { ids, dangling_only: request.dangling_only() })
@@ -94,7 +102,7 @@ pub fn exclusion<I: ImageStore, R: ReferenceStore, L, C>(
     if request.dangling_only() && entry.has_children {
         return Some(Exclusion::NotAHead);
     }
-    exclusion_of_listed(stores, request, id, &entry)
+    exclusion_of_listed(stores, request, id, &entry.image, entry.has_children)
 }
 
 /// P-4, for an image of the snapshot.
@@ -102,12 +110,13 @@ fn exclusion_of_listed<I: ImageStore, R: ReferenceStore, L, C>(
     stores: &Stores<I, R, L, C>,
     request: &PruneRequest,
     id: ImageId,
-    entry: &ImageEntry,
+    image: &Image,
+    has_children: bool,
 ) -> Option<Exclusion> {
-    if entry.has_children && !stores.references.has_references(id) {
+    if has_children && !stores.references.has_references(id) {
         return Some(Exclusion::Intermediate);
     }
-    request.rejection(&entry.image).map(Exclusion::Filtered)
+    request.rejection(image).map(Exclusion::Filtered)
 }
 
 impl Order {

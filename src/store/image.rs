@@ -1,6 +1,7 @@
 //! Images in memory, with their parents and children (SPEC.md section 4).
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -11,6 +12,9 @@ use super::{FreedLayer, ImageEntry, ImageStore, LayerHandle, Layers};
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::image::Image;
 use crate::{Error, Result, Semantics};
+
+/// How many images are visited under one lock.
+const PART: usize = 64;
 
 /// The images of a daemon, in memory. Each holds its top layer in the layer store.
 ///
@@ -73,6 +77,17 @@ impl Images {
 
     pub(super) fn copy(&self, layers: Arc<Layers>) -> Self {
         Self { inner: RwLock::new(self.inner.read().clone()), layers, semantics: self.semantics }
+    }
+
+    /// Of at most [`PART`] images those that there are, and whether each has children.
+    fn part(&self, ids: &[ImageId]) -> SmallVec<[(ImageId, Arc<Image>, bool); PART]> {
+        let inner = self.inner.read();
+        inner.images.fetch(ids, |entry| entry.image.fetch());
+        let describe = |id: &ImageId| {
+            let entry = inner.images.get(*id)?;
+            Some((*id, Arc::clone(&entry.image), inner.has_children(*id, entry)))
+        };
+        ids.iter().filter_map(describe).collect()
     }
 
     /// Adds the image with this config (SPEC.md I-1, I-3). One that is there already stays as it is.
@@ -258,6 +273,17 @@ impl ImageStore for Images {
                 Ok(ImageEntry { image: Arc::clone(&entry.image), has_children })
             }
             None => inner.ghost(id).map(|image| ImageEntry { image, has_children: false }),
+        }
+    }
+
+    fn visit(&self, ids: &[ImageId], visit: &mut dyn FnMut(ImageId, &Image, bool) -> ControlFlow<()>) {
+        for ids in ids.chunks(PART) {
+            // The visitor is somebody's code: no lock is held while it runs.
+            for (id, image, has_children) in self.part(ids) {
+                if visit(id, &image, has_children).is_break() {
+                    return;
+                }
+            }
         }
     }
 

@@ -413,10 +413,10 @@ impl Inner {
         self.next_serial = serial.checked_add(1).unwrap_or(1);
         if let Some(entry) = self.layers.at_mut(place) {
             entry.count += 1;
-            if entry.handle == 0 {
-                entry.handle = serial;
-            } else {
-                self.more_handles.insert((place, serial));
+            // The older handle moves: most often it is given back first, by whoever has made the layer.
+            let older = std::mem::replace(&mut entry.handle, serial);
+            if older != 0 {
+                self.more_handles.insert((place, older));
             }
         }
         LayerHandle { chain, serial }

@@ -43,6 +43,7 @@
 //! ```
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::digest::{ChainId, ContainerId, DiffId, ImageId};
@@ -97,6 +98,18 @@ pub trait ImageStore {
     /// Where the image cannot be read.
     fn entry(&self, id: ImageId) -> Result<ImageEntry> {
         Ok(ImageEntry { image: self.get(id)?, has_children: self.has_children(id) })
+    }
+
+    /// The entries of some images, in their order; those that cannot be read are left out. Ends when `visit`
+    /// says so.
+    fn visit(&self, ids: &[ImageId], visit: &mut dyn FnMut(ImageId, &Image, bool) -> ControlFlow<()>) {
+        for &id in ids {
+            if let Ok(entry) = self.entry(id)
+                && visit(id, &entry.image, entry.has_children).is_break()
+            {
+                return;
+            }
+        }
     }
 
     /// Takes the image out and releases its layers: those that went, top to base (SPEC.md I-10).

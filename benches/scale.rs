@@ -129,9 +129,9 @@ struct Run {
 impl Run {
     fn measure(images: usize) -> Self {
         let started = Instant::now();
-        let mut built = None;
-        let heap = allocation_counter::measure(|| built = Some(engine(Shape::plain(images)))).bytes_current;
-        let engine = built.unwrap();
+        let mut made = None;
+        let heap = allocation_counter::measure(|| made = Some(engine(Shape::plain(images)))).bytes_current;
+        let engine = made.unwrap();
         let build = started.elapsed();
         let ids = engine.stores().images.ids(false);
 

@@ -3,6 +3,7 @@
 mod candidates;
 #[cfg(feature = "cli")]
 mod command;
+mod cost;
 #[cfg(feature = "data-root")]
 mod daemon;
 #[cfg(feature = "data-root")]

@@ -15,6 +15,7 @@ mod candidates;
 mod cases;
 #[cfg(feature = "cli")]
 mod command;
+mod cost;
 mod coverage;
 #[cfg(feature = "data-root")]
 mod daemon;

@@ -5,8 +5,10 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 use std::str::FromStr;
 
+use serde::de::Visitor;
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 digest.
@@ -66,10 +68,20 @@ impl Digest {
     /// The 64 hexadecimal digits, without `sha256:`.
     #[must_use]
     pub fn hex(&self) -> String {
+        self.text().hex().to_owned()
+    }
+
+    /// The text, without an allocation.
+    pub(crate) fn text(self) -> DigestText {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
-        let digits = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
-        digits.map(char::from).collect()
+        let mut text = [0; DigestText::LENGTH];
+        let (prefix, digits) = text.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX.as_bytes());
+        for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 0xf)];
+        }
+        DigestText(text)
     }
 
     /// Whether the hexadecimal digits begin with `prefix`.
@@ -99,6 +111,25 @@ impl Digest {
     }
 }
 
+/// What the text of a digest begins with.
+const PREFIX: &str = "sha256:";
+
+/// The text of a digest, on the stack.
+pub(crate) struct DigestText([u8; Self::LENGTH]);
+
+impl DigestText {
+    const LENGTH: usize = PREFIX.len() + 64;
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The digits alone.
+    pub(crate) fn hex(&self) -> &str {
+        self.as_str().get(PREFIX.len()..).unwrap_or_default()
+    }
+}
+
 fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -117,7 +148,7 @@ impl Hash for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&format!("sha256:{}", self.hex()))
+        formatter.pad(self.text().as_str())
     }
 }
 
@@ -131,7 +162,7 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        text.strip_prefix("sha256:")
+        text.strip_prefix(PREFIX)
             .and_then(Self::from_hex)
             .ok_or(DigestError { expected: "`sha256:` and 64 lower-case hexadecimal digits" })
     }
@@ -166,7 +197,7 @@ macro_rules! identifier {
 
         impl fmt::Display for $name {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.pad(&$display(&self.0))
+                $display(&self.0, formatter)
             }
         }
 
@@ -192,13 +223,29 @@ macro_rules! identifier {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(|error: DigestError| {
-                    serde::de::Error::custom(format_args!("`{text}` is {error}"))
-                })
+                deserializer.deserialize_str(FromText(PhantomData))
             }
         }
     };
+}
+
+/// Reads an identifier from a text that need not live on.
+struct FromText<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = DigestError>> Visitor<'_> for FromText<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(|error| E::custom(format_args!("`{text}` is {error}")))
+    }
+}
+
+fn write_hex(digest: &Digest, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    formatter.pad(digest.text().hex())
 }
 
 fn bare(text: &str) -> Result<Digest, DigestError> {
@@ -207,19 +254,19 @@ fn bare(text: &str) -> Result<Digest, DigestError> {
 
 identifier!(
     /// Names one image: the digest of its config (SPEC.md I-1).
-    ImageId, Digest::to_string, Digest::from_str
+    ImageId, fmt::Display::fmt, Digest::from_str
 );
 identifier!(
     /// Names a layer and all below it (SPEC.md Y-1).
-    ChainId, Digest::to_string, Digest::from_str
+    ChainId, fmt::Display::fmt, Digest::from_str
 );
 identifier!(
     /// Names one layer's own tar, wherever it sits.
-    DiffId, Digest::to_string, Digest::from_str
+    DiffId, fmt::Display::fmt, Digest::from_str
 );
 identifier!(
     /// Names one container: 64 hexadecimal digits, without `sha256:`.
-    ContainerId, Digest::hex, bare
+    ContainerId, write_hex, bare
 );
 
 impl ImageId {
@@ -248,7 +295,13 @@ impl ChainId {
     pub fn on(parent: Option<ChainId>, diff: DiffId) -> Self {
         match parent {
             None => Self(diff.0),
-            Some(parent) => Self(Digest::of(format!("{parent} {diff}").as_bytes())),
+            Some(parent) => {
+                let mut hasher = Sha256::new();
+                hasher.update(parent.0.text().as_str());
+                hasher.update(b" ");
+                hasher.update(diff.0.text().as_str());
+                Self(Digest(hasher.finalize().into()))
+            }
         }
     }
 }

@@ -195,7 +195,9 @@ fn chain<'a>(diff_ids: impl Iterator<Item = &'a str>) -> Result<Option<ChainId>,
         } else {
             chain.push(' ');
             chain.push_str(diff_id);
-            chain = Digest::of(chain.as_bytes()).to_string();
+            let digest = Digest::of(chain.as_bytes());
+            chain.clear();
+            chain.push_str(digest.text().as_str());
         }
     }
     if chain.is_empty() { Ok(None) } else { chain.parse().map(Some).map_err(|_| chain.into()) }

@@ -5,7 +5,6 @@
 //! matter.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use crate::Semantics;
 use crate::go::json::{self, Decoder, JsonError, Key, Kind, Result};
@@ -152,8 +151,6 @@ pub(super) struct RunConfig<'a> {
 #[derive(Default)]
 pub(super) struct RootFs<'a> {
     pub diff_ids: Slice<Cow<'a, str>>,
-    /// Where all of them stand in the text, without escapes and nulls.
-    pub in_config: Option<Range<usize>>,
 }
 
 #[derive(Default)]
@@ -235,18 +232,12 @@ impl<'a> RootFs<'a> {
             if name != "diff_ids" {
                 return shape.check(decoder, go);
             }
-            let mut all_plain = true;
-            let start = decoder.position();
             self.diff_ids.read(decoder, "[]layer.DiffID", |decoder, slot| {
-                let diff_id = decoder.string("layer.DiffID")?;
-                all_plain &= matches!(diff_id, Some(Cow::Borrowed(_)));
-                if let Some(diff_id) = diff_id {
+                if let Some(diff_id) = decoder.string("layer.DiffID")? {
                     *slot = diff_id;
                 }
                 Ok(())
-            })?;
-            self.in_config = all_plain.then(|| start..decoder.position());
-            Ok(())
+            })
         })
     }
 }

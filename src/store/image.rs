@@ -35,6 +35,7 @@ pub struct Images {
     inner: RwLock<Inner>,
     layers: Arc<Layers>,
     semantics: Semantics,
+    keeps_configs: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -72,11 +73,22 @@ impl Images {
             loose_parents: HashMap::default(),
             phantoms: HashMap::default(),
         };
-        Self { inner: RwLock::new(inner), layers, semantics: *semantics }
+        Self { inner: RwLock::new(inner), layers, semantics: *semantics, keeps_configs: true }
+    }
+
+    /// The same store, for images to come without their raw configs, which takes less than half the memory.
+    ///
+    /// What then is empty: [`Image::config`], [`Image::diff_ids`], and hence the configs of
+    /// [`Stores::to_world`](super::Stores::to_world), which cannot be loaded again. An image as an OCI config
+    /// is an error. A prune, a plan and the disk usage need none of these.
+    #[must_use]
+    pub fn without_configs(self) -> Self {
+        Self { keeps_configs: false, ..self }
     }
 
     pub(super) fn copy(&self, layers: Arc<Layers>) -> Self {
-        Self { inner: RwLock::new(self.inner.read().clone()), layers, semantics: self.semantics }
+        let inner = RwLock::new(self.inner.read().clone());
+        Self { inner, layers, semantics: self.semantics, keeps_configs: self.keeps_configs }
     }
 
     /// Of at most [`PART`] images those that there are, and whether each has children.
@@ -97,15 +109,17 @@ impl Images {
     /// Where the config is no image config, names an operating system that is not supported, or
     /// layers that do not exist. On the last two the bytes stay behind and can be read by ID.
     pub fn create(&self, config: impl Into<Vec<u8>>) -> Result<ImageId> {
+        let config = config.into();
+        let id = ImageId::of(&config);
         let image = Image::parse(config, &self.semantics)?;
         image.check_history(&self.semantics)?;
-        let id = ImageId::of(&image.config());
-        self.insert(id, Arc::new(image))?;
+        self.insert(id, image)?;
         Ok(id)
     }
 
     /// Adds an image whose ID is known to be the digest of its config.
-    pub(super) fn insert(&self, id: ImageId, image: Arc<Image>) -> Result<()> {
+    pub(super) fn insert(&self, id: ImageId, image: Image) -> Result<()> {
+        let image = Arc::new(if self.keeps_configs { image } else { image.without_config() });
         let mut inner = self.inner.write();
         if inner.images.find(id).is_some() {
             return Ok(());

@@ -1,9 +1,11 @@
 //! Between a [`World`] and the in-memory stores.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
 
+use super::hash::DigestState;
 use super::{Container, Layers, Stores};
 use crate::digest::{ChainId, ImageId};
 use crate::image::Image;
@@ -40,7 +42,7 @@ impl Stores {
     /// without its layers, a config or a reference that cannot be read, sizes that add up to more than
     /// 2^63 − 1 bytes.
     pub fn load(world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        Self::load_on(Layers::new(), world, semantics)
+        Self::new(semantics).filled(world, semantics)
     }
 
     /// [`Stores::load`] on a layer store of the caller's, one with a driver
@@ -50,23 +52,35 @@ impl Stores {
     ///
     /// Those of [`Stores::load`].
     pub fn load_on(layers: Layers, world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        let stores = Self::on(layers, semantics);
-        stores.load_layers(&world.layers)?;
-        let parents: Vec<_> =
-            world.images.iter().filter_map(|image| Some((image.id, image.parent?))).collect();
-        for image in world.images {
-            stores.load_image(image, semantics)?;
-        }
+        Self::on(layers, semantics).filled(world, semantics)
+    }
+
+    /// [`Stores::load`] into stores [without raw configs](super::Images::without_configs): all is checked, less
+    /// is kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stores::load`].
+    pub fn load_without_configs(world: World, semantics: &Semantics) -> Result<Self, LoadError> {
+        Self::without_configs(semantics).filled(world, semantics)
+    }
+
+    fn filled(self, world: World, semantics: &Semantics) -> Result<Self, LoadError> {
+        let World { layers, images, references, containers, .. } = world;
+        self.load_layers(&layers)?;
+        drop(layers);
+        let parents: Vec<_> = images.iter().filter_map(|image| Some((image.id, image.parent?))).collect();
+        self.load_images(images, semantics)?;
         for (child, parent) in parents {
-            stores.images.restore_parent(child, parent);
+            self.images.restore_parent(child, parent);
         }
-        for reference in &world.references {
-            stores.load_reference(reference, semantics)?;
+        for reference in &references {
+            self.load_reference(reference, semantics)?;
         }
-        for container in world.containers {
-            stores.load_container(container)?;
+        for container in containers {
+            self.load_container(container)?;
         }
-        Ok(stores)
+        Ok(self)
     }
 
     fn load_layers(&self, layers: &[world::Layer]) -> Result<(), LoadError> {
@@ -74,8 +88,9 @@ impl Stores {
         if sizes.is_none() {
             return Err(LoadError("the layers' sizes add up to more than 2^63 - 1 bytes".to_owned()));
         }
-        for layer in parents_first(layers)? {
-            if layer.chain_id != ChainId::on(layer.parent, layer.diff_id) {
+        let check = |layer: &world::Layer| layer.chain_id == ChainId::on(layer.parent, layer.diff_id);
+        for (layer, is_chain) in on_two_threads(parents_first(layers)?, |layer| (layer, check(layer))) {
+            if !is_chain {
                 return Err(LoadError(format!(
                     "layer {}: not the chain of diff {} on its parent",
                     layer.chain_id, layer.diff_id
@@ -86,17 +101,19 @@ impl Stores {
         Ok(())
     }
 
-    fn load_image(&self, image: world::Image, semantics: &Semantics) -> Result<(), LoadError> {
-        let world::Image { id, config, .. } = image;
-        if ImageId::of(&config) != id {
-            return Err(LoadError(format!("image {id}: not the digest of its config")));
+    fn load_images(&self, images: Vec<world::Image>, semantics: &Semantics) -> Result<(), LoadError> {
+        let mut images = images.into_iter();
+        // In batches, so that a config does not live on beside what was read from it.
+        while !images.as_slice().is_empty() {
+            let batch = images.by_ref().take(BATCH).collect();
+            for (id, image) in on_two_threads(batch, |image| (image.id, read_image(image, semantics))) {
+                if self.images.contains(id) {
+                    return Err(LoadError(format!("image {id}: there twice")));
+                }
+                self.images.insert(id, image?).map_err(|error| in_object("image", id, &error))?;
+            }
         }
-        if self.images.contains(id) {
-            return Err(LoadError(format!("image {id}: there twice")));
-        }
-        Image::parse(config, semantics)
-            .and_then(|image| self.images.insert(id, Arc::new(image)))
-            .map_err(|error| in_object("image", id, &error))
+        Ok(())
     }
 
     fn load_reference(&self, described: &world::Reference, semantics: &Semantics) -> Result<(), LoadError> {
@@ -148,6 +165,33 @@ impl Stores {
     }
 }
 
+/// How many images are read at a time.
+const BATCH: usize = 8192;
+/// Fewer items than this are not worth a thread.
+const WORTH_A_THREAD: usize = 256;
+
+/// Does `work` to each item; the answers are in the order of the items.
+fn on_two_threads<T: Send, R: Send>(mut items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    if items.len() < WORTH_A_THREAD {
+        return items.into_iter().map(work).collect();
+    }
+    let theirs = items.split_off(items.len() / 2);
+    thread::scope(|scope| {
+        let helper = scope.spawn(|| theirs.into_iter().map(&work).collect::<Vec<_>>());
+        let mut answers: Vec<_> = items.into_iter().map(&work).collect();
+        answers.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        answers
+    })
+}
+
+fn read_image(image: world::Image, semantics: &Semantics) -> Result<Image, LoadError> {
+    let world::Image { id, config, .. } = image;
+    if ImageId::of(&config) != id {
+        return Err(LoadError(format!("image {id}: not the digest of its config")));
+    }
+    Image::parse(config, semantics).map_err(|error| in_object("image", id, &error))
+}
+
 fn describe_image((id, image, parent): (ImageId, Arc<Image>, Option<ImageId>)) -> world::Image {
     world::Image { id, config: image.config().into(), parent }
 }
@@ -163,31 +207,36 @@ fn in_object(kind: &str, name: impl fmt::Display, error: &Error) -> LoadError {
 /// The layers in an order in which each comes behind its parent. Linear, and no recursion: chains may be
 /// of any depth.
 fn parents_first(layers: &[world::Layer]) -> Result<Vec<&world::Layer>, LoadError> {
-    let mut by_chain = HashMap::with_capacity(layers.len());
-    for layer in layers {
-        if by_chain.insert(layer.chain_id, layer).is_some() {
+    let mut places = HashMap::with_capacity_and_hasher(layers.len(), DigestState::default());
+    for (place, layer) in layers.iter().enumerate() {
+        if places.insert(layer.chain_id, place).is_some() {
             return Err(LoadError(format!("layer {}: there twice", layer.chain_id)));
         }
     }
     let mut sorted = Vec::with_capacity(layers.len());
-    let mut done = HashSet::with_capacity(layers.len());
-    for layer in layers {
-        let mut above = Vec::new();
-        let mut next = Some(layer);
-        while let Some(layer) = next.filter(|layer| !done.contains(&layer.chain_id)) {
+    let mut is_sorted = vec![false; layers.len()];
+    let mut above = Vec::new();
+    for place in 0..layers.len() {
+        let mut next = Some(place);
+        while let Some(place) = next.filter(|place| is_sorted.get(*place) == Some(&false)) {
+            let Some(layer) = layers.get(place) else { break };
             if above.len() > layers.len() {
                 return Err(LoadError(format!("layer {}: its own ancestor", layer.chain_id)));
             }
-            above.push(layer);
+            above.push((place, layer));
             next = match layer.parent {
                 None => None,
-                Some(parent) => Some(*by_chain.get(&parent).ok_or_else(|| {
+                Some(parent) => Some(*places.get(&parent).ok_or_else(|| {
                     LoadError(format!("layer {}: its parent {parent} does not exist", layer.chain_id))
                 })?),
             };
         }
-        done.extend(above.iter().map(|layer| layer.chain_id));
-        sorted.extend(above.into_iter().rev());
+        for (place, layer) in above.drain(..).rev() {
+            if let Some(is_sorted) = is_sorted.get_mut(place) {
+                *is_sorted = true;
+            }
+            sorted.push(layer);
+        }
     }
     Ok(sorted)
 }

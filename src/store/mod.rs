@@ -303,6 +303,13 @@ impl Stores {
         }
     }
 
+    /// Empty in-memory stores that will throw raw configs away: see [`Images::without_configs`].
+    #[must_use]
+    pub fn without_configs(semantics: &Semantics) -> Self {
+        let stores = Self::new(semantics);
+        Self { images: stores.images.without_configs(), ..stores }
+    }
+
     /// A copy that shares nothing that can change: each store as it is at one moment, without the layers'
     /// driver.
     #[must_use]

@@ -1,0 +1,33 @@
+//! `--plan`: a dry run with reasons, over the prune itself.
+
+use image_prune::plan::plan;
+use image_prune::select::Order;
+use serde_json::json;
+
+use super::{check_against_model, prune};
+use crate::support::figures::{Settings, median, timed, us_each};
+use crate::support::store::{FILTERS, SEMANTICS, Shape, engine, prune_now};
+
+pub fn run(settings: &Settings) {
+    check_against_model(Shape::plain(0));
+    let mut table = settings.table();
+    for images in settings.images(&[8_000, 64_000, 250_000]) {
+        let (mut plans, mut prunes) = (Vec::new(), Vec::new());
+        for _ in 0..settings.runs {
+            let engine = engine(Shape::plain(images));
+            let planning = || plan(engine.stores(), FILTERS, &SEMANTICS, prune_now(), &Order::ById);
+            let (time, planned) = timed(planning);
+            plans.push(time);
+            let (time, report) = timed(|| prune(&engine));
+            prunes.push(time);
+            assert_eq!(planned.unwrap().report, report);
+        }
+        let (plan, prune) = (median(plans), median(prunes));
+        table.row(json!({
+            "images": images,
+            "plan_us_per_image": us_each(plan, images),
+            "prune_us_per_image": us_each(prune, images),
+            "plan_over_prune": plan.as_secs_f64() / prune.as_secs_f64(),
+        }));
+    }
+}

@@ -1,0 +1,116 @@
+//! Figures: how often to measure, and how to print.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+/// What was asked for on the command line.
+#[derive(Debug)]
+pub struct Settings {
+    arguments: Vec<String>,
+    /// Each thing is measured so many times, in turns with what it is compared with; the median counts.
+    pub runs: usize,
+}
+
+impl Settings {
+    pub fn from_command_line() -> Self {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let runs = if arguments.iter().any(|argument| argument == "--test") { 1 } else { 5 };
+        Self { arguments, runs }
+    }
+
+    pub fn has(&self, flag: &str) -> bool {
+        self.arguments.iter().any(|argument| argument == flag)
+    }
+
+    /// Whether only to show that it works: `cargo bench -- --test`.
+    pub fn is_test(&self) -> bool {
+        self.has("--test")
+    }
+
+    /// What stands behind a flag.
+    pub fn value(&self, flag: &str) -> Option<&str> {
+        let place = self.arguments.iter().position(|argument| argument == flag)?;
+        self.arguments.get(place + 1).map(String::as_str)
+    }
+
+    /// The sizes of `--images`, or these; small ones for a test.
+    pub fn images(&self, default: &[usize]) -> Vec<usize> {
+        match self.value("--images") {
+            Some(sizes) => sizes.split(',').map(|size| size.parse().expect("a number of images")).collect(),
+            None if self.is_test() => vec![1000],
+            None => default.to_vec(),
+        }
+    }
+
+    pub fn table(&self) -> Table {
+        Table { is_json: self.has("--json"), header: Vec::new() }
+    }
+}
+
+/// Rows of figures, as aligned columns under their names, or each as a JSON object.
+#[derive(Debug)]
+pub struct Table {
+    is_json: bool,
+    header: Vec<String>,
+}
+
+impl Table {
+    /// Prints an object as a row.
+    pub fn row(&mut self, row: Value) {
+        if self.is_json {
+            println!("{row}");
+            return;
+        }
+        let Value::Object(row) = row else { panic!("a row is an object") };
+        self.print_header(&row);
+        let cells = row.iter().map(|(name, value)| format!("{:>1$}", text(value), width(name)));
+        println!("{}", cells.collect::<Vec<_>>().join("  "));
+    }
+
+    fn print_header(&mut self, row: &Map<String, Value>) {
+        if self.header.iter().ne(row.keys()) {
+            self.header = row.keys().cloned().collect();
+            let cells = self.header.iter().map(|name| format!("{name:>0$}", width(name)));
+            println!("{}", cells.collect::<Vec<_>>().join("  "));
+        }
+    }
+}
+
+fn width(name: &str) -> usize {
+    name.len().max(9)
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => format!("{:.3}", number.as_f64().unwrap_or_default()),
+        value => value.to_string(),
+    }
+}
+
+/// How long `work` takes, and what it gives.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let started = Instant::now();
+    let value = work();
+    (started.elapsed(), value)
+}
+
+pub fn median(times: impl IntoIterator<Item = Duration>) -> Duration {
+    let mut times: Vec<_> = times.into_iter().collect();
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// Microseconds for each of `count`.
+pub fn us_each(time: Duration, count: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / count as f64
+}
+
+/// The most memory that the process ever had, in bytes.
+pub fn peak_rss() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
+        .map_or(0, |kilobytes| kilobytes * 1024)
+}

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -177,6 +178,9 @@ pub struct SelectionArgs {
     /// The time of the prune [default: now]
     #[arg(long, value_name = "RFC3339", value_parser = instant)]
     pub now: Option<DateTime<FixedOffset>>,
+    /// A prune that much later: `7days`, `36h`
+    #[arg(long = "in", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub later: Option<Duration>,
     /// The daemon's offset from UTC [default: that of the state file, or the local one]
     #[arg(long, value_name = "±HH:MM", value_parser = utc_offset, allow_hyphen_values = true)]
     pub utc_offset: Option<i32>,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chrono::{Local, Offset, Utc};
+use chrono::{Local, Offset, TimeDelta, Utc};
 use image_prune::request::ACCEPTED;
 use image_prune::select::Order;
 use image_prune::{Error, ErrorClass, Filters, ImageId, Now, PruneRequest, Semantics};
@@ -26,7 +26,7 @@ impl Selection {
             Some(json) => json.clone(),
             None => docker_filters(args)?.to_json(),
         };
-        let now = clock(args, utc_offset);
+        let now = clock(args, utc_offset)?;
         check(&filters, semantics, now)?;
         let order = args.order_file.as_deref().map_or(Ok(Order::ById), read_order)?;
         Ok(Self { filters, now, order })
@@ -45,11 +45,15 @@ fn docker_filters(args: &SelectionArgs) -> Result<Filters> {
 }
 
 /// The daemon's clock. A flag counts more than the state, and the state more than this machine.
-fn clock(args: &SelectionArgs, utc_offset: Option<i32>) -> Now {
-    let instant = args.now.map_or_else(Utc::now, |now| now.to_utc());
+fn clock(args: &SelectionArgs, utc_offset: Option<i32>) -> Result<Now> {
+    let now = args.now.map_or_else(Utc::now, |now| now.to_utc());
+    let later = TimeDelta::from_std(args.later.unwrap_or_default()).ok();
+    let instant = later
+        .and_then(|later| now.checked_add_signed(later))
+        .ok_or_else(|| Failure::Usage("--in: there is no date that far away".to_owned()))?;
     let local = || instant.with_timezone(&Local).offset().fix().local_minus_utc();
     let utc_offset_seconds = args.utc_offset.or(utc_offset).unwrap_or_else(local);
-    Now { instant: instant.into(), utc_offset_seconds }
+    Ok(Now { instant: instant.into(), utc_offset_seconds })
 }
 
 /// Refuses what a daemon refuses, in its words, and says what to do.

@@ -13,19 +13,20 @@ use super::error::Result;
 use super::render::{self, identifier};
 use super::request::Selection;
 use super::source::Source;
-use super::{units, why};
+use super::{progress, units, why};
 
 pub fn run(args: &PlanArgs) -> Result<()> {
     let source = Source::read(&args.source)?;
     let semantics = source.semantics;
     let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
     let (stores, of_root) = source.into_stores()?;
-    if let Some(image) = &args.why {
-        let id = why::find(image, &stores, &semantics)?;
-        let plan = plan(&stores, &selection.filters, &semantics, selection.now, &selection.order)?;
+    let asked = args.why.as_ref().map(|image| why::find(image, &stores, &semantics)).transpose()?;
+    let stage = progress::of_images(stores.images.len(), "planning");
+    let plan = plan(&stores, &selection.filters, &semantics, selection.now, &selection.order)?;
+    drop(stage);
+    if let Some(id) = asked {
         return why::print(&plan, id, args.format);
     }
-    let plan = plan(&stores, &selection.filters, &semantics, selection.now, &selection.order)?;
     warn(&plan);
     match args.format {
         _ if args.quiet => print_ids(&plan, args.no_trunc),

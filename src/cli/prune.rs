@@ -14,7 +14,7 @@ use super::error::{Failure, Result};
 use super::plan::warn;
 use super::request::Selection;
 use super::source::Source;
-use super::{units, write};
+use super::{progress, units, write};
 
 pub fn run(args: &PruneArgs) -> Result<()> {
     let output = args.output.as_deref().unwrap_or(&args.state);
@@ -32,7 +32,9 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     }
 
     let engine = Engine::new(stores, semantics, Recorder::default()).with_order(selection.order);
+    let stage = progress::of_images(engine.stores().images.len(), "pruning");
     let report = engine.prune(&selection.filters, selection.now, &Never)?;
+    drop(stage);
     let world = World { name, profile, utc_offset_seconds, ..engine.stores().to_world() };
     write::write_state(output, &world)?;
     match args.format {

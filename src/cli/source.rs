@@ -71,12 +71,14 @@ impl Source {
 
     /// The stores that it describes.
     pub fn stores(&self) -> Result<Stores> {
+        let _stage = progress::of_images(self.world.images.len(), "loading");
         Stores::load(self.world.clone(), &self.semantics).map_err(|error| in_source(&self.label, &error))
     }
 
     /// The stores that it describes; the description is dropped.
     pub fn into_stores(self) -> Result<(Stores, Vec<data_root::Warning>)> {
         let Self { world, semantics, warnings, label, .. } = self;
+        let _stage = progress::of_images(world.images.len(), "loading");
         let stores = Stores::load(world, &semantics).map_err(|error| in_source(&label, &error))?;
         Ok((stores, warnings))
     }
@@ -113,6 +115,7 @@ pub fn read_bytes(file: &Path) -> Result<Vec<u8>> {
 }
 
 fn parse_state(file: &Path, bytes: &[u8]) -> Result<World> {
+    let _stage = progress::of_text(bytes.len());
     serde_json::from_slice(bytes).map_err(|error| {
         if let Some(format) = newer_format(bytes) {
             let known = world::FORMAT;

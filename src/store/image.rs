@@ -102,12 +102,12 @@ impl Images {
         Ok(id)
     }
 
-    /// Adds an image whose ID is known to be the digest of its config.
-    pub(super) fn insert(&self, id: ImageId, image: Image) -> Result<()> {
+    /// Adds an image whose ID is known to be the digest of its config. False where it is there already.
+    pub(super) fn insert(&self, id: ImageId, image: Image) -> Result<bool> {
         let image = Arc::new(if self.keeps_configs { image } else { image.without_config() });
         let mut inner = self.inner.write();
         if inner.images.find(id).is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let handle = match self.hold_layers(&image) {
             Ok(handle) => handle.map_or(0, LayerHandle::serial),
@@ -125,7 +125,7 @@ impl Images {
             next_sibling: Place::NONE,
             previous_sibling: Place::NONE,
         };
-        inner.images.insert(id, entry).map(drop).ok_or_else(|| Error::system("too many images"))
+        inner.images.insert(id, entry).map(|_| true).ok_or_else(|| Error::system("too many images"))
     }
 
     fn hold_layers(&self, image: &Image) -> Result<Option<LayerHandle>> {

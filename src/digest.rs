@@ -73,7 +73,6 @@ impl Digest {
 
     /// The text, without an allocation.
     pub(crate) fn text(self) -> DigestText {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
         let mut text = [0; DigestText::LENGTH];
         let (prefix, digits) = text.split_at_mut(PREFIX.len());
@@ -90,24 +89,29 @@ impl Digest {
             let byte = self.0.get(place / 2)?;
             Some(if place.is_multiple_of(2) { byte >> 4 } else { byte & 0xf })
         };
-        prefix
-            .bytes()
-            .enumerate()
-            .all(|(place, digit)| digit_at(place).is_some_and(|d| nibble(digit) == Some(d)))
+        prefix.bytes().enumerate().all(|(place, digit)| digit_at(place).is_some_and(|d| value(digit) == d))
     }
 
     /// Reads exactly 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn from_hex(hex: &str) -> Option<Self> {
+        Self::from_hex_bytes(hex.as_bytes())
+    }
+
+    pub(crate) fn from_hex_bytes(hex: &[u8]) -> Option<Self> {
         let mut bytes = [0; 32];
-        let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
+        let (pairs, []) = hex.as_chunks::<2>() else { return None };
         if pairs.len() != bytes.len() {
             return None;
         }
+        // Without a branch in the loop: digits are random, no processor foresees them.
+        let mut seen = 0;
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = nibble(*high)? << 4 | nibble(*low)?;
+            let (high, low) = (value(*high), value(*low));
+            seen |= high | low;
+            *byte = high << 4 | low & 0xf;
         }
-        Some(Self(bytes))
+        (seen != NO_DIGIT).then_some(Self(bytes))
     }
 }
 
@@ -130,12 +134,24 @@ impl DigestText {
     }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+const NO_DIGIT: u8 = 0xff;
+
+/// The values of the lower-case hexadecimal digits.
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated by the compiler")]
+static VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < DIGITS.len() {
+        values[DIGITS[value] as usize] = value as u8;
+        value += 1;
     }
+    values
+};
+
+/// The value of a hexadecimal digit, or [`NO_DIGIT`].
+fn value(digit: u8) -> u8 {
+    VALUES.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT)
 }
 
 impl Hash for Digest {

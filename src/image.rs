@@ -36,9 +36,11 @@ use packed::Packed;
 pub struct Image {
     // A store may hold a million of these: what is rare is kept apart, what is small is packed.
     config: Packed,
-    created: Option<Timestamp>,
+    /// Of no meaning where `has_created` is false.
+    created: Timestamp,
     labels: Option<Labels>,
     chain: Option<ChainId>,
+    has_created: bool,
     has_config: bool,
     is_os_named: bool,
     has_too_much_history: bool,
@@ -73,7 +75,8 @@ impl Image {
         let has_too_much_history = history > rootfs.diff_ids.iter().count();
         let has_config = view.config.is_some();
         let labels = view.config.and_then(|config| config.labels).map(|pairs| pairs.into_iter().collect());
-        let created = view.created;
+        let has_created = view.created.is_some();
+        let created = view.created.unwrap_or(Timestamp::ZERO);
 
         let mut rarity = Rarity::default();
         let is_os_named = !view.os.is_empty();
@@ -87,7 +90,17 @@ impl Image {
         });
         let rarity = (rarity != Rarity::default()).then(|| Box::new(rarity));
         let config = Packed::new(&config);
-        Ok(Self { config, created, labels, chain, has_config, is_os_named, has_too_much_history, rarity })
+        Ok(Self {
+            config,
+            created,
+            labels,
+            chain,
+            has_created,
+            has_config,
+            is_os_named,
+            has_too_much_history,
+            rarity,
+        })
     }
 
     /// The same image, its raw config thrown away: [`config`](Self::config) and
@@ -106,7 +119,7 @@ impl Image {
     /// When it was created; none where the config does not say (SPEC.md I-2, T-11).
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {
-        self.created
+        self.has_created.then_some(self.created)
     }
 
     /// Whether the config has a non-null `config` object (SPEC.md L-1).

@@ -21,14 +21,14 @@ mod with_feature {
     use serde_json::{Map, Value, json};
 
     use super::Settings;
-    use crate::support::figures::{median, timed, us_each};
+    use crate::support::figures::{Table, median, timed, us_each};
     use crate::support::store::{SEMANTICS, Shape, stores};
 
     pub fn run(settings: &Settings) {
         let mut table = settings.table();
         let folder = settings.value("--data-root").filter(|folder| !folder.starts_with("--"));
         if let Some(folder) = folder.filter(|folder| *folder != "generated") {
-            return table.row(measure(Path::new(folder), settings.runs));
+            return measure(Path::new(folder), settings.runs, &mut table);
         }
         for images in settings.images(&[2_000, 50_000]) {
             let root = tempfile::tempdir().unwrap();
@@ -39,11 +39,11 @@ mod with_feature {
             let reading = read(root.path(), &SEMANTICS, Options::default()).unwrap();
             assert_eq!((reading.world.images, reading.world.layers), (world.images, world.layers));
             assert_eq!((reading.world.references, reading.warnings), (world.references, vec![]));
-            table.row(measure(root.path(), settings.runs));
+            measure(root.path(), settings.runs, &mut table);
         }
     }
 
-    fn measure(root: &Path, runs: usize) -> Value {
+    fn measure(root: &Path, runs: usize, table: &mut Table) {
         let mut images = 0;
         let mut reads = Vec::new();
         let mut loads = Vec::new();
@@ -54,13 +54,13 @@ mod with_feature {
             loads.push(timed(|| Stores::load(reading.world, &SEMANTICS).unwrap()).0);
         }
         let (read, load) = (median(reads), median(loads));
-        json!({
-            "images": images,
-            "files": files(root),
-            "read_s": read.as_secs_f64(),
-            "load_s": load.as_secs_f64(),
-            "read_us_per_image": us_each(read, images),
-        })
+        table.row([
+            ("images", json!(images)),
+            ("files", json!(files(root))),
+            ("read_s", json!(read.as_secs_f64())),
+            ("load_s", json!(load.as_secs_f64())),
+            ("read_us_per_image", json!(us_each(read, images))),
+        ]);
     }
 
     fn files(folder: &Path) -> usize {

@@ -24,12 +24,12 @@ pub fn run(settings: &Settings) {
             times.push(time);
         }
         let time = median(times);
-        table.row(json!({
-            "chain_of": chain,
-            "depth": depth,
-            "prune_s": time.as_secs_f64(),
-            "us_each": us_each(time, depth),
-        }));
+        table.row([
+            ("chain_of", json!(chain)),
+            ("depth", json!(depth)),
+            ("prune_s", json!(time.as_secs_f64())),
+            ("us_each", json!(us_each(time, depth))),
+        ]);
     }
 }
 

@@ -20,18 +20,18 @@ pub fn run(settings: &Settings) {
         let (prune, floor) =
             (median(runs.iter().map(|run| run.prune)), median(runs.iter().map(|run| run.floor)));
         let report = &runs[0].report;
-        table.row(json!({
-            "images": images,
-            "build_s": median(runs.iter().map(|run| run.build)).as_secs_f64(),
-            "prune_s": prune.as_secs_f64(),
-            "us_per_image": us_each(prune, images),
-            "records": report.images_deleted.len(),
-            "reclaimed": report.space_reclaimed,
-            "floor_us_per_image": us_each(floor, images),
-            "ratio_to_floor": prune.as_secs_f64() / floor.as_secs_f64(),
-            "heap_bytes_per_image": runs[0].heap as f64 / images as f64,
-            "peak_rss_bytes": peak_rss(),
-        }));
+        table.row([
+            ("images", json!(images)),
+            ("build_s", json!(median(runs.iter().map(|run| run.build)).as_secs_f64())),
+            ("prune_s", json!(prune.as_secs_f64())),
+            ("us_per_image", json!(us_each(prune, images))),
+            ("records", json!(report.images_deleted.len())),
+            ("reclaimed", json!(report.space_reclaimed)),
+            ("floor_us_per_image", json!(us_each(floor, images))),
+            ("ratio_to_floor", json!(prune.as_secs_f64() / floor.as_secs_f64())),
+            ("heap_bytes_per_image", json!(runs[0].heap as f64 / images as f64)),
+            ("peak_rss_bytes", json!(peak_rss())),
+        ]);
     }
 }
 

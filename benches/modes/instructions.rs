@@ -41,13 +41,13 @@ pub fn run(settings: &Settings) {
     let recorded: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     let change = per_image / recorded["instructions_per_image"].as_f64().unwrap() - 1.0;
     let is_comparable = recorded["rustc"] == found["rustc"] && recorded["target"] == found["target"];
-    settings.table().row(json!({
-        "images": IMAGES,
-        "instructions_per_image": per_image.round(),
-        "recorded": recorded["instructions_per_image"],
-        "change": change,
-        "recorded_with": recorded["rustc"],
-    }));
+    settings.table().row([
+        ("images", json!(IMAGES)),
+        ("instructions_per_image", json!(per_image.round())),
+        ("recorded", json!(recorded["instructions_per_image"])),
+        ("change", json!(change)),
+        ("recorded_with", json!(recorded["rustc"])),
+    ]);
     if !is_comparable {
         return eprintln!("instructions: not held against the recorded figure, which is of another compiler");
     }

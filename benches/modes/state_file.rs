@@ -38,15 +38,15 @@ pub fn run(settings: &Settings) {
         }
         let (parse, load) = (median(parses), median(loads));
         let bytes = fs::metadata(&file).unwrap().len();
-        table.row(json!({
-            "images": images,
-            "bytes": bytes,
-            "export_s": export.as_secs_f64(),
-            "parse_s": parse.as_secs_f64(),
-            "load_s": load.as_secs_f64(),
-            "plan_s": median(plans).as_secs_f64(),
-            "mb_per_s": bytes as f64 / 1e6 / (parse + load).as_secs_f64(),
-            "peak_rss_bytes": peak_rss(),
-        }));
+        table.row([
+            ("images", json!(images)),
+            ("bytes", json!(bytes)),
+            ("export_s", json!(export.as_secs_f64())),
+            ("parse_s", json!(parse.as_secs_f64())),
+            ("load_s", json!(load.as_secs_f64())),
+            ("plan_s", json!(median(plans).as_secs_f64())),
+            ("mb_per_s", json!(bytes as f64 / 1e6 / (parse + load).as_secs_f64())),
+            ("peak_rss_bytes", json!(peak_rss())),
+        ]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// What was asked for on the command line.
 #[derive(Debug)]
@@ -52,28 +52,22 @@ impl Settings {
 #[derive(Debug)]
 pub struct Table {
     is_json: bool,
-    header: Vec<String>,
+    header: Vec<&'static str>,
 }
 
 impl Table {
-    /// Prints an object as a row.
-    pub fn row(&mut self, row: Value) {
+    /// Prints a row: names and values.
+    pub fn row<const N: usize>(&mut self, row: [(&'static str, Value); N]) {
         if self.is_json {
-            println!("{row}");
-            return;
+            let fields = row.map(|(name, value)| format!("\"{name}\":{value}"));
+            return println!("{{{}}}", fields.join(","));
         }
-        let Value::Object(row) = row else { panic!("a row is an object") };
-        self.print_header(&row);
-        let cells = row.iter().map(|(name, value)| format!("{:>1$}", text(value), width(name)));
-        println!("{}", cells.collect::<Vec<_>>().join("  "));
-    }
-
-    fn print_header(&mut self, row: &Map<String, Value>) {
-        if self.header.iter().ne(row.keys()) {
-            self.header = row.keys().cloned().collect();
-            let cells = self.header.iter().map(|name| format!("{name:>0$}", width(name)));
-            println!("{}", cells.collect::<Vec<_>>().join("  "));
+        let names = row.each_ref().map(|(name, _)| *name);
+        if self.header != names {
+            println!("{}", names.map(|name| format!("{name:>0$}", width(name))).join("  "));
+            self.header = names.to_vec();
         }
+        println!("{}", row.map(|(name, value)| format!("{:>1$}", text(&value), width(name))).join("  "));
     }
 }
 

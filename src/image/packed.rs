@@ -8,64 +8,65 @@ const TEXT: usize = PREFIX.len() + 64;
 
 /// Stands for a digest, whose 32 bytes follow. No UTF-8 text has this byte.
 const DIGEST: u8 = 0xff;
+/// Stands for the byte that follows, which is one of these two. No UTF-8 text has this byte either.
+const LITERAL: u8 = 0xfe;
 
 /// Bytes from which the original comes back to the letter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Packed {
-    /// As they are, since they contain the byte that stands for a digest.
-    Plain(Box<[u8]>),
-    Digests(Box<[u8]>),
-}
-
-impl Default for Packed {
-    fn default() -> Self {
-        Self::Plain(Box::default())
-    }
-}
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Packed(Box<[u8]>);
 
 impl Packed {
     pub(super) fn new(plain: &[u8]) -> Self {
-        if plain.contains(&DIGEST) {
-            return Self::Plain(plain.into());
-        }
         let mut packed = Vec::with_capacity(plain.len());
         let mut rest = plain;
         while let Some((before, digest, behind)) = next_digest(rest) {
-            packed.extend_from_slice(before);
+            put(&mut packed, before);
             packed.push(DIGEST);
             packed.extend_from_slice(digest.as_bytes());
             rest = behind;
         }
-        packed.extend_from_slice(rest);
-        Self::Digests(packed.into())
+        put(&mut packed, rest);
+        Self(packed.into())
     }
 
     /// Reads the first byte.
     pub(super) fn fetch(&self) -> u8 {
-        let (Self::Plain(bytes) | Self::Digests(bytes)) = self;
-        bytes.first().copied().unwrap_or(0)
+        self.0.first().copied().unwrap_or(0)
     }
 
     pub(super) fn unpack(&self) -> Vec<u8> {
-        let packed = match self {
-            Self::Plain(plain) => return plain.to_vec(),
-            Self::Digests(packed) => packed,
-        };
-        let mut plain = Vec::with_capacity(packed.len() * 2);
-        let mut rest = &**packed;
-        while let Some(place) = rest.iter().position(|byte| *byte == DIGEST) {
+        let mut plain = Vec::with_capacity(self.0.len() * 2);
+        let mut rest = &*self.0;
+        while let Some(place) = rest.iter().position(|byte| *byte >= LITERAL) {
             let (before, behind) = rest.split_at(place);
             plain.extend_from_slice(before);
-            let Some((bytes, behind)) = behind.get(1..).and_then(|behind| behind.split_first_chunk::<32>())
-            else {
-                break;
+            rest = match behind {
+                [LITERAL, byte, behind @ ..] => {
+                    plain.push(*byte);
+                    behind
+                }
+                [_, behind @ ..] => {
+                    let Some((digest, behind)) = behind.split_first_chunk() else { break };
+                    plain.extend_from_slice(Digest::from_bytes(*digest).text().as_str().as_bytes());
+                    behind
+                }
+                [] => break,
             };
-            plain.extend_from_slice(PREFIX);
-            plain.extend_from_slice(Digest::from_bytes(*bytes).hex().as_bytes());
-            rest = behind;
         }
         plain.extend_from_slice(rest);
         plain
+    }
+}
+
+fn put(packed: &mut Vec<u8>, text: &[u8]) {
+    if text.iter().all(|byte| *byte < LITERAL) {
+        return packed.extend_from_slice(text);
+    }
+    for byte in text {
+        if *byte >= LITERAL {
+            packed.push(LITERAL);
+        }
+        packed.push(*byte);
     }
 }
 
@@ -79,8 +80,7 @@ fn next_digest(text: &[u8]) -> Option<(&[u8], Digest, &[u8])> {
         let Some((candidate, behind)) = text.get(start..).and_then(|text| text.split_at_checked(TEXT)) else {
             continue;
         };
-        let hex = candidate.strip_prefix(PREFIX).and_then(|hex| std::str::from_utf8(hex).ok());
-        if let Some(digest) = hex.and_then(Digest::from_hex) {
+        if let Some(digest) = candidate.strip_prefix(PREFIX).and_then(Digest::from_hex_bytes) {
             return Some((text.get(..start)?, digest, behind));
         }
     }
@@ -106,14 +106,15 @@ mod tests {
         for text in texts {
             assert_eq!(Packed::new(text.as_bytes()).unpack(), text.as_bytes(), "{text}");
         }
-        let odd = [digest.as_bytes(), &[DIGEST], digest.as_bytes()].concat();
-        assert_eq!(Packed::new(&odd).unpack(), odd);
+        for odd in [&[DIGEST][..], &[LITERAL], &[LITERAL, DIGEST], &[0xfd, DIGEST, LITERAL, LITERAL]] {
+            let odd = [digest.as_bytes(), odd, digest.as_bytes(), odd].concat();
+            assert_eq!(Packed::new(&odd).unpack(), odd);
+        }
     }
 
     #[test]
     fn takes_less_than_half_for_a_digest() {
         let digest = Digest::of(b"x").to_string();
-        let packed = Packed::new(digest.as_bytes());
-        assert!(matches!(packed, Packed::Digests(packed) if packed.len() == 33));
+        assert_eq!(Packed::new(digest.as_bytes()).0.len(), 33);
     }
 }

@@ -1,19 +1,29 @@
 //! A hash map from digests to values whose entries keep their place until they are removed, so that
 //! entries can name each other by place: four bytes instead of a digest and a lookup.
 
+use std::num::NonZeroU32;
+
 use super::hash::DigestState;
 use crate::digest::Digest;
 
 /// The place of an entry in its arena, valid until the entry is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Place(u32);
+pub(crate) struct Place(
+    /// One more than the index, so that an optional entry that has a place in it needs no flag.
+    NonZeroU32,
+);
 
 impl Place {
     /// No place at all: the end of a list.
-    pub(crate) const NONE: Self = Self(u32::MAX);
+    pub(crate) const NONE: Self = Self(NonZeroU32::MAX);
+
+    fn new(index: usize) -> Option<Self> {
+        let place = Self(NonZeroU32::new(u32::try_from(index).ok()?.checked_add(1)?)?);
+        place.some()
+    }
 
     fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
     }
 
     /// The place itself, or none for [`Place::NONE`].
@@ -131,7 +141,7 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
             *free = entry;
             return Some(place);
         }
-        let place = Place(u32::try_from(self.entries.len()).ok().filter(|place| *place != u32::MAX)?);
+        let place = Place::new(self.entries.len())?;
         self.entries.push(entry);
         Some(place)
     }
@@ -164,8 +174,7 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
 
     fn rehash(&mut self, buckets: usize) {
         self.buckets = vec![Place::NONE; buckets];
-        let count = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        for place in (0..count).map(Place) {
+        for place in (0..self.entries.len()).map_while(Place::new) {
             if let Some(key) = self.key(place) {
                 self.link(key, place);
             }

@@ -117,12 +117,12 @@ impl Images {
         Ok(id)
     }
 
-    /// Adds an image whose ID is known to be the digest of its config.
-    pub(super) fn insert(&self, id: ImageId, image: Image) -> Result<()> {
+    /// Adds an image whose ID is known to be the digest of its config. False where it is there already.
+    pub(super) fn insert(&self, id: ImageId, image: Image) -> Result<bool> {
         let image = Arc::new(if self.keeps_configs { image } else { image.without_config() });
         let mut inner = self.inner.write();
         if inner.images.find(id).is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let handle = match self.hold_layers(&image) {
             Ok(handle) => handle.map_or(0, LayerHandle::serial),
@@ -144,7 +144,7 @@ impl Images {
         if was_ghost {
             inner.join_loose_parent(id, place);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn hold_layers(&self, image: &Image) -> Result<Option<LayerHandle>> {

@@ -107,10 +107,10 @@ impl Stores {
         while !images.as_slice().is_empty() {
             let batch = images.by_ref().take(BATCH).collect();
             for (id, image) in on_two_threads(batch, |image| (image.id, read_image(image, semantics))) {
-                if self.images.contains(id) {
+                let is_new = self.images.insert(id, image?);
+                if !is_new.map_err(|error| in_object("image", id, &error))? {
                     return Err(LoadError(format!("image {id}: there twice")));
                 }
-                self.images.insert(id, image?).map_err(|error| in_object("image", id, &error))?;
             }
         }
         Ok(())

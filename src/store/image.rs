@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use smallvec::SmallVec;
 
 use super::arena::{Arena, Place};
 use super::{FreedLayer, ImageEntry, ImageStore, LayerHandle, Layers};
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::image::Image;
+use crate::sync::RwLock;
 use crate::{Error, Result, Semantics};
 
 /// The images of a daemon, in memory. Each holds its top layer in the layer store.
@@ -71,8 +71,15 @@ impl Images {
         Self { inner: RwLock::new(inner), layers, semantics: *semantics }
     }
 
-    pub(super) fn copy(&self, layers: Arc<Layers>) -> Self {
-        Self { inner: RwLock::new(self.inner.read().clone()), layers, semantics: self.semantics }
+    /// A copy with a copy of the layers: both of one moment.
+    pub(super) fn copy(&self) -> Self {
+        let inner = self.inner.read();
+        let layers = Arc::new(self.layers.copy());
+        Self { inner: RwLock::new(inner.clone()), layers, semantics: self.semantics }
+    }
+
+    pub(super) fn layers(&self) -> Arc<Layers> {
+        Arc::clone(&self.layers)
     }
 
     /// Adds the image with this config (SPEC.md I-1, I-3). One that is there already stays as it is.
@@ -320,11 +327,14 @@ impl ImageStore for Images {
         inner.orphan_children(id, place);
         inner.leave_parent(id, place);
         let removed = inner.images.remove(place);
-        drop(inner);
-        match removed.and_then(|entry| entry.handle()) {
+        // I-10: moby's lock covers the layers, too, so that no image comes between that holds them again.
+        let released = match removed.as_ref().and_then(Entry::handle) {
             Some(handle) => self.layers.release_into(handle, freed),
             None => Ok(()),
-        }
+        };
+        drop(inner);
+        drop(removed);
+        released
     }
 }
 

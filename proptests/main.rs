@@ -25,10 +25,15 @@ mod determinism;
 mod engine_vs_model;
 mod faults;
 mod foreign_stores;
+#[cfg(shuttle)]
+mod interleavings;
 mod laws;
 mod layering;
+mod locks;
 mod scenarios;
 mod stores_vs_model;
+#[cfg(not(shuttle))]
+mod stress;
 mod support;
 mod table_filters;
 mod table_reference;

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use parking_lot::Mutex;
 use serde::ser::{SerializeMap, SerializeStruct};
 
 use crate::digest::ImageId;
 use crate::go::time::Timestamp;
 use crate::image::Labels;
+use crate::sync::Mutex;
 
 mod filter;
 mod log;

@@ -65,6 +65,7 @@ pub mod request;
 pub mod select;
 mod semantics;
 pub mod store;
+mod sync;
 pub mod usage;
 pub mod warning;
 pub mod world;

@@ -2,7 +2,6 @@
 //! `daemon/images/image_prune.go`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::account::account;
 use crate::cancel::Cancel;
@@ -16,6 +15,7 @@ use crate::select::{Order, select};
 use crate::store::{
     ContainerStore, Containers, ImageStore, Images, LayerStore, Layers, ReferenceStore, References, Stores,
 };
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::{Error, Result, Semantics};
 
 /// A daemon's image service: everything that `POST /images/prune` and `DELETE /images/{name}` do.

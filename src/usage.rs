@@ -112,8 +112,13 @@ struct Sizes<'a, L> {
 }
 
 impl<L: LayerStore> Sizes<'_, L> {
+    /// Asks for a chain as a whole, so that no deletion comes between its layers.
     fn layer(&mut self, chain: ChainId) -> Option<Layer> {
-        *self.known.entry(chain).or_insert_with(|| self.layers.layer(chain))
+        if let Some(known) = self.known.get(&chain) {
+            return *known;
+        }
+        self.layers.walk(chain, &mut |chain, layer| self.known.insert(chain, Some(layer)).is_none());
+        *self.known.entry(chain).or_insert(None)
     }
 
     fn diff_size(&mut self, chain: ChainId) -> Option<i64> {

@@ -7,14 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::subscription::{Queue, Subscription};
 use super::{Actor, Event, EventSink, ImageEvent};
 use crate::go::time::Timestamp;
+use crate::sync::{Mutex, capacity};
 
 /// How many events the ring remembers (SPEC.md E-3).
-const RING: usize = 256;
+const RING: usize = capacity(256);
 
 /// How long a full subscriber may hold everybody up (SPEC.md E-5).
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -91,15 +90,18 @@ impl EventLog {
     /// The events of the ring, oldest first.
     #[must_use]
     pub fn history(&self) -> Vec<Event> {
-        self.inner.lock().ring.iter().map(Message::to_event).collect()
+        let messages = self.inner.lock().ring.clone();
+        messages.iter().map(Message::to_event).collect()
     }
 
     /// The ring, and all that comes from now on (SPEC.md E-4). No event is missed or seen twice.
     #[must_use]
     pub fn subscribe(&self) -> (Vec<Event>, Subscription) {
         let mut inner = self.inner.lock();
-        let history = inner.ring.iter().map(Message::to_event).collect();
-        (history, inner.add_subscriber(None))
+        let messages = inner.ring.clone();
+        let subscription = inner.add_subscriber(None);
+        drop(inner);
+        (messages.iter().map(Message::to_event).collect(), subscription)
     }
 
     /// The events of the ring between `since` and `until`, both included, that `filter` lets pass, oldest
@@ -113,10 +115,11 @@ impl EventLog {
         filter: Option<Predicate>,
     ) -> (Vec<Event>, Subscription) {
         let mut inner = self.inner.lock();
+        let newest_first: Vec<_> = inner.between(since, until).cloned().collect();
+        let subscription = inner.add_subscriber(filter.clone());
+        drop(inner);
         let passes = |event: &Event| filter.as_ref().is_none_or(|filter| filter(event));
-        let mut replay: Vec<_> = inner.between(since, until).filter(passes).collect();
-        replay.reverse();
-        (replay, inner.add_subscriber(filter))
+        (newest_first.iter().rev().map(Message::to_event).filter(passes).collect(), subscription)
     }
 
     /// The number of subscribers.
@@ -136,11 +139,11 @@ impl EventLog {
             inner.ring.push_back(message);
             return;
         }
-        let event = message.to_event();
-        inner.ring.push_back(message);
+        inner.ring.push_back(message.clone());
         inner.drop_evicted();
         let subscribers = inner.subscribers.clone();
         drop(inner);
+        let event = message.to_event();
         // E-5: moby sends to all at once and waits for all; one deadline for all of them is the same.
         let deadline = std::time::Instant::now() + PATIENCE;
         for subscriber in subscribers {
@@ -151,20 +154,14 @@ impl EventLog {
 
 impl Inner {
     /// E-6, newest first.
-    fn between(
-        &self,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
-    ) -> impl Iterator<Item = Event> + use<'_> {
+    fn between(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> impl Iterator<Item = &Message> {
         let is_bounded = since.is_some() || until.is_some();
         let since = since.map(Timestamp::unix_nanos).filter(|_| is_bounded);
         let until = until.map(Timestamp::unix_nanos).filter(|until| *until > 0);
         let newest_first = self.ring.iter().rev().take_while(move |message| {
             is_bounded && since.is_none_or(|since| message.time.unix_nanos() >= since)
         });
-        newest_first
-            .filter(move |message| until.is_none_or(|until| message.time.unix_nanos() <= until))
-            .map(Message::to_event)
+        newest_first.filter(move |message| until.is_none_or(|until| message.time.unix_nanos() <= until))
     }
 
     fn add_subscriber(&mut self, filter: Option<Predicate>) -> Subscription {

@@ -5,13 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
-
 use super::Event;
 use super::log::Predicate;
+use crate::sync::{Condvar, Mutex, capacity};
 
 /// How many events may wait for a subscriber (SPEC.md E-4).
-const BUFFER: usize = 1024;
+const BUFFER: usize = capacity(1024);
 
 /// What both ends share. std's bounded channel cannot wait for a place with a deadline.
 pub(super) struct Queue {

@@ -1,13 +1,13 @@
 //! Containers in memory, found by their image.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use dashmap::DashMap;
 use smallvec::SmallVec;
 
+#[cfg(not(shuttle))]
 use super::hash::DigestState;
 use super::{ContainerState, ContainerStore, Users};
 use crate::digest::{ContainerId, ImageId};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{DashMap, MapEntry};
 use crate::{Error, Result};
 
 /// A container, as far as images are concerned.
@@ -28,14 +28,21 @@ pub struct Container {
 /// Which of several containers a conflict names is the one with the smallest ID.
 #[derive(Debug, Default)]
 pub struct Containers {
-    by_id: DashMap<ContainerId, Container, DigestState>,
+    by_id: Map<ContainerId, Container>,
     // INVARIANT: sorted by ID; never an empty list.
     by_image: UserLists,
     by_mount: UserLists,
     mounting: AtomicUsize,
 }
 
-type UserLists = DashMap<ImageId, SmallVec<[User; 1]>, DigestState>;
+type UserLists = Map<ImageId, SmallVec<[User; 1]>>;
+
+#[cfg(not(shuttle))]
+type Map<K, V> = DashMap<K, V, DigestState>;
+
+/// The model checker's map takes no hasher.
+#[cfg(shuttle)]
+type Map<K, V> = DashMap<K, V>;
 
 /// A container that uses an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +77,8 @@ impl Containers {
     pub fn create(&self, container: Container) -> Result<()> {
         let taken = || Error::conflict(format!("container {} exists already", container.id));
         match self.by_id.entry(container.id) {
-            dashmap::Entry::Occupied(_) => Err(taken()),
-            dashmap::Entry::Vacant(vacant) => {
+            MapEntry::Occupied(_) => Err(taken()),
+            MapEntry::Vacant(vacant) => {
                 let user = User { id: container.id, running: container.running };
                 add_user(&self.by_image, container.image, user);
                 for image in &container.image_mounts {
@@ -100,9 +107,9 @@ impl Containers {
 
     /// Takes a container out.
     pub fn remove(&self, id: ContainerId) -> Option<Container> {
-        let dashmap::Entry::Occupied(occupied) = self.by_id.entry(id) else { return None };
+        let MapEntry::Occupied(occupied) = self.by_id.entry(id) else { return None };
         for (users, image) in self.uses(occupied.get()) {
-            if let dashmap::Entry::Occupied(mut list) = users.entry(image) {
+            if let MapEntry::Occupied(mut list) = users.entry(image) {
                 list.get_mut().retain(|user| user.id != id);
                 if list.get().is_empty() {
                     list.remove();

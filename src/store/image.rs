@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use smallvec::SmallVec;
 
 use super::arena::{Arena, Place};
 use super::{FreedLayer, ImageEntry, ImageStore, LayerHandle, Layers};
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::image::Image;
+use crate::sync::RwLock;
 use crate::{Error, Result, Semantics};
 
 /// How many images are visited under one lock.
@@ -86,9 +86,16 @@ impl Images {
         Self { keeps_configs: false, ..self }
     }
 
-    pub(super) fn copy(&self, layers: Arc<Layers>) -> Self {
-        let inner = RwLock::new(self.inner.read().clone());
+    /// A copy with a copy of the layers: both of one moment.
+    pub(super) fn copy(&self) -> Self {
+        let inner = self.inner.read();
+        let layers = Arc::new(self.layers.copy());
+        let inner = RwLock::new(inner.clone());
         Self { inner, layers, semantics: self.semantics, keeps_configs: self.keeps_configs }
+    }
+
+    pub(super) fn layers(&self) -> Arc<Layers> {
+        Arc::clone(&self.layers)
     }
 
     /// Of at most [`PART`] images those that there are, and whether each has children.
@@ -364,11 +371,14 @@ impl ImageStore for Images {
         inner.orphan_children(id, place);
         inner.leave_parent(id, place);
         let removed = inner.images.remove(place);
-        drop(inner);
-        match removed.and_then(|entry| entry.handle()) {
+        // I-10: moby's lock covers the layers, too, so that no image comes between that holds them again.
+        let released = match removed.as_ref().and_then(Entry::handle) {
             Some(handle) => self.layers.release_into(handle, freed),
             None => Ok(()),
-        }
+        };
+        drop(inner);
+        drop(removed);
+        released
     }
 }
 

@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use super::arena::{Arena, Place};
 use super::hash::DigestState;
 use super::{FreedLayer, Layer, LayerSizes, LayerStore};
 use crate::digest::{ChainId, DiffId};
+use crate::sync::RwLock;
 use crate::{Error, Result};
 
 /// The most layers that a chain may have (SPEC.md Y-2; moby's `maxLayerDepth`).
@@ -69,11 +68,11 @@ pub struct Layers {
 
 /// The sizes of the layers in memory at one moment. Only layers without a parent are copied: the chain ID of
 /// any other is the digest of a text that is no image's config. While a snapshot lives, the store notes the
-/// layers that come.
+/// layers that come and go again.
 #[derive(Debug)]
 pub struct LayerSnapshot {
     layers: Arc<Layers>,
-    number: u64,
+    number: u32,
     bases: HashMap<ChainId, i64, DigestState>,
 }
 
@@ -89,18 +88,25 @@ struct Inner {
     snapshots: Snapshots,
 }
 
-/// The snapshots that live, and the layers that came since.
+/// The snapshots that live, and the layers that came and went since.
 #[derive(Debug, Clone, Default)]
 struct Snapshots {
-    taken: u64,
+    /// The number of the last snapshot taken; the first has number 1.
+    taken: u32,
     living: u32,
-    /// Layers that came while a snapshot lived, by the number of the last one taken before.
-    newcomers: HashMap<ChainId, u64>,
+    /// The number of the oldest snapshot that may live.
+    oldest: u32,
+    // DIFFERENCE: a layer that goes, comes back and goes again within one prune is here, too, and not counted.
+    // moby counts each time.
+    newcomers: HashMap<ChainId, u32>,
 }
 
 impl Snapshots {
-    fn take(&mut self) -> u64 {
-        self.taken += 1;
+    fn take(&mut self) -> u32 {
+        self.taken = self.taken.saturating_add(1);
+        if self.living == 0 {
+            self.oldest = self.taken;
+        }
         self.living += 1;
         self.taken
     }
@@ -112,15 +118,15 @@ impl Snapshots {
         }
     }
 
-    fn note(&mut self, chain: ChainId) {
-        if self.living > 0 {
-            self.newcomers.insert(chain, self.taken);
+    fn note_freed(&mut self, chain: ChainId, entry: &Entry) {
+        if self.living > 0 && entry.snapshot >= self.oldest {
+            self.newcomers.insert(chain, entry.snapshot);
         }
     }
 
-    /// The layers that came after the snapshot of this number.
-    fn since(&self, number: u64) -> HashSet<ChainId> {
-        let newer = self.newcomers.iter().filter(|(_, taken)| **taken >= number);
+    /// The layers that came after the snapshot of this number, and went.
+    fn since(&self, number: u32) -> HashSet<ChainId> {
+        let newer = self.newcomers.iter().filter(|(_, snapshot)| **snapshot >= number);
         newer.map(|(chain, _)| *chain).collect()
     }
 }
@@ -135,6 +141,8 @@ struct Entry {
     count: u32,
     /// The serial of one outstanding handle, 0 for none.
     handle: u32,
+    /// The number of the last snapshot that does not know it.
+    snapshot: u32,
     size: i64,
 }
 
@@ -327,6 +335,7 @@ impl Layers {
             if entry.parent == Place::NONE {
                 inner.bases.remove(&place);
             }
+            inner.snapshots.note_freed(chain_id, &entry);
             if let Some(driver) = &self.driver {
                 driver(chain_id).inspect_err(|_| freed.truncate(before))?;
             }
@@ -391,19 +400,23 @@ impl Inner {
     }
 
     fn insert(&mut self, chain: ChainId, diff_id: DiffId, below: Place, size: i64) -> Result<Place> {
-        let entry = Entry { diff_id, parent: below, count: 0, handle: 0, size };
+        let snapshot = self.snapshots.taken;
+        let entry = Entry { diff_id, parent: below, count: 0, handle: 0, snapshot, size };
         let place = self.layers.insert(chain, entry).ok_or_else(|| Error::system("too many layers"))?;
         match self.layers.at_mut(below) {
             Some(parent) => parent.count += 1,
             None => drop(self.bases.insert(place)),
         }
-        self.snapshots.note(chain);
         Ok(place)
     }
 
     /// The layer and all below it, top to base.
     fn from(&self, top: Place) -> impl Iterator<Item = &Entry> {
         std::iter::successors(self.layers.at(top), |entry| self.layers.at(entry.parent))
+    }
+
+    fn describe(&self, entry: &Entry) -> Layer {
+        Layer { diff_id: entry.diff_id, parent: self.layers.key(entry.parent), diff_size: entry.size }
     }
 
     fn depth(&self, top: Place) -> usize {
@@ -456,8 +469,18 @@ impl LayerStore for Arc<Layers> {
 
     fn layer(&self, chain: ChainId) -> Option<Layer> {
         let inner = self.inner.read();
-        let entry = inner.layers.get(chain)?;
-        Some(Layer { diff_id: entry.diff_id, parent: inner.layers.key(entry.parent), diff_size: entry.size })
+        Some(inner.describe(inner.layers.get(chain)?))
+    }
+
+    fn walk(&self, top: ChainId, visit: &mut dyn FnMut(ChainId, Layer) -> bool) {
+        let inner = self.inner.read();
+        let mut next = inner.layers.find(top);
+        while let Some(place) = next
+            && let (Some(chain), Some(entry)) = (inner.layers.key(place), inner.layers.at(place))
+            && visit(chain, inner.describe(entry))
+        {
+            next = entry.parent.some();
+        }
     }
 }
 

@@ -191,6 +191,18 @@ pub trait LayerStore {
 
     /// One layer.
     fn layer(&self, chain: ChainId) -> Option<Layer>;
+
+    /// Visits a layer and those below it, top to base, until `visit` says false. All are to be of one moment: as
+    /// long as others delete layers, one call for each would see half a chain.
+    fn walk(&self, top: ChainId, visit: &mut dyn FnMut(ChainId, Layer) -> bool) {
+        let mut next = Some(top);
+        while let Some(chain) = next
+            && let Some(layer) = self.layer(chain)
+            && visit(chain, layer)
+        {
+            next = layer.parent;
+        }
+    }
 }
 
 /// The sizes of layers at one moment.
@@ -198,8 +210,9 @@ pub trait LayerSizes {
     /// The layer's own size in bytes; none where there was no such layer.
     fn diff_size(&self, chain: ChainId) -> Option<i64>;
 
-    /// The layers that came since, where the store can tell. Then [`diff_size`](Self::diff_size) need not know
-    /// a layer above another: those freed are known by what their deletion said, and no image has the ID of one.
+    /// The layers freed since that had come since, where the store can tell. Then [`diff_size`](Self::diff_size)
+    /// need not know a layer above another: those freed are known by what their deletion said, and no image has
+    /// the ID of one.
     fn newcomers(&self) -> Option<HashSet<ChainId>> {
         None
     }
@@ -310,15 +323,15 @@ impl Stores {
         Self { images: stores.images.without_configs(), ..stores }
     }
 
-    /// A copy that shares nothing that can change: each store as it is at one moment, without the layers'
-    /// driver.
+    /// A copy that shares nothing that can change: images and layers as they are at one moment, references and
+    /// containers as they are a moment later, without the layers' driver.
     #[must_use]
     pub fn copy(&self) -> Self {
-        let layers = Arc::new(self.layers.copy());
+        let images = self.images.copy();
         Self {
-            images: self.images.copy(Arc::clone(&layers)),
+            layers: images.layers(),
+            images,
             references: self.references.clone(),
-            layers,
             containers: self.containers.clone(),
         }
     }

@@ -5,13 +5,13 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 
 use hashbrown::HashTable;
-use parking_lot::RwLock;
 use smallvec::SmallVec;
 
 use super::ReferenceStore;
 use super::arena::{Arena, Place};
 use crate::digest::ImageId;
 use crate::reference::Reference;
+use crate::sync::RwLock;
 use crate::{Error, Result, Semantics};
 
 /// The references of a daemon, in memory.

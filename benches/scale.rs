@@ -1,7 +1,7 @@
 //! How the cost of a prune grows with the store, against a floor measured in the same process: a bare loop
 //! that removes the keys of the same images from four hash maps of 32-byte keys.
 //!
-//! `cargo bench --bench scale -- [--images N,N,…] [--json]`
+//! `cargo bench --bench scale -- [--images N,N,…] [--json] [--contend]`
 #![allow(missing_docs, reason = "a bench")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "bench code")]
 #![allow(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "figures for people")]
@@ -26,6 +26,11 @@ fn main() {
         None if arguments.iter().any(|argument| argument == "--test") => vec![1000],
         None => vec![1_000, 8_000, 64_000, 250_000, 1_000_000],
     };
+    if arguments.iter().any(|argument| argument == "--contend") {
+        let sizes =
+            if arguments.iter().any(|argument| argument == "--images") { sizes } else { vec![200_000] };
+        return sizes.into_iter().for_each(support::contend::measure);
+    }
     if !is_json {
         println!("{HEADER}");
     }

@@ -10,6 +10,8 @@ use image_prune::{
     ChainId, ContainerId, DiffId, Digest, Engine, ImageId, Now, Reference, Semantics, Timestamp,
 };
 
+pub mod contend;
+
 /// What is asked of the store: all images older than a day that are not for production.
 pub const FILTERS: &str = r#"{"dangling":["false"],"until":["24h"],"label!":["env=prod"]}"#;
 
@@ -54,16 +56,8 @@ pub fn prune_now() -> Now {
 /// N images, each with 2 own layers above one of 16 base chains of 5 layers.
 pub fn stores(shape: Shape) -> Stores {
     let stores = Stores::new(&SEMANTICS);
-    let bases: Vec<Vec<DiffId>> = (0..BASES)
-        .map(|base| (0..BASE_DEPTH).map(|depth| diff(&format!("base {base} {depth}"))).collect())
-        .collect();
     for number in 0..shape.images {
-        let base = &bases[number % BASES];
-        let own = [diff(&format!("layer {number} 0")), diff(&format!("layer {number} 1"))];
-        let diffs: Vec<_> = base.iter().copied().chain(own).collect();
-        let top = register(&stores, &diffs);
-        let id = stores.images.create(config(number, &diffs).into_bytes()).unwrap();
-        stores.layers.release(top).unwrap();
+        let id = build_image(&stores, config_of(number));
         if number % 2 == 0 {
             for tag in 1..=shape.tags {
                 let name = format!("registry.example.com/team{}/app{number}:v{tag}", number % 50);
@@ -77,6 +71,26 @@ pub fn stores(shape: Shape) -> Stores {
         }
     }
     stores
+}
+
+/// The layers of an image, base first.
+fn diffs(number: usize) -> Vec<DiffId> {
+    let base = (0..BASE_DEPTH).map(|depth| diff(&format!("base {} {depth}", number % BASES)));
+    base.chain((0..2).map(|own| diff(&format!("layer {number} {own}")))).collect()
+}
+
+pub fn config_of(number: usize) -> (Vec<DiffId>, Vec<u8>) {
+    let diffs = diffs(number);
+    let config = config(number, &diffs).into_bytes();
+    (diffs, config)
+}
+
+/// Registers the layers of an image, and adds it.
+pub fn build_image(stores: &Stores, (diffs, config): (Vec<DiffId>, Vec<u8>)) -> ImageId {
+    let top = register(stores, &diffs);
+    let id = stores.images.create(config).unwrap();
+    stores.layers.release(top).unwrap();
+    id
 }
 
 fn diff(name: &str) -> DiffId {

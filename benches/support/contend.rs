@@ -1,5 +1,9 @@
 //! `--contend`: what others wait for while a prune runs. One thread tags, creates and deletes, another lists,
 //! inspects and reads; first alone, then beside a prune.
+//!
+//! There are three threads for two cores, so that a call also waits for its turn on a core. The column `blocked` is
+//! the longest wait without that, as far as Linux tells it of the waiting thread; what a preempted holder of a lock
+//! makes others wait is still in it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -24,10 +28,7 @@ pub fn measure(images: usize) {
     let busy = together(&engine, images, Some(&mut prune_time));
     engine.stores().validate().unwrap();
     println!("{images} images; a prune beside a writer and a reader takes {:.3} s", prune_time.as_secs_f64());
-    println!(
-        "{:>8} {:>7} {:>9} {:>9} {:>9} {:>11} {:>9}",
-        "", "", "p50 µs", "p99 µs", "max µs", "ops/s", "of idle"
-    );
+    println!("                    p50 µs    p99 µs    max µs   blocked       ops/s   of idle");
     for (name, idle, busy) in
         [("writer", &idle.0, &busy.0), ("reader", &idle.1, &busy.1), ("lists", &idle.2, &busy.2)]
     {
@@ -97,21 +98,42 @@ fn read(engine: &Engine<EventLog>, is_over: &AtomicBool) -> (Waits, Waits) {
     (waits.ended(), lists.ended())
 }
 
+/// How long this thread has waited for a core so far.
+fn queued() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split_whitespace().nth(1).and_then(|text| text.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or(0))
+}
+
 struct Waits {
     each: Vec<Duration>,
+    /// The longest time that was not spent waiting for a core.
+    blocked: Duration,
+    queued: Duration,
     started: Instant,
     whole: Duration,
 }
 
 impl Waits {
     fn new() -> Self {
-        Self { each: Vec::with_capacity(1 << 22), started: Instant::now(), whole: Duration::ZERO }
+        Self {
+            each: Vec::with_capacity(1 << 22),
+            blocked: Duration::ZERO,
+            queued: queued(),
+            started: Instant::now(),
+            whole: Duration::ZERO,
+        }
     }
 
     fn time<T>(&mut self, call: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let value = call();
-        self.each.push(started.elapsed());
+        let wait = started.elapsed();
+        self.each.push(wait);
+        if wait > self.blocked || self.each.len() % 256 == 0 {
+            let before = std::mem::replace(&mut self.queued, queued());
+            self.blocked = self.blocked.max(wait.saturating_sub(self.queued - before));
+        }
         value
     }
 
@@ -134,10 +156,11 @@ impl Waits {
 
     fn line(&self, name: &str, idle: &Self) -> String {
         format!(
-            "{name:>7} {:>9.1} {:>9.1} {:>9.1} {:>11.0} {:>8.0}%",
+            "{name:>7} {:>9.1} {:>9.1} {:>9.1} {:>9.1} {:>11.0} {:>8.0}%",
             self.at(0.5),
             self.at(0.99),
             self.at(1.0),
+            self.blocked.as_secs_f64() * 1e6,
             self.throughput(),
             100.0 * self.throughput() / idle.throughput(),
         )

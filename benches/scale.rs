@@ -11,6 +11,7 @@
 //! * `--depth`: long chains of parents and of layers.
 //! * `--data-root DIR|generated`: the reading of a data root.
 //! * `--state-file`: export, load and plan.
+//! * `--contend`: what a writer and a reader wait for while a prune runs.
 //! * `--instructions [--record]`: instructions an image under callgrind, against `testdata/instructions.json`.
 #![allow(missing_docs, reason = "a bench")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "bench code")]
@@ -20,11 +21,13 @@
 mod modes;
 mod support;
 
-use modes::{data_root, depth, growth, instructions, plan, shapes, state_file};
+use modes::{contend, data_root, depth, growth, instructions, plan, shapes, state_file};
 use support::figures::Settings;
 
-/// A mode by its flag.
-const MODES: [(&str, fn(&Settings)); 7] = [
+/// A mode, by its flag.
+type Mode = (&'static str, fn(&Settings));
+
+const MODES: [Mode; 8] = [
     ("--plan", plan::run),
     ("--containers", shapes::containers),
     ("--tags", shapes::tags),
@@ -32,6 +35,7 @@ const MODES: [(&str, fn(&Settings)); 7] = [
     ("--data-root", data_root::run),
     ("--state-file", state_file::run),
     ("--instructions", instructions::run),
+    ("--contend", contend::run),
 ];
 
 fn main() {
@@ -46,6 +50,8 @@ fn main() {
     growth::run(&settings);
     // `cargo bench -- --test` asks whether it runs at all.
     if settings.is_test() {
-        MODES.into_iter().for_each(|(_, run)| run(&settings));
+        for (_, run) in MODES {
+            run(&settings);
+        }
     }
 }

@@ -5,7 +5,9 @@ use std::time::SystemTime;
 use chrono::{DateTime, TimeDelta, Utc};
 use image_prune::event::EventLog;
 use image_prune::store::{Container, LayerHandle, Stores};
-use image_prune::{ChainId, ContainerId, DiffId, Digest, Engine, Now, Reference, Semantics, Timestamp};
+use image_prune::{
+    ChainId, ContainerId, DiffId, Digest, Engine, ImageId, Now, Reference, Semantics, Timestamp,
+};
 
 /// What is asked of the store: all images older than a day that are not for production.
 pub const FILTERS: &str = r#"{"dangling":["false"],"until":["24h"],"label!":["env=prod"]}"#;
@@ -57,16 +59,8 @@ pub fn prune_now() -> Now {
 /// N images, each with its own layers above one of 16 base chains of 5 layers.
 pub fn stores(shape: Shape) -> Stores {
     let stores = if shape.configs { Stores::new(&SEMANTICS) } else { Stores::without_configs(&SEMANTICS) };
-    let bases: Vec<Vec<DiffId>> = (0..BASES)
-        .map(|base| (0..BASE_DEPTH).map(|depth| diff(&format!("base {base} {depth}"))).collect())
-        .collect();
     for number in 0..shape.images {
-        let base = &bases[number % BASES];
-        let own = (0..shape.own_layers).map(|depth| diff(&format!("layer {number} {depth}")));
-        let diffs: Vec<_> = base.iter().copied().chain(own).collect();
-        let top = register(&stores, &diffs);
-        let id = stores.images.create(config(number, &diffs).into_bytes()).unwrap();
-        stores.layers.release(top).unwrap();
+        let id = build_image(&stores, described(number, shape.own_layers));
         if number % shape.images_a_tagged == 0 {
             for tag in 1..=shape.tags {
                 let name = format!("registry.example.com/team{}/app{number}:v{tag}", number % 50);
@@ -80,6 +74,24 @@ pub fn stores(shape: Shape) -> Stores {
         }
     }
     stores
+}
+
+/// The layers and the config of an image.
+pub fn described(number: usize, own_layers: usize) -> (Vec<DiffId>, Vec<u8>) {
+    let base = number % BASES;
+    let base = (0..BASE_DEPTH).map(|depth| diff(&format!("base {base} {depth}")));
+    let own = (0..own_layers).map(|depth| diff(&format!("layer {number} {depth}")));
+    let diffs: Vec<_> = base.chain(own).collect();
+    let config = config(number, &diffs).into_bytes();
+    (diffs, config)
+}
+
+/// Registers the layers of an image, and adds it.
+pub fn build_image(stores: &Stores, (diffs, config): (Vec<DiffId>, Vec<u8>)) -> ImageId {
+    let top = register(stores, &diffs);
+    let id = stores.images.create(config).unwrap();
+    stores.layers.release(top).unwrap();
+    id
 }
 
 pub fn diff(name: &str) -> DiffId {

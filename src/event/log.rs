@@ -114,11 +114,13 @@ impl EventLog {
         until: Option<Timestamp>,
         filter: Option<Predicate>,
     ) -> (Vec<Event>, Subscription) {
+        let replayed = filter.clone();
+        let passes = |event: &Event| replayed.as_ref().is_none_or(|filter| filter(event));
         let mut inner = self.inner.lock();
         let newest_first: Vec<_> = inner.between(since, until).cloned().collect();
-        let subscription = inner.add_subscriber(filter.clone());
+        let subscription = inner.add_subscriber(filter);
+        // The filter is somebody's code: no lock is held while it runs.
         drop(inner);
-        let passes = |event: &Event| filter.as_ref().is_none_or(|filter| filter(event));
         (newest_first.iter().rev().map(Message::to_event).filter(passes).collect(), subscription)
     }
 

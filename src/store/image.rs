@@ -273,9 +273,12 @@ impl Images {
 
 impl ImageStore for Images {
     fn ids(&self, heads_only: bool) -> Vec<ImageId> {
+        // Writers wait for the list: it does not grow under the lock.
+        let mut ids = Vec::with_capacity(self.len());
         let inner = self.inner.read();
         let is_meant = |id: ImageId, entry: &Entry| !(heads_only && inner.has_children(id, entry));
-        inner.images.iter().filter(|(id, entry)| is_meant(*id, entry)).map(|(id, _)| id).collect()
+        ids.extend(inner.images.iter().filter(|(id, entry)| is_meant(*id, entry)).map(|(id, _)| id));
+        ids
     }
 
     fn get(&self, id: ImageId) -> Result<Arc<Image>> {

@@ -88,52 +88,51 @@ struct Inner {
     snapshots: Snapshots,
 }
 
-/// The snapshots that live, and the layers that came and went since.
+/// The snapshots of sizes.
 #[derive(Debug, Clone, Default)]
 struct Snapshots {
-    /// The number of the last snapshot taken; the first has number 1.
+    /// The number of the last one taken; the first has number 1.
     taken: u32,
-    living: u32,
-    /// The number of the oldest snapshot that may live.
-    oldest: u32,
+    living: Vec<Living>,
+}
+
+/// A snapshot that somebody has, and what came since and is gone again.
+#[derive(Debug, Clone)]
+struct Living {
+    number: u32,
     // DIFFERENCE: a layer that goes, comes back and goes again within one prune is here, too, and not counted.
     // moby counts each time.
-    newcomers: HashMap<ChainId, u32>,
+    newcomers: HashSet<ChainId>,
 }
 
 impl Snapshots {
     fn take(&mut self) -> u32 {
         self.taken = self.taken.saturating_add(1);
-        if self.living == 0 {
-            self.oldest = self.taken;
-        }
-        self.living += 1;
+        self.living.push(Living { number: self.taken, newcomers: HashSet::new() });
         self.taken
     }
 
-    fn drop(&mut self) {
-        self.living -= 1;
-        if self.living == 0 {
-            self.newcomers = HashMap::new();
-        }
+    fn drop(&mut self, number: u32) -> Option<Living> {
+        let place = self.living.iter().position(|snapshot| snapshot.number == number)?;
+        Some(self.living.swap_remove(place))
     }
 
     fn note_freed(&mut self, chain: ChainId, entry: &Entry) {
-        if self.living > 0 && entry.snapshot >= self.oldest {
-            self.newcomers.insert(chain, entry.snapshot);
+        for snapshot in self.living.iter_mut().filter(|snapshot| entry.snapshot >= snapshot.number) {
+            snapshot.newcomers.insert(chain);
         }
     }
 
-    /// The layers that came after the snapshot of this number, and went.
-    fn since(&self, number: u32) -> HashSet<ChainId> {
-        let newer = self.newcomers.iter().filter(|(_, snapshot)| **snapshot >= number);
-        newer.map(|(chain, _)| *chain).collect()
+    /// Gives the set away instead of a copy: others wait meanwhile.
+    fn newcomers(&mut self, number: u32) -> HashSet<ChainId> {
+        let snapshot = self.living.iter_mut().find(|snapshot| snapshot.number == number);
+        snapshot.map(|snapshot| std::mem::take(&mut snapshot.newcomers)).unwrap_or_default()
     }
 }
 
 /// Packed, for there are millions: eight bytes less.
 #[derive(Debug, Clone, Copy)]
-#[repr(packed(4))]
+#[repr(C, packed(4))]
 struct Entry {
     diff_id: DiffId,
     parent: Place,
@@ -460,11 +459,10 @@ impl LayerStore for Arc<Layers> {
     fn sizes(&self) -> LayerSnapshot {
         let mut inner = self.inner.write();
         let number = inner.snapshots.take();
-        let bases = inner.bases.iter().filter_map(|place| {
-            let size = inner.layers.at(*place)?.size;
-            Some((inner.layers.key(*place)?, size))
-        });
-        LayerSnapshot { layers: Self::clone(self), number, bases: bases.collect() }
+        let base = |place: &Place| Some((inner.layers.key(*place)?, inner.layers.at(*place)?.size));
+        let bases: Vec<_> = inner.bases.iter().filter_map(base).collect();
+        drop(inner);
+        LayerSnapshot { layers: Self::clone(self), number, bases: bases.into_iter().collect() }
     }
 
     fn layer(&self, chain: ChainId) -> Option<Layer> {
@@ -490,13 +488,15 @@ impl LayerSizes for LayerSnapshot {
     }
 
     fn newcomers(&self) -> Option<HashSet<ChainId>> {
-        Some(self.layers.inner.read().snapshots.since(self.number))
+        Some(self.layers.inner.write().snapshots.newcomers(self.number))
     }
 }
 
 impl Drop for LayerSnapshot {
     fn drop(&mut self) {
-        self.layers.inner.write().snapshots.drop();
+        let gone = self.layers.inner.write().snapshots.drop(self.number);
+        // Behind the lock.
+        drop(gone);
     }
 }
 

@@ -212,7 +212,7 @@ pub trait LayerSizes {
 
     /// The layers freed since that had come since, where the store can tell. Then [`diff_size`](Self::diff_size)
     /// need not know a layer above another: those freed are known by what their deletion said, and no image has
-    /// the ID of one.
+    /// the ID of one. Asked once, behind the last deletion.
     fn newcomers(&self) -> Option<HashSet<ChainId>> {
         None
     }

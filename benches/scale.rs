@@ -1,7 +1,7 @@
 //! How the cost of a prune grows with the store, against a floor measured in the same process: a bare loop
 //! that removes the keys of the same images from four hash maps of 32-byte keys.
 //!
-//! `cargo bench --bench scale -- [MODE] [--images N,N,…] [--json]`; `--data-root` needs
+//! `cargo bench --bench scale -- [MODE] [--images N,N,…] [--runs N] [--json]`; `--data-root` needs
 //! `--features data-root` in front of the `--`. The modes:
 //!
 //! * none: prune over floor, memory. `--lean`: the same without raw configs.

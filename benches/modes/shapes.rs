@@ -24,22 +24,23 @@ pub fn containers(settings: &Settings) {
     }
 }
 
-/// 50 tags of each image over one.
+/// Many tags of each image over one.
 pub fn tags(settings: &Settings) {
     let mut table = settings.table();
     for images in settings.images(&[10_000]) {
-        let one = Shape { images_a_tagged: 1, ..Shape::plain(images) };
-        let many = Shape { tags: 50, ..one };
-        let [one, many] = compare([one, many], settings.runs);
-        let (one_us, many_us) = (us_each(one.time, one.records), us_each(many.time, many.records));
-        table.row([
-            ("images", json!(images)),
-            ("records_of_one", json!(one.records)),
-            ("records_of_50", json!(many.records)),
-            ("one_us_per_record", json!(one_us)),
-            ("50_us_per_record", json!(many_us)),
-            ("50_over_one", json!(many_us / one_us)),
-        ]);
+        let shapes = [1, 10, 50].map(|tags| Shape { images_a_tagged: 1, tags, ..Shape::plain(images) });
+        let costs = compare(shapes, settings.runs);
+        let per_record = |cost: &Cost| us_each(cost.time, cost.records);
+        for (shape, cost) in shapes.iter().zip(&costs) {
+            table.row([
+                ("images", json!(images)),
+                ("tags_of_each", json!(shape.tags)),
+                ("prune_s", json!(cost.time.as_secs_f64())),
+                ("records", json!(cost.records)),
+                ("us_per_record", json!(per_record(cost))),
+                ("over_one_tag", json!(per_record(cost) / per_record(&costs[0]))),
+            ]);
+        }
     }
 }
 
@@ -48,11 +49,11 @@ struct Cost {
     records: usize,
 }
 
-/// Prunes both, in turns.
-fn compare(shapes: [Shape; 2], runs: usize) -> [Cost; 2] {
+/// Prunes all, in turns.
+fn compare<const N: usize>(shapes: [Shape; N], runs: usize) -> [Cost; N] {
     shapes.into_iter().for_each(check_against_model);
-    let mut times = [Vec::new(), Vec::new()];
-    let mut records = [0; 2];
+    let mut times = [const { Vec::new() }; N];
+    let mut records = [0; N];
     for _ in 0..runs {
         for (which, shape) in shapes.into_iter().enumerate() {
             let engine = engine(shape);
@@ -61,6 +62,5 @@ fn compare(shapes: [Shape; 2], runs: usize) -> [Cost; 2] {
             records[which] = report.images_deleted.len();
         }
     }
-    let [first, second] = times.map(median);
-    [Cost { time: first, records: records[0] }, Cost { time: second, records: records[1] }]
+    std::array::from_fn(|which| Cost { time: median(times[which].drain(..)), records: records[which] })
 }

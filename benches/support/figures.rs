@@ -15,8 +15,14 @@ pub struct Settings {
 impl Settings {
     pub fn from_command_line() -> Self {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
-        let runs = if arguments.iter().any(|argument| argument == "--test") { 1 } else { 5 };
-        Self { arguments, runs }
+        let mut settings = Self { arguments, runs: 5 };
+        if settings.is_test() {
+            settings.runs = 1;
+        }
+        if let Some(runs) = settings.value("--runs") {
+            settings.runs = runs.parse().expect("a number of runs");
+        }
+        settings
     }
 
     pub fn has(&self, flag: &str) -> bool {

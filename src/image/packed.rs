@@ -1,5 +1,7 @@
 //! A raw config, packed: most of it is digests, each 71 characters for 32 bytes.
 
+use memchr::memchr;
+
 use crate::digest::Digest;
 
 /// The text of a digest begins with this; 64 lower-case digits follow.
@@ -59,7 +61,8 @@ impl Packed {
 }
 
 fn put(packed: &mut Vec<u8>, text: &[u8]) {
-    if text.iter().all(|byte| *byte < LITERAL) {
+    // Not `all`: without a way out in the middle this takes many bytes at once.
+    if text.iter().fold(0, |highest, byte| highest.max(*byte)) < LITERAL {
         return packed.extend_from_slice(text);
     }
     for byte in text {
@@ -74,7 +77,7 @@ fn put(packed: &mut Vec<u8>, text: &[u8]) {
 fn next_digest(text: &[u8]) -> Option<(&[u8], Digest, &[u8])> {
     let mut from = 0;
     loop {
-        let colon = from + text.get(from..)?.iter().position(|byte| *byte == b':')?;
+        let colon = from + memchr(b':', text.get(from..)?)?;
         from = colon + 1;
         let Some(start) = from.checked_sub(PREFIX.len()) else { continue };
         let Some((candidate, behind)) = text.get(start..).and_then(|text| text.split_at_checked(TEXT)) else {

@@ -30,13 +30,14 @@ pub fn parse(value: &str, now: Now, semantics: &Semantics) -> Result<Timestamp> 
         let limit = now.instant.saturating_add(nanos.wrapping_neg());
         return Ok(Timestamp::new(limit.unix_seconds(), 0));
     }
-    match layout_of(value).parse(value.as_bytes(), now.utc_offset_seconds, semantics.go_time) {
-        Err(_) if !value.contains('-') => unix_seconds(value).ok_or_else(|| {
-            let value = quote::quote(value.as_bytes(), semantics.unicode);
-            Error::system(format!("failed to parse value as time or duration: {value}"))
-        }),
-        result => result,
+    // Every layout begins with a date.
+    if value.contains('-') {
+        return layout_of(value).parse(value.as_bytes(), now.utc_offset_seconds, semantics.go_time);
     }
+    unix_seconds(value).ok_or_else(|| {
+        let value = quote::quote(value.as_bytes(), semantics.unicode);
+        Error::system(format!("failed to parse value as time or duration: {value}"))
+    })
 }
 
 /// The one layout that is tried (SPEC.md T-4).

@@ -163,9 +163,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            let rest = self.text.get(self.at..).unwrap_or_default();
-            let plain = rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | ..b' '));
-            self.at += plain.unwrap_or(rest.len());
+            self.at += plain(self.text.get(self.at..).unwrap_or_default());
             match self.peek() {
                 Some(b'"') => {
                     let inner = self.since(start);
@@ -287,4 +285,53 @@ fn invalid(byte: u8, context: &str) -> JsonError {
         _ => char::from(byte).to_string(),
     };
     JsonError::new(format!("invalid character '{shown}' {context}"))
+}
+
+/// How many bytes there are in front of a quote, a backslash or a control character.
+fn plain(text: &[u8]) -> usize {
+    let (words, _) = text.as_chunks::<8>();
+    let mut length = 0;
+    for word in words {
+        let special = special(u64::from_le_bytes(*word));
+        if special != 0 {
+            return length + special.trailing_zeros() as usize / 8;
+        }
+        length += 8;
+    }
+    let rest = text.get(length..).unwrap_or_default();
+    length + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' ')).unwrap_or(rest.len())
+}
+
+/// Eight bytes at once: the lowest bit of the result stands in the first special byte.
+const fn special(word: u64) -> u64 {
+    const EACH: u64 = u64::MAX / 255;
+    const fn below(word: u64, limit: u8) -> u64 {
+        // The borrow may spoil bytes above the first that is below, never one under it.
+        word.wrapping_sub(EACH * limit as u64) & !word & (EACH << 7)
+    }
+    below(word, b' ') | below(word ^ EACH * b'"' as u64, 1) | below(word ^ EACH * b'\\' as u64, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing, reason = "test code")]
+
+    use super::plain;
+
+    #[test]
+    fn are_found_at_every_place() {
+        for ordinary in [b'a', b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
+            for length in 0..20 {
+                let mut text = vec![ordinary; length];
+                assert_eq!(plain(&text), length);
+                for special in [b'"', b'\\', 0, 0x1f] {
+                    for place in 0..length {
+                        text.fill(ordinary);
+                        text[place..].fill(special);
+                        assert_eq!(plain(&text), place, "{ordinary} {special} {length}");
+                    }
+                }
+            }
+        }
+    }
 }

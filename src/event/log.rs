@@ -116,9 +116,10 @@ impl EventLog {
     ) -> (Vec<Event>, Subscription) {
         let mut inner = self.inner.lock();
         let newest_first: Vec<_> = inner.between(since, until).cloned().collect();
-        let subscription = inner.add_subscriber(filter.clone());
+        let wanted = filter.clone();
+        let subscription = inner.add_subscriber(filter);
         drop(inner);
-        let passes = |event: &Event| filter.as_ref().is_none_or(|filter| filter(event));
+        let passes = |event: &Event| wanted.as_ref().is_none_or(|wanted| wanted(event));
         (newest_first.iter().rev().map(Message::to_event).filter(passes).collect(), subscription)
     }
 

@@ -106,7 +106,7 @@ impl Daemon {
             0 | 1 => drop(stores.references.retag(reference(other), image)),
             2 => drop(stores.images.set_parent(image, ImageId::of(config(other).as_bytes()))),
             3 => {
-                let running = random[3] % 2 == 0;
+                let running = random[3].is_multiple_of(2);
                 let made = Container { id: container(other), image, running, image_mounts: vec![image] };
                 drop(stores.containers.create(made));
             }
@@ -115,7 +115,7 @@ impl Daemon {
                 drop(stores.containers.remove(container(number)));
             }
             _ => {
-                let extent = Extent { force: random[3] % 2 == 0, prune: true };
+                let extent = Extent { force: random[3].is_multiple_of(2), prune: true };
                 drop(self.engine.delete(reference(other).as_str(), extent));
             }
         }
@@ -141,7 +141,7 @@ impl Daemon {
     }
 
     fn prune(&self, round: usize) {
-        let filters = if round % 2 == 0 { "" } else { r#"{"dangling":["false"]}"# };
+        let filters = if round.is_multiple_of(2) { "" } else { r#"{"dangling":["false"]}"# };
         self.engine.prune(filters, now(), &Never).unwrap();
     }
 }

@@ -45,11 +45,12 @@ fn measure(images: usize) {
     }
 }
 
+/// The number of the next image that nobody has built yet.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
 /// How long each call took, of writer, reader, and the reader's lists of all images.
 fn together(engine: &Engine<EventLog>, images: usize, prune: Option<&mut Duration>) -> (Waits, Waits, Waits) {
     let is_over = AtomicBool::new(false);
-    // The numbers of images that nobody has built yet.
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
     NEXT.fetch_max(images, Ordering::Relaxed);
     thread::scope(|scope| {
         let writer = scope.spawn(|| write(engine, &NEXT, &is_over));
@@ -77,7 +78,7 @@ fn write(engine: &Engine<EventLog>, next: &AtomicUsize, is_over: &AtomicBool) ->
         let name = Reference::parse(&format!("registry.example.com/new/app:{number}"), &SEMANTICS).unwrap();
         let id = waits.time(|| build_image(stores, config));
         waits.time(|| stores.references.add_tag(name.clone(), id)).unwrap();
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             waits.time(|| stores.references.delete(&name)).unwrap();
             // The prune may have been faster.
             let _gone = waits.time(|| stores.images.delete(id));
@@ -138,9 +139,9 @@ impl Waits {
         let value = call();
         let wait = started.elapsed();
         self.each.push(wait);
-        if wait > self.blocked || self.each.len() % 256 == 0 {
+        if wait > self.blocked || self.each.len().is_multiple_of(256) {
             let before = std::mem::replace(&mut self.queued, queued());
-            self.blocked = self.blocked.max(wait.saturating_sub(self.queued - before));
+            self.blocked = self.blocked.max(wait.saturating_sub(self.queued.saturating_sub(before)));
         }
         value
     }
@@ -152,6 +153,7 @@ impl Waits {
     }
 
     fn at(&self, part: f64) -> f64 {
+        #[expect(clippy::cast_possible_truncation, reason = "a part of a length is a length")]
         let place = (self.each.len() as f64 * part) as usize;
         self.each
             .get(place.min(self.each.len().saturating_sub(1)))

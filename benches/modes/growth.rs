@@ -46,10 +46,10 @@ struct Run {
 
 impl Run {
     fn measure(shape: Shape) -> Self {
-        let mut built = None;
-        let measure = || allocation_counter::measure(|| built = Some(engine(shape))).bytes_current;
+        let mut made = None;
+        let measure = || allocation_counter::measure(|| made = Some(engine(shape))).bytes_current;
         let (build, heap) = timed(measure);
-        let engine = built.unwrap();
+        let engine = made.unwrap();
         let ids = engine.stores().images.ids(false);
         let (prune_time, report) = timed(|| prune(&engine));
         drop(engine);

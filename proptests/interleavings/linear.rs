@@ -88,7 +88,7 @@ fn told_one_by_one(order: [usize; 4], calls: [[Call; 2]; 2]) -> Told {
 /// other, tells the same and leaves the same.
 #[test]
 fn stores_are_linearizable() {
-    for number in 0..150_u32 {
+    for number in 0..100_u32 {
         let random = Digest::of(&number.to_le_bytes());
         let call = |place: usize| Call::ALL[usize::from(random.as_bytes()[place]) % Call::ALL.len()];
         let calls = [[call(0), call(1)], [call(2), call(3)]];

@@ -23,7 +23,7 @@ fn filters(criterion: &mut Criterion) {
         });
     }
     group.bench_function("duration", |bencher| {
-        bencher.iter(|| go::duration::parse(black_box("1h15m30.918s")))
+        bencher.iter(|| go::duration::parse(black_box("1h15m30.918s")));
     });
     group.bench_function("parse", |bencher| bencher.iter(|| Filters::parse(black_box(FILTERS), &SEMANTICS)));
     let request = PruneRequest::parse(FILTERS, &SEMANTICS, prune_now()).unwrap();

@@ -47,8 +47,7 @@ struct Run {
 impl Run {
     fn measure(shape: Shape) -> Self {
         let mut built = None;
-        let measure = || allocation_counter::measure(|| built = Some(engine(shape))).bytes_current;
-        let (build, heap) = timed(measure);
+        let (build, memory) = timed(|| allocation_counter::measure(|| built = Some(engine(shape))));
         let engine = built.unwrap();
         let ids = engine.stores().images.ids(false);
         let (prune_time, report) = timed(|| prune(&engine));
@@ -62,6 +61,6 @@ impl Run {
             .collect();
         let (floor_time, removed) = timed(|| floor.remove(&gone));
         assert_eq!(removed as usize, gone.len() * 4);
-        Self { build, prune: prune_time, floor: floor_time, report, heap }
+        Self { build, prune: prune_time, floor: floor_time, report, heap: memory.bytes_current }
     }
 }

@@ -127,7 +127,7 @@ impl Snapshots {
 
 /// Packed, for there are millions: eight bytes less.
 #[derive(Debug, Clone, Copy)]
-#[repr(packed(4))]
+#[repr(C, packed(4))]
 struct Entry {
     diff_id: DiffId,
     parent: Place,

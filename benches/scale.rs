@@ -23,8 +23,11 @@ mod support;
 use modes::{data_root, depth, growth, instructions, plan, shapes, state_file};
 use support::figures::Settings;
 
-/// A mode by its flag.
-const MODES: [(&str, fn(&Settings)); 7] = [
+/// Measures something, and prints it.
+type Mode = fn(&Settings);
+
+/// The modes by their flags.
+const MODES: [(&str, Mode); 7] = [
     ("--plan", plan::run),
     ("--containers", shapes::containers),
     ("--tags", shapes::tags),
@@ -39,13 +42,14 @@ fn main() {
     if settings.has(instructions::COUNTED) {
         return instructions::be_counted();
     }
-    let chosen: Vec<_> = MODES.into_iter().filter(|(flag, _)| settings.has(flag)).collect();
-    if !chosen.is_empty() {
-        return chosen.into_iter().for_each(|(_, run)| run(&settings));
+    let chosen = |flag: &str| settings.has(flag);
+    if !MODES.iter().any(|(flag, _)| chosen(flag)) {
+        growth::run(&settings);
     }
-    growth::run(&settings);
-    // `cargo bench -- --test` asks whether it runs at all.
-    if settings.is_test() {
-        MODES.into_iter().for_each(|(_, run)| run(&settings));
+    for (flag, run) in MODES {
+        // `cargo bench -- --test` asks whether it runs at all.
+        if chosen(flag) || settings.is_test() {
+            run(&settings);
+        }
     }
 }

@@ -46,9 +46,9 @@ struct Run {
 
 impl Run {
     fn measure(shape: Shape) -> Self {
-        let mut built = None;
-        let (build, memory) = timed(|| allocation_counter::measure(|| built = Some(engine(shape))));
-        let engine = built.unwrap();
+        let mut new = None;
+        let (build, memory) = timed(|| allocation_counter::measure(|| new = Some(engine(shape))));
+        let engine = new.unwrap();
         let ids = engine.stores().images.ids(false);
         let (prune_time, report) = timed(|| prune(&engine));
         drop(engine);

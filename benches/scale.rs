@@ -24,10 +24,11 @@ mod support;
 use modes::{contend, data_root, depth, growth, instructions, plan, shapes, state_file};
 use support::figures::Settings;
 
-/// A mode, by its flag.
-type Mode = (&'static str, fn(&Settings));
+/// Measures something, and prints it.
+type Mode = fn(&Settings);
 
-const MODES: [Mode; 8] = [
+/// The modes by their flags.
+const MODES: [(&str, Mode); 8] = [
     ("--plan", plan::run),
     ("--containers", shapes::containers),
     ("--tags", shapes::tags),
@@ -43,14 +44,13 @@ fn main() {
     if settings.has(instructions::COUNTED) {
         return instructions::be_counted();
     }
-    let chosen: Vec<_> = MODES.into_iter().filter(|(flag, _)| settings.has(flag)).collect();
-    if !chosen.is_empty() {
-        return chosen.into_iter().for_each(|(_, run)| run(&settings));
+    let chosen = |flag: &str| settings.has(flag);
+    if !MODES.iter().any(|(flag, _)| chosen(flag)) {
+        growth::run(&settings);
     }
-    growth::run(&settings);
-    // `cargo bench -- --test` asks whether it runs at all.
-    if settings.is_test() {
-        for (_, run) in MODES {
+    for (flag, run) in MODES {
+        // `cargo bench -- --test` asks whether it runs at all.
+        if chosen(flag) || settings.is_test() {
             run(&settings);
         }
     }

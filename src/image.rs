@@ -33,7 +33,7 @@ use packed::Packed;
 /// # Ok::<(), image_prune::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and takes one byte")]
+#[expect(clippy::struct_excessive_bools, reason = "a byte each; none depends on another")]
 pub struct Image {
     // A store may hold a million of these: what is rare is kept apart, what is small is packed.
     config: Packed,

@@ -46,10 +46,9 @@ struct Run {
 
 impl Run {
     fn measure(shape: Shape) -> Self {
-        let mut made = None;
-        let measure = || allocation_counter::measure(|| made = Some(engine(shape))).bytes_current;
-        let (build, heap) = timed(measure);
-        let engine = made.unwrap();
+        let mut new = None;
+        let (build, memory) = timed(|| allocation_counter::measure(|| new = Some(engine(shape))));
+        let engine = new.unwrap();
         let ids = engine.stores().images.ids(false);
         let (prune_time, report) = timed(|| prune(&engine));
         drop(engine);
@@ -62,6 +61,6 @@ impl Run {
             .collect();
         let (floor_time, removed) = timed(|| floor.remove(&gone));
         assert_eq!(removed as usize, gone.len() * 4);
-        Self { build, prune: prune_time, floor: floor_time, report, heap }
+        Self { build, prune: prune_time, floor: floor_time, report, heap: memory.bytes_current }
     }
 }

@@ -31,9 +31,10 @@ where
         references.delete(&reference)?;
         self.publish_untag(id, image);
         gone.untagged(reference.clone());
-        if references.has_references(id)
-            && (reference.is_canonical() || !self.clean_up_digests(id, &reference, gone)?)
-        {
+        if !reference.is_canonical() {
+            self.clean_up_digests(id, &reference, gone)?;
+        }
+        if references.has_references(id) {
             return Ok(());
         }
         self.delete_with_parents(id, extent, true, gone)
@@ -55,19 +56,11 @@ where
     }
 
     /// D-5.4: once no tag of the repository is left on the image, its digests of that repository go, too.
-    /// Whether no reference is left then.
-    fn clean_up_digests(&self, id: ImageId, removed: &Reference, gone: &mut Gone) -> Result<bool, Failure> {
-        let left = self.stores.references.references(id);
-        let is_same_repository = |other: &&Reference| other.name() == removed.name();
-        let mut same_repository = left.iter().filter(is_same_repository);
-        if same_repository.clone().any(|other| !other.is_canonical()) {
-            return Ok(false);
+    fn clean_up_digests(&self, id: ImageId, removed: &Reference, gone: &mut Gone) -> Result<(), Failure> {
+        for digest in self.stores.references.orphaned_digests(id, removed) {
+            self.stores.references.delete(&digest).map_err(Failure::CleanUp)?;
+            gone.untagged(digest);
         }
-        same_repository.try_for_each(|reference| {
-            self.stores.references.delete(reference).map_err(Failure::CleanUp)?;
-            gone.untagged(reference.clone());
-            Ok::<_, Failure>(())
-        })?;
-        Ok(left.iter().all(|reference| is_same_repository(&reference)))
+        Ok(())
     }
 }

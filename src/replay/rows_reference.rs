@@ -8,7 +8,7 @@ use crate::{Reference, Semantics};
 /// The answer to one row: the parts of the reference or `error`, and `any` or `any_error`.
 ///
 /// ```
-/// use image_prune::{Semantics, replay::rows_reference::reference_row};
+/// use image_prune::{Semantics, replay::reference_row};
 ///
 /// let answer = reference_row("a", &Semantics::MOBY_20_10);
 /// assert_eq!(answer["tag_name_only"], "docker.io/library/a:latest");

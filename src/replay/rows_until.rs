@@ -8,7 +8,7 @@ use crate::{Now, Semantics};
 /// The answer to one row: `unix`, `nanos` and `is_zero`, or `error`.
 ///
 /// ```
-/// use image_prune::{Now, Semantics, Timestamp, replay::rows_until::until_row};
+/// use image_prune::{Now, Semantics, Timestamp, replay::until_row};
 ///
 /// let now = Now { instant: Timestamp::new(60, 0), utc_offset_seconds: 0 };
 /// let answer = until_row("1m", now, &Semantics::MOBY_20_10);

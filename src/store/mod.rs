@@ -173,6 +173,14 @@ pub trait ReferenceStore {
         !self.references(id).is_empty()
     }
 
+    /// The digests of the repository of `removed` that are left on the image, sorted; none as long as a tag of
+    /// that repository is (SPEC.md D-5.4).
+    fn orphaned_digests(&self, id: ImageId, removed: &Reference) -> Vec<Reference> {
+        let left = self.references(id).into_iter();
+        let left: Vec<_> = left.filter(|reference| reference.name() == removed.name()).collect();
+        if left.iter().all(Reference::is_canonical) { left } else { Vec::new() }
+    }
+
     /// Whether all references of the image are of one repository, with at most one tag among them
     /// (SPEC.md D-4). False for none.
     fn has_single_reference(&self, id: ImageId) -> bool {

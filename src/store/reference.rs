@@ -238,6 +238,19 @@ impl ReferenceStore for References {
         self.inner.read().images.find(id).is_some()
     }
 
+    fn orphaned_digests(&self, id: ImageId, removed: &Reference) -> Vec<Reference> {
+        let inner = self.inner.read();
+        let Some(list) = inner.images.get(id) else { return Vec::new() };
+        // a repository's references stand side by side, its tags first.
+        let (before, behind) = list.split_at(list.partition_point(|reference| reference < removed));
+        let is_beside = |reference: &&Reference| reference.name() == removed.name();
+        let beside = before.last().into_iter().chain(behind.first()).filter(is_beside);
+        if beside.clone().any(|reference| !reference.is_canonical()) {
+            return Vec::new();
+        }
+        behind.iter().take_while(is_beside).cloned().collect()
+    }
+
     fn has_single_reference(&self, id: ImageId) -> bool {
         self.inner.read().images.get(id).is_some_and(|list| super::is_single_reference(list))
     }

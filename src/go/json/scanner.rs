@@ -309,7 +309,9 @@ const fn special(word: u64) -> u64 {
         // The borrow may spoil bytes above the first that is below, never one under it.
         word.wrapping_sub(EACH * limit as u64) & !word & (EACH << 7)
     }
-    below(word, b' ') | below(word ^ (EACH * b'"' as u64), 1) | below(word ^ (EACH * b'\\' as u64), 1)
+    const QUOTES: u64 = EACH * b'"' as u64;
+    const BACKSLASHES: u64 = EACH * b'\\' as u64;
+    below(word, b' ') | below(word ^ QUOTES, 1) | below(word ^ BACKSLASHES, 1)
 }
 
 #[cfg(test)]

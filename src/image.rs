@@ -179,10 +179,14 @@ impl Image {
         }
     }
 
+    /// Reads what a filter will touch.
+    pub(crate) fn fetch_labels(&self) -> u8 {
+        self.labels.as_ref().map_or(0, Labels::fetch)
+    }
+
     /// Reads what a deletion will touch.
     pub(crate) fn fetch(&self) -> u8 {
-        let labels = self.labels.as_ref().map_or(0, Labels::fetch);
-        labels.wrapping_add(self.config.fetch())
+        self.fetch_labels().wrapping_add(self.config.fetch())
     }
 
     /// The check of the history that creating an image makes and restoring one does not (SPEC.md

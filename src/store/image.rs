@@ -101,7 +101,7 @@ impl Images {
     /// Of at most [`PART`] images those that there are, and whether each has children.
     fn part(&self, ids: &[ImageId]) -> SmallVec<[(ImageId, Arc<Image>, bool); PART]> {
         let inner = self.inner.read();
-        inner.images.fetch(ids, |entry| entry.image.fetch());
+        inner.images.fetch(ids, |entry| entry.image.fetch_labels());
         let describe = |id: &ImageId| {
             let entry = inner.images.get(*id)?;
             Some((*id, Arc::clone(&entry.image), inner.has_children(*id, entry)))

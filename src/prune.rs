@@ -16,6 +16,7 @@ use crate::store::{
     ContainerStore, Containers, ImageStore, Images, LayerStore, Layers, ReferenceStore, References, Stores,
 };
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::usage::{Usage, usage};
 use crate::{Error, Result, Semantics};
 
 /// A daemon's image service: everything that `POST /images/prune` and `DELETE /images/{name}` do.
@@ -28,12 +29,20 @@ pub struct Engine<E, I = Images, R = References, L = Arc<Layers>, C = Containers
     semantics: Semantics,
     order: Order,
     is_pruning: AtomicBool,
+    is_measuring: AtomicBool,
 }
 
 impl<E, I, R, L, C> Engine<E, I, R, L, C> {
     /// An engine over `stores` that behaves like one version of moby and tells `events`.
     pub const fn new(stores: Stores<I, R, L, C>, semantics: Semantics, events: E) -> Self {
-        Self { stores, events, semantics, order: Order::ById, is_pruning: AtomicBool::new(false) }
+        Self {
+            stores,
+            events,
+            semantics,
+            order: Order::ById,
+            is_pruning: AtomicBool::new(false),
+            is_measuring: AtomicBool::new(false),
+        }
     }
 
     /// The same engine, visiting candidates in another order.
@@ -131,17 +140,62 @@ where
         Deletion { stores: &self.stores, events: &self.events, semantics: &self.semantics }
     }
 
-    /// P-1: released on every way out, a panic included.
-    fn guard(&self) -> Result<impl Drop + '_> {
-        struct Guard<'a>(&'a AtomicBool);
-        impl Drop for Guard<'_> {
-            fn drop(&mut self) {
-                self.0.store(false, Ordering::Release);
+    /// What images take on disk (SPEC.md section 10.1).
+    ///
+    /// # Errors
+    ///
+    /// Another computation is running, where that counts (SPEC.md U-1); a layer is missing.
+    pub fn usage(&self) -> Result<Usage> {
+        let guard = Guard::enter(&self.is_measuring);
+        if guard.is_none() && self.semantics.concurrent_usage_is_refused {
+            return Err(Error::system("a disk usage operation is already running"));
+        }
+        usage(&self.stores, &self.semantics)
+    }
+
+    /// P-1.
+    fn guard(&self) -> Result<Guard<'_>> {
+        Guard::enter(&self.is_pruning).ok_or_else(|| Error::conflict("a prune operation is already running"))
+    }
+}
+
+/// One at a time: the flag is lowered on every way out, a panic included.
+#[derive(Debug)]
+struct Guard<'a>(&'a AtomicBool);
+
+impl<'a> Guard<'a> {
+    /// None where somebody else is inside.
+    fn enter(flag: &'a AtomicBool) -> Option<Self> {
+        (!flag.swap(true, Ordering::Acquire)).then(|| Self(flag))
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+
+    use super::*;
+    use crate::event::Recorder;
+
+    #[test]
+    fn disk_usage_is_computed_one_at_a_time_in_20_10() {
+        for semantics in Semantics::ALL {
+            let engine = Engine::new(Stores::new(&semantics), semantics, Recorder::default());
+            let other = Guard::enter(&engine.is_measuring);
+            let answer = engine.usage().map_err(|error| error.to_string());
+            if semantics == Semantics::MOBY_20_10 {
+                assert_eq!(answer.unwrap_err(), "a disk usage operation is already running");
+            } else {
+                assert!(answer.is_ok());
             }
+            drop(other);
+            assert!(engine.usage().is_ok());
         }
-        if self.is_pruning.swap(true, Ordering::Acquire) {
-            return Err(Error::conflict("a prune operation is already running"));
-        }
-        Ok(Guard(&self.is_pruning))
     }
 }

@@ -74,6 +74,8 @@ pub struct Semantics {
     pub image_mounts_are_use: bool,
     /// Layer references are counted over all images, intermediates included (U-4).
     pub shared_size_over_all_images: bool,
+    /// Of two computations of the disk usage at once the second is refused (U-1).
+    pub concurrent_usage_is_refused: bool,
     /// `RepoTags` and `RepoDigests` of an unreferenced image are null in disk usage (U-3).
     pub unreferenced_tags_are_null: bool,
     /// `BuilderSize` is omitted when zero (U-6).
@@ -103,6 +105,7 @@ impl Semantics {
         new_tag_conflict_texts: false,
         image_mounts_are_use: false,
         shared_size_over_all_images: false,
+        concurrent_usage_is_refused: true,
         unreferenced_tags_are_null: false,
         zero_builder_size_is_omitted: false,
         api_versions: (12, 41),
@@ -128,6 +131,7 @@ impl Semantics {
         new_tag_conflict_texts: true,
         image_mounts_are_use: false,
         shared_size_over_all_images: true,
+        concurrent_usage_is_refused: false,
         unreferenced_tags_are_null: true,
         zero_builder_size_is_omitted: true,
         api_versions: (24, 45),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::source_files;
+
 /// A module imports lower ranks, its own submodules, and what the exceptions allow.
 const RANKS: [(u8, &[&str]); 10] = [
     (
@@ -94,20 +96,7 @@ fn rank(module: &str) -> Option<u8> {
 
 /// Every source file with the name of its top-level module.
 fn sources() -> Vec<(String, PathBuf)> {
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push((module_of(&path), path));
-            }
-        }
-    }
-    found.sort();
-    found
+    source_files("src").into_iter().map(|path| (module_of(&path), path)).collect()
 }
 
 fn module_of(path: &Path) -> String {
@@ -221,19 +210,9 @@ fn no_clock_zone_environment_stream_or_file() {
 
 #[test]
 fn files_stay_readable() {
-    for folder in ["src", "proptests", "benches"] {
-        let mut folders = vec![PathBuf::from(folder)];
-        while let Some(folder) = folders.pop() {
-            let Ok(entries) = fs::read_dir(folder) else { continue };
-            for path in entries.map(|entry| entry.unwrap().path()) {
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|extension| extension == "rs") {
-                    let lines = fs::read_to_string(&path).unwrap().lines().count();
-                    assert!(lines <= 600, "{} has {lines} lines", path.display());
-                }
-            }
-        }
+    for path in ["src", "proptests", "benches"].into_iter().flat_map(source_files) {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= 600, "{} has {lines} lines", path.display());
     }
 }
 

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::support::source_files;
 
 /// What only `src/sync.rs` may name.
 const NAMES: [&str; 6] =
@@ -14,18 +16,7 @@ const STD_ATOMICS: [&str; 4] =
 
 #[test]
 fn locks_are_named_in_one_place() {
-    let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.extend(wrong_lines(&path));
-            }
-        }
-    }
+    let found: Vec<_> = source_files("src").iter().flat_map(|path| wrong_lines(path)).collect();
     assert!(found.is_empty(), "use crate::sync instead:\n{}", found.join("\n"));
 }
 

@@ -11,12 +11,32 @@ pub use requests::{filters, scenario};
 pub use worlds::{Shape, world};
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 
 use image_prune::event::{ImageEvent, Recorder};
 use image_prune::replay::EventText;
 use image_prune::store::Stores;
 use image_prune::{Engine, Now, Semantics, Timestamp, World};
 use proptest::test_runner::TestCaseError;
+
+/// Every Rust file below a folder, sorted.
+pub fn source_files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
 
 /// Asks for everything that is unused.
 pub const ALL: &str = r#"{"dangling":["false"]}"#;

@@ -126,7 +126,7 @@ impl Daemon {
         let (past, live) = self.engine.events().subscribe();
         let listed = stores.images.ids(false);
         for id in &listed {
-            drop(stores.images.entry(*id));
+            stores.images.visit(&[*id], &mut |_, _, _| std::ops::ControlFlow::Continue(()));
             for reference in stores.references.references(*id) {
                 let _moved_meanwhile = stores.references.get(&reference);
             }

@@ -98,11 +98,12 @@ pub fn exclusion<I: ImageStore, R: ReferenceStore, L, C>(
     request: &PruneRequest,
     id: ImageId,
 ) -> Option<Exclusion> {
-    let Ok(entry) = stores.images.entry(id) else { return Some(Exclusion::Unreadable) };
-    if request.dangling_only() && entry.has_children {
+    let Ok(image) = stores.images.get(id) else { return Some(Exclusion::Unreadable) };
+    let has_children = stores.images.has_children(id);
+    if request.dangling_only() && has_children {
         return Some(Exclusion::NotAHead);
     }
-    exclusion_of_listed(stores, request, id, &entry.image, entry.has_children)
+    exclusion_of_listed(stores, request, id, &image, has_children)
 }
 
 /// P-4, for an image of the snapshot.

@@ -1,3 +1,3 @@
-//! The executable specification, and what is checked against it.
+//! The executable specification.
 
 pub mod model;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::arena::{Arena, Place};
-use super::{FreedLayer, ImageEntry, ImageStore, LayerHandle, Layers};
+use super::{FreedLayer, ImageStore, LayerHandle, Layers};
 use crate::digest::{ChainId, Digest, ImageId};
 use crate::image::Image;
 use crate::sync::RwLock;
@@ -286,17 +286,6 @@ impl ImageStore for Images {
         match inner.images.get(id) {
             Some(entry) => Ok(Arc::clone(&entry.image)),
             None => inner.ghost(id),
-        }
-    }
-
-    fn entry(&self, id: ImageId) -> Result<ImageEntry> {
-        let inner = self.inner.read();
-        match inner.images.get(id) {
-            Some(entry) => {
-                let has_children = inner.has_children(id, entry);
-                Ok(ImageEntry { image: Arc::clone(&entry.image), has_children })
-            }
-            None => inner.ghost(id).map(|image| ImageEntry { image, has_children: false }),
         }
     }
 

@@ -91,21 +91,12 @@ pub trait ImageStore {
     /// The stored parent link; it may name an image that is gone (SPEC.md I-8).
     fn parent(&self, id: ImageId) -> Option<ImageId>;
 
-    /// The image and its place among others, of one moment; see [`ImageStore::get`].
-    ///
-    /// # Errors
-    ///
-    /// Where the image cannot be read.
-    fn entry(&self, id: ImageId) -> Result<ImageEntry> {
-        Ok(ImageEntry { image: self.get(id)?, has_children: self.has_children(id) })
-    }
-
-    /// The entries of some images, in their order; those that cannot be read are left out. Ends when `visit`
-    /// says so.
+    /// Some images in their order, and whether each has children; those that cannot be read are left out. Ends
+    /// when `visit` says so.
     fn visit(&self, ids: &[ImageId], visit: &mut dyn FnMut(ImageId, &Image, bool) -> ControlFlow<()>) {
         for &id in ids {
-            if let Ok(entry) = self.entry(id)
-                && visit(id, &entry.image, entry.has_children).is_break()
+            if let Ok(image) = self.get(id)
+                && visit(id, &image, self.has_children(id)).is_break()
             {
                 return;
             }
@@ -132,15 +123,6 @@ pub trait ImageStore {
     fn announce(&self, ids: &[ImageId]) {
         let _ = ids;
     }
-}
-
-/// An image in the store.
-#[derive(Debug, Clone)]
-pub struct ImageEntry {
-    /// The image.
-    pub image: Arc<Image>,
-    /// Whether another image has this one as its parent.
-    pub has_children: bool,
 }
 
 /// The reference store (SPEC.md section 6.2; moby's `reference/store.go`).

@@ -40,11 +40,17 @@
 //! None is on by default, and the library needs no runtime, no network and no terminal.
 //!
 //! * `data-root`: reads a Docker data root. Adds `rustix`, for opening files without following links.
+//! * `server`: a Docker daemon in memory, on a unix socket, for tests.
+//! * `client`: talks to a live daemon, and the agent that prunes it.
+//! * `registry`: retention in a registry.
+//! * `fit`: whether an update fits on the disk.
 //! * `cli`: the `image-prune` command, with all other features. Adds argument parsing, tables and progress.
 #![cfg_attr(not(feature = "data-root"), allow(rustdoc::broken_intra_doc_links, reason = "needs a feature"))]
 
 mod account;
 pub mod cancel;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "data-root")]
 pub mod data_root;
 pub mod delete;
@@ -52,6 +58,8 @@ mod digest;
 mod error;
 pub mod event;
 mod filters;
+#[cfg(feature = "fit")]
+pub mod fit;
 pub mod go;
 pub mod image;
 pub mod oracle;
@@ -59,11 +67,15 @@ pub mod plan;
 mod prune;
 mod record;
 pub mod reference;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod replay;
 mod report;
 pub mod request;
 pub mod select;
 mod semantics;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
 mod sync;
 pub mod usage;

@@ -1,0 +1,1 @@
+//! Talks to a live Docker daemon over its API.

@@ -1,0 +1,1 @@
+//! Whether an update fits on the disk.

@@ -1,0 +1,1 @@
+//! Retention in a registry: which tags stay, which go, and what that frees.

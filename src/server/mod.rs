@@ -1,0 +1,1 @@
+//! A Docker daemon in memory, for tests: the Engine API on a unix socket.

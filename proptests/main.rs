@@ -30,6 +30,7 @@ mod interleavings;
 mod laws;
 mod layering;
 mod locks;
+mod oracle;
 mod scenarios;
 mod stores_vs_model;
 #[cfg(not(shuttle))]

@@ -34,6 +34,8 @@ pub enum Command {
     Prune(PruneArgs),
     /// Answer recorded rows, one JSON line each
     Replay(ReplayArgs),
+    /// Say whether what a daemon did can be moby's
+    Check(super::check::CheckArgs),
     /// Print a completion script
     #[command(hide = true)]
     Completions {
@@ -52,6 +54,7 @@ impl Command {
             Self::Plan(args) => args.format,
             Self::Df(args) => args.format,
             Self::Prune(args) => args.format,
+            Self::Check(args) => args.format,
             _ => Format::Table,
         }
     }
@@ -223,7 +226,7 @@ pub fn asks_for_json(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| argument == "--format=json") || arguments.windows(2).any(follows)
 }
 
-fn semantics() -> impl TypedValueParser<Value = Semantics> {
+pub fn semantics() -> impl TypedValueParser<Value = Semantics> {
     PossibleValuesParser::new(Semantics::ALL.map(|known| known.name))
         .try_map(|name| name.parse::<Semantics>())
 }

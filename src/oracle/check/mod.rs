@@ -213,7 +213,9 @@ impl Case<'_> {
         let is_text = |text: &String| text == "context canceled" || text == "context deadline exceeded";
         let is_answer = match &self.observed.answer {
             None => true,
-            Some(Answer::Refused { status, message }) => *status == 500 && message.as_ref().is_none_or(is_text),
+            Some(Answer::Refused { status, message }) => {
+                *status == 500 && message.as_ref().is_none_or(is_text)
+            }
             Some(_) => false,
         };
         self.asked.cancelled && is_answer && model.candidates(request, &|| true).is_err()

@@ -36,6 +36,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Say whether what a daemon did can be moby's
     Check(super::check::CheckArgs),
+    /// Try whether a daemon prunes as moby does
+    Conform(super::conform::ConformArgs),
     /// Print a completion script
     #[command(hide = true)]
     Completions {
@@ -55,6 +57,7 @@ impl Command {
             Self::Df(args) => args.format,
             Self::Prune(args) => args.format,
             Self::Check(args) => args.format,
+            Self::Conform(args) => args.format,
             _ => Format::Table,
         }
     }

@@ -17,6 +17,7 @@
 
 mod answer;
 mod api;
+pub mod conform;
 mod error;
 mod host;
 mod path;

@@ -43,7 +43,8 @@ pub(super) fn differences(
     let asked = Asked::new(filters, pruned.now);
     let request = PruneRequest::parse(filters, semantics, pruned.now).ok();
     let is_all = request.as_ref().is_some_and(|request| !request.dangling_only());
-    let mut found: Vec<Difference> = pruned.answer.iter().filter_map(form).collect();
+    let mut found: Vec<Difference> = pruned.differences.clone();
+    found.extend(pruned.answer.as_ref().and_then(form));
     let mut order = Vec::new();
     match serde_json::from_value::<Observed>(observed(pruned)) {
         Err(error) => found.push(Difference {
@@ -63,13 +64,13 @@ pub(super) fn differences(
     }
     let mut model = Model::new(before, semantics)?;
     let [usage_before, usage_after] = &pruned.usage;
-    found.extend(different_usage("before", &model.usage()?, usage_before));
+    found.extend(different_usage("before", &model.usage()?, usage_before.as_ref()));
     if let Some(request) = request {
         model.prune(&request, &order, &cancel::Never)?;
     }
     // What the prune did otherwise is otherwise in the usage, too, and was told.
     if found.is_empty() {
-        found.extend(different_usage("afterwards", &model.usage()?, usage_after));
+        found.extend(different_usage("afterwards", &model.usage()?, usage_after.as_ref()));
     }
     Ok(found)
 }
@@ -116,7 +117,8 @@ fn json_line(value: &impl serde::Serialize) -> String {
 }
 
 /// The first part of the images' usage that is not as the model has it (SPEC.md U-2 to U-6).
-fn different_usage(when: &str, expected: &Usage, got: &Value) -> Option<Difference> {
+fn different_usage(when: &str, expected: &Usage, got: Option<&Value>) -> Option<Difference> {
+    let got = got?;
     let difference = |place: String, observed: &Value, moby: &Value| {
         Some(Difference {
             group: Group::DiskUsage,

@@ -40,11 +40,13 @@ pub(super) struct Pruned {
     pub now: Now,
     /// None where the connection was cut.
     pub answer: Option<Answer>,
-    pub events: Vec<Value>,
+    pub events: Option<Vec<Value>>,
     /// `GET /images/json?all=1`.
-    pub after: Value,
+    pub after: Option<Value>,
     /// `GET /system/df`, before and after.
-    pub usage: [Value; 2],
+    pub usage: [Option<Value>; 2],
+    /// What the daemon did not say when it was asked.
+    pub differences: Vec<Difference>,
 }
 
 impl<'a> Lab<'a> {
@@ -157,7 +159,8 @@ impl<'a> Lab<'a> {
 
     /// Prunes with these raw filters.
     pub fn prune(&self, filters: &str) -> Result<Pruned, ClientError> {
-        let before = self.usage()?;
+        let mut missed = Missed::default();
+        let before = missed.unless(Group::DiskUsage, "U-6", self.json("/system/df"))?;
         let since = self.clock.now(self.client)?;
         let query = Query::new().add_given("filters", filters);
         let answer = match self.client.call(Method::POST, &format!("/images/prune{query}"), None) {
@@ -166,20 +169,18 @@ impl<'a> Lab<'a> {
             Err(error) => return Err(error),
         };
         let until = self.clock.now(self.client)?;
-        let events = self.events(since, until)?;
-        let after = self.json("/images/json?all=1&digests=1")?;
+        let events = missed.unless(Group::Events, "E-7", self.events(since, until))?;
+        let after = missed.unless(Group::Stores, "U-3", self.json("/images/json?all=1"))?;
+        let usage = [before, missed.unless(Group::DiskUsage, "U-6", self.json("/system/df"))?];
         let now = Now { instant: since.into(), utc_offset_seconds: self.clock.utc_offset_seconds };
-        Ok(Pruned { now, answer, events, after, usage: [before, self.usage()?] })
-    }
-
-    fn usage(&self) -> Result<Value, ClientError> {
-        self.json("/system/df")
+        Ok(Pruned { now, answer, events, after, usage, differences: missed.0 })
     }
 
     fn json(&self, path: &str) -> Result<Value, ClientError> {
         let answer = self.client.call(Method::GET, path, None)?;
         if answer.status != 200 {
-            return Err(malformed(format!("GET {path}: status {}", answer.status)));
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            return Err(malformed(format!("GET {path}: {} {}", answer.status, body.trim())));
         }
         serde_json::from_slice(&answer.body)
             .map_err(|error| malformed(format!("GET {path}: the answer cannot be read: {error}")))
@@ -235,6 +236,28 @@ impl<'a> Lab<'a> {
     }
 }
 
+/// Answers that a daemon owes.
+#[derive(Default)]
+struct Missed(Vec<Difference>);
+
+impl Missed {
+    /// Goes on without the answer, and takes it down.
+    fn unless<T>(
+        &mut self,
+        group: Group,
+        rule: &'static str,
+        asked: Result<T, ClientError>,
+    ) -> Result<Option<T>, ClientError> {
+        match asked {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                self.0.push(Difference::unanswered(group, rule, error)?);
+                Ok(None)
+            }
+        }
+    }
+}
+
 fn ignore_missing(result: Result<(), ClientError>) -> Result<(), ClientError> {
     match result {
         Err(error) if error.status() == Some(404) => Ok(()),
@@ -264,6 +287,25 @@ fn size_of(image: &world::Image, world: &World, semantics: &Semantics) -> i64 {
 }
 
 impl Difference {
+    /// A request that has to work, and did not; the failure itself where nobody can be asked any more.
+    pub(super) fn unanswered(
+        group: Group,
+        rule: &'static str,
+        error: ClientError,
+    ) -> Result<Self, ClientError> {
+        if matches!(error.kind(), FailureKind::Unreachable | FailureKind::TimedOut | FailureKind::Invalid) {
+            return Err(error);
+        }
+        Ok(Self {
+            group,
+            place: "answer to another request".to_owned(),
+            observed: Some(error.to_string()),
+            moby: None,
+            rule,
+            why: "moby answers".to_owned(),
+        })
+    }
+
     fn store(id: ImageId, made: impl ToString, found: impl ToString) -> Self {
         Self {
             group: Group::Stores,

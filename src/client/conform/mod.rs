@@ -179,8 +179,11 @@ impl Tally<'_> {
     /// Makes a store, prunes it, judges, and clears up whatever happens.
     fn run(&self, sketch: &Sketch) -> Result<Outcome, ClientError> {
         let run = || {
-            let made = self.lab.make(sketch)?;
             let filters = sketch.filters.text();
+            let made = match self.lab.make(sketch) {
+                Ok(made) => made,
+                Err(error) => return self.unmade(sketch, error),
+            };
             let pruned = self.lab.prune(&filters)?;
             self.lab.clear(&made.before)?;
             let judged = judge::differences(&made.before, &filters, &pruned, &self.options.semantics);
@@ -195,6 +198,14 @@ impl Tally<'_> {
             let _ = self.lab.clear_after_failure(sketch);
         }
         outcome
+    }
+
+    /// A store that the daemon does not take is a difference, too.
+    fn unmade(&self, sketch: &Sketch, error: ClientError) -> Result<Outcome, ClientError> {
+        let differences = vec![Difference::unanswered(Group::Stores, "I-7", error)?];
+        self.lab.clear_after_failure(sketch)?;
+        let now = Now::utc(chrono::DateTime::UNIX_EPOCH);
+        Ok(Outcome { before: World::default(), now, observed: Value::Null, differences })
     }
 
     /// The smallest case that still fails in the same group.

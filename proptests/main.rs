@@ -15,6 +15,8 @@ mod candidates;
 mod cases;
 #[cfg(feature = "cli")]
 mod command;
+#[cfg(all(feature = "client", feature = "server"))]
+mod conform;
 mod cost;
 mod coverage;
 #[cfg(feature = "data-root")]

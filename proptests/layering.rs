@@ -23,6 +23,7 @@ const RANKS: [(u8, &[&str]); 10] = [
             "image",
             "record",
             "sync",
+            "units",
             "warning",
             "world",
         ],

@@ -32,6 +32,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Prune a state file
     Prune(PruneArgs),
+    /// Be a Docker daemon in memory, for tests
+    Serve(super::serve::ServeArgs),
     /// Answer recorded rows, one JSON line each
     Replay(ReplayArgs),
     /// Print a completion script
@@ -223,17 +225,17 @@ pub fn asks_for_json(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| argument == "--format=json") || arguments.windows(2).any(follows)
 }
 
-fn semantics() -> impl TypedValueParser<Value = Semantics> {
+pub fn semantics() -> impl TypedValueParser<Value = Semantics> {
     PossibleValuesParser::new(Semantics::ALL.map(|known| known.name))
         .try_map(|name| name.parse::<Semantics>())
 }
 
-fn instant(text: &str) -> Result<DateTime<FixedOffset>, String> {
+pub fn instant(text: &str) -> Result<DateTime<FixedOffset>, String> {
     DateTime::parse_from_rfc3339(text).map_err(|error| format!("{error}; write it like 2024-03-10T12:00:00Z"))
 }
 
 /// Seconds east of UTC.
-fn utc_offset(text: &str) -> Result<i32, String> {
+pub fn utc_offset(text: &str) -> Result<i32, String> {
     let refused = || "write it like +02:00 or -03:30".to_owned();
     let (sign, rest) = match text.split_at_checked(1) {
         Some(("+", rest)) => (1, rest),

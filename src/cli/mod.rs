@@ -19,6 +19,7 @@ mod prune;
 mod render;
 mod replay;
 mod request;
+mod serve;
 mod source;
 mod units;
 mod why;
@@ -47,6 +48,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Df(args) => df::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Serve(args) => serve::run(args),
         Command::Replay(args) => replay::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

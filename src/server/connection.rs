@@ -131,6 +131,8 @@ impl Talk {
             .header_read_timeout(limits.head)
             .max_headers(HEADERS)
             .max_buf_size(HEAD)
+            // As Go writes them.
+            .title_case_headers(true)
             .serve_connection(TokioIo::new(socket), service);
         tokio::pin!(connection);
         tokio::select! {

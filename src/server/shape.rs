@@ -1,12 +1,31 @@
 //! Objects whose keys keep the order of moby's structs, and the defaults of those structs.
 
-use serde::ser::SerializeMap;
+use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// An object with its keys in order.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Object(Vec<(&'static str, Value)>);
+pub(super) struct Object(Vec<(&'static str, Field)>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Field {
+    value: Value,
+    /// A default is written to the letter: its own keys have an order, too.
+    text: Option<&'static str>,
+}
+
+impl Field {
+    const fn given(value: Value) -> Self {
+        Self { value, text: None }
+    }
+
+    fn default(text: &'static str) -> Option<Self> {
+        let value = serde_json::from_str(text).ok()?;
+        Some(Self { value, text: Some(text) })
+    }
+}
 
 impl Object {
     /// The fields of `shape`, those that `given` has taken from it. As in Go a key matches in either case, and the
@@ -14,23 +33,22 @@ impl Object {
     pub fn new(shape: Shape, given: &Map<String, Value>) -> Self {
         let fields = shape.0.iter().filter_map(|(name, default)| {
             let found = find(given, name).filter(|value| !default.is_empty() || !is_empty(value));
-            let default = || serde_json::from_str(default).ok();
-            Some((*name, found.cloned().or_else(default)?))
+            Some((*name, found.cloned().map(Field::given).or_else(|| Field::default(default))?))
         });
         Self(fields.collect())
     }
 
     /// These fields.
-    pub const fn of(fields: Vec<(&'static str, Value)>) -> Self {
-        Self(fields)
+    pub fn of(fields: Vec<(&'static str, Value)>) -> Self {
+        Self(fields.into_iter().map(|(name, value)| (name, Field::given(value))).collect())
     }
 
     pub fn get(&self, name: &str) -> &Value {
-        self.0.iter().find(|(key, _)| *key == name).map_or(&Value::Null, |(_, value)| value)
+        self.0.iter().find(|(key, _)| *key == name).map_or(&Value::Null, |(_, field)| &field.value)
     }
 
     pub fn set(&mut self, name: &'static str, value: impl Into<Value>) {
-        let value = value.into();
+        let value = Field::given(value.into());
         match self.0.iter_mut().find(|(key, _)| *key == name) {
             Some((_, old)) => *old = value,
             None => self.0.push((name, value)),
@@ -41,8 +59,14 @@ impl Object {
 impl Serialize for Object {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in &self.0 {
-            map.serialize_entry(key, value)?;
+        for (key, field) in &self.0 {
+            match field.text {
+                None => map.serialize_entry(key, &field.value)?,
+                Some(text) => {
+                    let raw: &RawValue = serde_json::from_str(text).map_err(S::Error::custom)?;
+                    map.serialize_entry(key, raw)?;
+                }
+            }
         }
         map.end()
     }

@@ -56,7 +56,8 @@ pub fn stop(daemon: &Daemon, name: &str) -> Result<Answer, Refusal> {
 
 /// `POST /containers/{id}/kill`
 pub fn kill(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
-    let record = daemon.shelf.find(name)?;
+    let in_kill = |error: Error| Error::new(error.class(), format!("Cannot kill container: {name}: {error}"));
+    let record = daemon.shelf.find(name).map_err(in_kill)?;
     let signal = match call.form.get("signal").trim_start_matches("SIG") {
         "" | "KILL" => KILL,
         "TERM" => TERMINATE,
@@ -68,11 +69,7 @@ pub fn kill(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal>
         })?,
     };
     if !end(daemon, &record, signal) {
-        return Err(Error::conflict(format!(
-            "Cannot kill container: {name}: Container {} is not running",
-            record.id
-        ))
-        .into());
+        return Err(in_kill(Error::conflict(format!("Container {} is not running", record.id))).into());
     }
     Ok(Answer::empty(204))
 }

@@ -81,8 +81,10 @@ impl List {
             return Err(Error::invalid_parameter(format!("Unrecognised filter value for health: {wrong}")));
         }
         let named = |key: &str| {
-            let found = filters.get(key).map(|name| daemon.shelf.find(name).map(|record| record.id));
-            found.last().transpose()
+            let missing = |name: &str| Error::system(format!("no such container {name}"));
+            let find =
+                |name: &str| daemon.shelf.find(name).map(|record| record.id).map_err(|_| missing(name));
+            filters.get(key).map(find).last().transpose()
         };
         let (before, since) = (named("before")?, named("since")?);
         let all = all || filters.contains("status");

@@ -54,7 +54,8 @@ fn change(config: &mut Object, instruction: &str, argument: &str) -> Result<()> 
             }
         }
         other => {
-            return Err(Error::invalid_parameter(format!("{other} is not a valid change command")));
+            let name = other.to_ascii_lowercase();
+            return Err(Error::invalid_parameter(format!("{name} is not a valid change command")));
         }
     }
     Ok(())
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn others_are_refused() {
         for (line, expected) in [
-            ("RUN x", "RUN is not a valid change command"),
+            ("RUN x", "run is not a valid change command"),
             ("LABEL", "requires at least one argument"),
             ("LABEL a=b c", "can't find = in \"c\""),
             ("ENV a", "must have two arguments"),

@@ -29,11 +29,7 @@ with status=400..599, message=WORD, delay=1.5s, cut=before|middle|after, after=N
 #[derive(Debug, ArgGroup)]
 #[command(after_help = AFTER_HELP)]
 pub struct ServeArgs {
-<<<<<<< HEAD
-    /// The socket to listen on, made with mode 0660 [default: image-prune.sock in $XDG_RUNTIME_DIR]
-=======
     /// The socket to listen on, made with mode 0660 [default: image-prune.sock in `$XDG_RUNTIME_DIR`]
->>>>>>> main
     #[arg(long, value_name = "PATH", conflicts_with = "tcp")]
     pub socket: Option<PathBuf>,
     /// Listen on this loopback address instead, where every local user can do everything
@@ -98,11 +94,7 @@ pub fn run(args: ServeArgs) -> Result<()> {
     if args.control {
         builder = builder.control();
     }
-<<<<<<< HEAD
-    builder = args.fault.into_iter().fold(builder, |builder, fault| builder.fault(fault));
-=======
     builder = args.fault.into_iter().fold(builder, image_prune::server::Builder::fault);
->>>>>>> main
     builder = match (args.tcp, args.socket) {
         (Some(address), _) => builder.address(address),
         (None, Some(path)) => builder.socket(path),

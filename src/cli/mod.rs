@@ -14,6 +14,7 @@ mod check;
 mod conform;
 mod df;
 mod error;
+mod estimate;
 mod export;
 mod host;
 mod plan;

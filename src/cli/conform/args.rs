@@ -17,8 +17,8 @@ are lost.";
 #[derive(Debug, Args)]
 #[command(long_about = ABOUT)]
 pub struct ConformArgs {
-    /// The daemon [default: the standard socket]
-    #[arg(long, value_name = "URL", env = "DOCKER_HOST", hide_env_values = true)]
+    /// The daemon [default: `$DOCKER_HOST`, or unix:///var/run/docker.sock]
+    #[arg(long, value_name = "URL")]
     pub host: Option<String>,
     /// How many stores to try
     #[arg(long, value_name = "N", default_value_t = 100)]

@@ -15,7 +15,7 @@ mod args;
 pub use args::ConformArgs;
 
 pub fn run(args: &ConformArgs) -> Result<()> {
-    let client = host::client(args.host.as_deref())?;
+    let client = host::client(&host::or_standard(args.host.as_deref()))?;
     let semantics = host::semantics(&client, args.semantics)?;
     let options = Options { cases: args.cases, seed: args.seed, semantics, others: None };
     let bar = progress::of_cases(args.cases);

@@ -16,21 +16,9 @@ use super::lab::Pruned;
 
 /// What the daemon did, as `image-prune check` reads it.
 pub(super) fn observed(pruned: &Pruned) -> Value {
-    let mut observed = json!({ "events": pruned.events, "after": pruned.after });
-    if let Some(object) = observed.as_object_mut() {
-        match &pruned.answer {
-            None => {
-                object.insert("closed".to_owned(), true.into());
-            }
-            Some(answer) => {
-                let body: Value = serde_json::from_slice(&answer.body)
-                    .unwrap_or_else(|_| String::from_utf8_lossy(&answer.body).into());
-                object.insert("status".to_owned(), answer.status.into());
-                object.insert("body".to_owned(), body);
-            }
-        }
-    }
-    observed
+    let mut observed = pruned.observation.to_json();
+    observed.extend(pruned.after.clone().map(|after| ("after".to_owned(), after)));
+    observed.into()
 }
 
 /// Everything that moby does otherwise.
@@ -40,11 +28,11 @@ pub(super) fn differences(
     pruned: &Pruned,
     semantics: &Semantics,
 ) -> Result<Vec<Difference>> {
-    let asked = Asked::new(filters, pruned.now);
-    let request = PruneRequest::parse(filters, semantics, pruned.now).ok();
+    let asked = Asked::new(filters, pruned.observation.now);
+    let request = PruneRequest::parse(filters, semantics, pruned.observation.now).ok();
     let is_all = request.as_ref().is_some_and(|request| !request.dangling_only());
     let mut found: Vec<Difference> = pruned.differences.clone();
-    found.extend(pruned.answer.as_ref().and_then(form));
+    found.extend(pruned.observation.answer.as_ref().and_then(form));
     let mut order = Vec::new();
     match serde_json::from_value::<Observed>(observed(pruned)) {
         Err(error) => found.push(Difference {

@@ -1,28 +1,21 @@
 //! A daemon that cases are tried on: fills it, prunes it, looks at it, and takes everything away again.
 
-use std::ops::ControlFlow;
-use std::time::SystemTime;
-
-use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client, ClientError, FailureKind, ImageSummary, Method, Query};
+use crate::client::{Client, ClientError, FailureKind, ImageSummary, Method, Observation, Observer};
 use crate::digest::{ContainerId, ImageId};
 use crate::world::{self, Container, World};
-use crate::{Now, Reference, Semantics};
+use crate::{Reference, Semantics};
 
 use super::archive::Contents;
 use super::group::{Difference, Group};
 use super::sketch::Sketch;
 
-/// Beyond this the daemon's clock is not ours.
-const SAME_CLOCK: TimeDelta = TimeDelta::seconds(1);
-
 pub(super) struct Lab<'a> {
     client: &'a Client,
     semantics: Semantics,
     contents: Contents,
-    clock: DaemonClock,
+    observer: Observer<'a>,
     /// What was there before, and is nobody's to judge or to remove.
     others: World,
 }
@@ -37,10 +30,7 @@ pub(super) struct Made {
 
 /// What came of a prune.
 pub(super) struct Pruned {
-    pub now: Now,
-    /// None where the connection was cut.
-    pub answer: Option<Answer>,
-    pub events: Option<Vec<Value>>,
+    pub observation: Observation,
     /// `GET /images/json?all=1`.
     pub after: Option<Value>,
     /// `GET /system/df`, before and after.
@@ -52,8 +42,8 @@ pub(super) struct Pruned {
 impl<'a> Lab<'a> {
     /// The daemon of `client`. `others` is what it holds already.
     pub fn new(client: &'a Client, semantics: Semantics, others: World) -> Result<Self, ClientError> {
-        let clock = DaemonClock::of(client)?;
-        Ok(Self { client, semantics, contents: Contents::new()?, clock, others })
+        let observer = Observer::new(client)?;
+        Ok(Self { client, semantics, contents: Contents::new()?, observer, others })
     }
 
     /// Puts the images and containers of `sketch` into the daemon.
@@ -161,19 +151,15 @@ impl<'a> Lab<'a> {
     pub fn prune(&self, filters: &str) -> Result<Pruned, ClientError> {
         let mut missed = Missed::default();
         let before = missed.unless(Group::DiskUsage, "U-6", self.json("/system/df"))?;
-        let since = self.clock.now(self.client)?;
-        let query = Query::new().add_given("filters", filters);
-        let answer = match self.client.call(Method::POST, &format!("/images/prune{query}"), None) {
-            Ok(answer) => Some(answer),
-            Err(error) if error.kind() == FailureKind::Cut => None,
-            Err(error) => return Err(error),
-        };
-        let until = self.clock.now(self.client)?;
-        let events = missed.unless(Group::Events, "E-7", self.events(since, until))?;
+        let mut observation = self.observer.prune(filters)?;
+        let events = std::mem::replace(&mut observation.events, Ok(Vec::new()));
+        match missed.unless(Group::Events, "E-7", events)? {
+            Some(events) => observation.events = Ok(events),
+            None => observation.events = Err(malformed("no events".to_owned())),
+        }
         let after = missed.unless(Group::Stores, "U-3", self.json("/images/json?all=1"))?;
         let usage = [before, missed.unless(Group::DiskUsage, "U-6", self.json("/system/df"))?];
-        let now = Now { instant: since.into(), utc_offset_seconds: self.clock.utc_offset_seconds };
-        Ok(Pruned { now, answer, events, after, usage, differences: missed.0 })
+        Ok(Pruned { observation, after, usage, differences: missed.0 })
     }
 
     fn json(&self, path: &str) -> Result<Value, ClientError> {
@@ -184,17 +170,6 @@ impl<'a> Lab<'a> {
         }
         serde_json::from_slice(&answer.body)
             .map_err(|error| malformed(format!("GET {path}: the answer cannot be read: {error}")))
-    }
-
-    fn events(&self, since: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<Value>, ClientError> {
-        let text = |time: DateTime<Utc>| format!("{}.{:09}", time.timestamp(), time.timestamp_subsec_nanos());
-        let filters = r#"{"type":["image"],"event":["untag","delete","prune"]}"#;
-        let mut events = Vec::new();
-        self.client.events(&text(since), &text(until), filters, &mut |event| {
-            events.push(event);
-            ControlFlow::Continue(())
-        })?;
-        Ok(events)
     }
 
     /// Removes what was made and is still there, children before parents.
@@ -270,7 +245,7 @@ fn malformed(message: String) -> ClientError {
 }
 
 /// Without the placeholders of an image that has none (SPEC.md U-3).
-pub(super) fn names_of(image: &ImageSummary) -> impl Iterator<Item = &String> {
+pub(in super::super) fn names_of(image: &ImageSummary) -> impl Iterator<Item = &String> {
     let names = image.repo_tags.iter().chain(&image.repo_digests);
     names.filter(|name| *name != "<none>:<none>" && *name != "<none>@<none>")
 }
@@ -316,34 +291,4 @@ impl Difference {
             why: "moby keeps what it loads".to_owned(),
         }
     }
-}
-
-/// The clock of the daemon, for the limits of its events.
-struct DaemonClock {
-    /// The daemon runs on another clock, and has to be asked each time.
-    is_foreign: bool,
-    utc_offset_seconds: i32,
-}
-
-impl DaemonClock {
-    fn of(client: &Client) -> Result<Self, ClientError> {
-        let before = now();
-        let time = system_time(client)?;
-        let is_same = time.to_utc() >= before - SAME_CLOCK && time.to_utc() <= now() + SAME_CLOCK;
-        Ok(Self { is_foreign: !is_same, utc_offset_seconds: time.offset().local_minus_utc() })
-    }
-
-    fn now(&self, client: &Client) -> Result<DateTime<Utc>, ClientError> {
-        if self.is_foreign { system_time(client).map(|time| time.to_utc()) } else { Ok(now()) }
-    }
-}
-
-fn system_time(client: &Client) -> Result<DateTime<chrono::FixedOffset>, ClientError> {
-    let text = client.info()?.system_time;
-    DateTime::parse_from_rfc3339(&text)
-        .map_err(|error| malformed(format!("GET /info: `SystemTime` is `{text}`: {error}")))
-}
-
-fn now() -> DateTime<Utc> {
-    SystemTime::now().into()
 }

@@ -21,6 +21,7 @@ mod random;
 mod sketch;
 
 pub use group::{Difference, Group};
+pub(super) use lab::names_of;
 
 use lab::Lab;
 use random::Random;
@@ -190,7 +191,7 @@ impl Tally<'_> {
             let judged = judged.map_err(|error: Error| ClientError::invalid(error.to_string()))?;
             let differences = made.differences.into_iter().chain(judged).collect();
             let observed = judge::observed(&pruned);
-            Ok(Outcome { before: made.before, now: pruned.now, observed, differences })
+            Ok(Outcome { before: made.before, now: pruned.observation.now, observed, differences })
         };
         let outcome = run();
         if outcome.is_err() {

@@ -27,6 +27,8 @@ mod determinism;
 mod engine_vs_model;
 mod faults;
 mod foreign_stores;
+#[cfg(all(feature = "cli", not(shuttle)))]
+mod host;
 #[cfg(shuttle)]
 mod interleavings;
 mod laws;

@@ -165,8 +165,7 @@ pub struct SourceArgs {
     /// The storage driver, where the data root has several
     #[arg(long, value_name = "NAME", conflicts_with_all = ["state", "host"])]
     pub driver: Option<String>,
-    /// A running daemon instead, asked over its API: unix:///var/run/docker.sock [default: `$DOCKER_HOST`, where it is
-    /// set]
+    /// A running daemon instead, asked over its API [default: `$DOCKER_HOST`, where it is set]
     #[arg(long, value_name = "URL", conflicts_with = "state")]
     pub host: Option<String>,
     /// A state file instead, as `export` writes it; `-` is stdin

@@ -1,6 +1,6 @@
 //! What a prune of a running daemon gives back: its API does not tell the sizes of layers.
 
-use image_prune::client::state::{LayerSizes, freed_layers};
+use image_prune::client::state::LayerSizes;
 use image_prune::{PruneReport, Record};
 use serde::Serialize;
 
@@ -25,8 +25,7 @@ pub struct Bytes {
 impl Estimate {
     /// The bytes of what these records free.
     pub fn bytes(&self, records: &[Record]) -> Bytes {
-        let freed = freed_layers(records);
-        let (low, high) = self.sizes.range(&freed).into_inner();
+        let (low, high) = self.sizes.freed(records).into_inner();
         let mut why = Vec::new();
         if low < high {
             why.push("the API tells the sizes of images, not of the layers that they share".to_owned());

@@ -17,7 +17,7 @@ are lost.";
 #[derive(Debug, Args)]
 #[command(long_about = ABOUT)]
 pub struct ConformArgs {
-    /// The daemon [default: `$DOCKER_HOST`, or unix:///var/run/docker.sock]
+    /// The daemon [default: `$DOCKER_HOST`, or the standard socket]
     #[arg(long, value_name = "URL")]
     pub host: Option<String>,
     /// How many stores to try

@@ -17,7 +17,7 @@ pub use args::ConformArgs;
 pub fn run(args: &ConformArgs) -> Result<()> {
     let client = host::client(&host::or_standard(args.host.as_deref()))?;
     let semantics = host::semantics(&client, args.semantics)?;
-    let options = Options { cases: args.cases, seed: args.seed, semantics, others: None };
+    let options = Options { cases: args.cases, seed: args.seed, semantics, others: args.allow_other_images };
     let bar = progress::of_cases(args.cases);
     let report =
         conform(&client, &options, &mut |done| bar.set_position(done.try_into().unwrap_or(u64::MAX)));
@@ -26,7 +26,9 @@ pub fn run(args: &ConformArgs) -> Result<()> {
         let is_refused = error.kind() == image_prune::client::FailureKind::Invalid;
         let failure = Failure::from(Error::from(error));
         if is_refused {
-            failure.with_hint("use an empty daemon, or --allow-other-images if nobody needs what is unused")
+            failure.with_hint(
+                "use an empty daemon; --allow-other-images goes on where nobody needs what is unused",
+            )
         } else {
             failure
         }
@@ -85,7 +87,7 @@ fn print_failing(out: &mut impl Write, failing: &Failing) -> io::Result<()> {
     };
     let (images, containers) = (before.images.len(), before.containers.len());
     let names = before.references.len();
-    writeln!(out, "  store:    {images} images, {names} references, {containers} containers")?;
+    writeln!(out, "  store:    images {images}, references {names}, containers {containers}")?;
     writeln!(out, "  filters:  {}", escape(&request["filters"].to_string()))?;
     writeln!(out, "  where:    {}", escape(&difference.place))?;
     writeln!(out, "  observed: {}", text(&difference.observed))?;

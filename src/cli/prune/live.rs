@@ -41,15 +41,15 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         return super::print_table(&[] as &[Record], 0);
     }
 
-    let observer = Observer::new(&client).map_err(Error::from)?;
-    let observation = observer.prune(&selection.filters).map_err(Error::from)?;
-    if let Err(error) = &observation.events {
+    let watch = Observer::new(&client).map_err(Error::from)?;
+    let done = watch.prune(&selection.filters).map_err(Error::from)?;
+    if let Err(error) = &done.events {
         render::line_to_stderr("warning", &format!("the events are not judged: {error}"));
     }
-    let told = Value::Object(observation.to_json());
+    let told = Value::Object(done.to_json());
     let observed: Observed = serde_json::from_value(told.clone())
         .map_err(|error| Error::system(format!("the daemon's answer cannot be read: {error}")))?;
-    let asked = Asked::new(selection.filters, observation.now);
+    let asked = Asked::new(selection.filters, done.now);
     let mut judged = observed.clone();
     accept_estimate(&mut judged, &bytes, plan.report.space_reclaimed);
     let verdict = check(&before, &asked, &judged, &semantics)?;

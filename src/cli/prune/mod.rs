@@ -19,10 +19,10 @@ use super::{progress, units, write};
 mod live;
 
 pub fn run(args: &PruneArgs) -> Result<()> {
-    let Some(state) = &args.state else { return live::run(args) };
-    let output = args.output.as_deref().unwrap_or(state);
+    let Some(file) = &args.state else { return live::run(args) };
+    let output = args.output.as_deref().unwrap_or(file);
     refuse_bad_usage(args, output)?;
-    let source = Source::read_state(state, args.semantics)?;
+    let source = Source::read_state(file, args.semantics)?;
     let semantics = source.semantics;
     let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
     let (name, profile) = (source.world.name.clone(), source.world.profile.clone());

@@ -133,8 +133,8 @@ fn different_usage(when: &str, expected: &Usage, got: Option<&Value>) -> Option<
     let keys: std::collections::BTreeSet<&String> = got.keys().chain(moby.keys()).collect();
     for id in keys {
         let (Some(got), Some(moby)) = (got.get(id), moby.get(id)) else {
-            let side = |images: &BTreeMap<String, Value>| Value::Bool(images.contains_key(id));
-            return difference(format!("image {id} listed"), &side(&got), &side(&moby));
+            let listed = |images: &BTreeMap<String, Value>| Value::Bool(images.contains_key(id));
+            return difference(format!("image {id} listed"), &listed(&got), &listed(&moby));
         };
         for (key, expected) in moby.as_object().into_iter().flatten() {
             let value = got.get(key);

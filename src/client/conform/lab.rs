@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, ClientError, FailureKind, ImageSummary, Method, Observation, Observer};
+use crate::Semantics;
+use crate::client::state::DaemonState;
+use crate::client::{Client, ClientError, FailureKind, Method, Observation, Observer};
 use crate::digest::{ContainerId, ImageId};
 use crate::world::{self, Container, World};
-use crate::{Reference, Semantics};
 
 use super::archive::Contents;
 use super::group::{Difference, Group};
+use super::made::{Made, normalized};
 use super::sketch::Sketch;
 
 pub(super) struct Lab<'a> {
@@ -16,16 +18,8 @@ pub(super) struct Lab<'a> {
     semantics: Semantics,
     contents: Contents,
     observer: Observer<'a>,
-    /// What was there before, and is nobody's to judge or to remove.
-    others: World,
-}
-
-/// A store, made.
-pub(super) struct Made {
-    /// What the daemon says that it holds.
-    pub before: World,
-    /// Where that is not what it was given.
-    pub differences: Vec<Difference>,
+    /// Whether images and containers of others may be there.
+    has_others: bool,
 }
 
 /// What came of a prune.
@@ -40,14 +34,15 @@ pub(super) struct Pruned {
 }
 
 impl<'a> Lab<'a> {
-    /// The daemon of `client`. `others` is what it holds already.
-    pub fn new(client: &'a Client, semantics: Semantics, others: World) -> Result<Self, ClientError> {
+    /// The daemon of `client`.
+    pub fn new(client: &'a Client, semantics: Semantics, has_others: bool) -> Result<Self, ClientError> {
         let observer = Observer::new(client)?;
-        Ok(Self { client, semantics, contents: Contents::new()?, observer, others })
+        Ok(Self { client, semantics, contents: Contents::new()?, observer, has_others })
     }
 
     /// Puts the images and containers of `sketch` into the daemon.
     pub fn make(&self, sketch: &Sketch) -> Result<Made, ClientError> {
+        let others = self.others()?;
         let mut expected = self.contents.world(sketch);
         if !sketch.images.is_empty() {
             self.client.load(&mut self.contents.archive(sketch)?.as_slice())?;
@@ -56,7 +51,9 @@ impl<'a> Lab<'a> {
             for name in &sketch.tags {
                 let (repository, tag) = name.rsplit_once(':').unwrap_or((name, ""));
                 self.client.tag(&image.id.to_string(), repository, tag)?;
-                expected.references.push(world::Reference { name: self.normalized(name)?, id: image.id });
+                expected
+                    .references
+                    .push(world::Reference { name: normalized(name, &self.semantics)?, id: image.id });
             }
         }
         for container in &sketch.containers {
@@ -66,7 +63,20 @@ impl<'a> Lab<'a> {
                 expected.containers.push(self.make_container(image.id, container.running, &expected)?);
             }
         }
-        self.compare(expected)
+        Made::compare(&expected, others, &self.client.images(true)?, &self.semantics)
+    }
+
+    /// What is there already. It has to be known to the byte.
+    fn others(&self) -> Result<World, ClientError> {
+        if !self.has_others {
+            return Ok(World::default());
+        }
+        let state = DaemonState::read(self.client, &self.semantics)?;
+        if !state.sizes.is_exact() || !state.doubts.is_empty() {
+            let message = "the sizes of the layers that are there already cannot be told from this API";
+            return Err(ClientError::invalid(message));
+        }
+        Ok(state.world)
     }
 
     /// A container that runs, where that is wanted and possible: on a daemon that executes nothing it is, on a
@@ -90,61 +100,6 @@ impl<'a> Lab<'a> {
             crate::Image::parse(described.config.clone(), &self.semantics).ok()?.chain().ok()?
         });
         Ok(Container { id, image, running, rw_layer_parent: top, image_mounts: Vec::new() })
-    }
-
-    fn normalized(&self, name: &str) -> Result<String, ClientError> {
-        let reference = Reference::parse(name, &self.semantics);
-        let reference = reference.map_err(|error| malformed(format!("`{name}` is no reference: {error}")))?;
-        Ok(reference.as_str().to_owned())
-    }
-
-    /// Holds what is listed against what was made. What is listed counts from then on.
-    fn compare(&self, expected: World) -> Result<Made, ClientError> {
-        let listed = self.client.images(true)?;
-        let mut differences = Vec::new();
-        let mut before = World { references: self.others.references.clone(), ..expected.clone() };
-        before.images.retain_mut(|image| {
-            let Some(found) = listed.iter().find(|found| found.id == image.id.to_string()) else {
-                differences.push(Difference::store(image.id, "an image that was loaded", "missing"));
-                return false;
-            };
-            let parent = image.parent.map(|parent| parent.to_string()).unwrap_or_default();
-            if found.parent_id != parent {
-                differences.push(Difference::store(
-                    image.id,
-                    format!("the parent `{parent}`"),
-                    &found.parent_id,
-                ));
-                image.parent = found.parent_id.parse().ok();
-            }
-            true
-        });
-        for image in &before.images {
-            let Some(found) = listed.iter().find(|found| found.id == image.id.to_string()) else { continue };
-            let size = size_of(image, &expected, &self.semantics);
-            if found.size != size {
-                differences.push(Difference::store(image.id, format!("{size} bytes"), found.size));
-            }
-            let mut names =
-                names_of(found).map(|name| self.normalized(name)).collect::<Result<Vec<_>, _>>()?;
-            let given = expected.references.iter().filter(|reference| reference.id == image.id);
-            let mut given: Vec<_> = given.map(|reference| reference.name.clone()).collect();
-            names.sort();
-            given.sort();
-            if names != given {
-                let (given, names) = (given.join(" "), names.join(" "));
-                differences.push(Difference::store(image.id, format!("the names {given}"), &names));
-            }
-            before.references.extend(names.into_iter().map(|name| world::Reference { name, id: image.id }));
-        }
-        let is_left = |id: &ImageId| before.images.iter().any(|image| image.id == *id);
-        before.containers.retain(|container| is_left(&container.image));
-        before.images.extend(self.others.images.iter().cloned());
-        before.containers.extend(self.others.containers.iter().cloned());
-        let is_new = |layer: &&world::Layer| !before.layers.iter().any(|had| had.chain_id == layer.chain_id);
-        let others: Vec<_> = self.others.layers.iter().filter(is_new).cloned().collect();
-        before.layers.extend(others);
-        Ok(Made { before, differences })
     }
 
     /// Prunes with these raw filters.
@@ -173,14 +128,14 @@ impl<'a> Lab<'a> {
     }
 
     /// Removes what was made and is still there, children before parents.
-    pub fn clear(&self, made: &World) -> Result<(), ClientError> {
+    pub fn clear(&self, made: &World, others: &World) -> Result<(), ClientError> {
         for container in &made.containers {
-            if !self.others.containers.contains(container) {
+            if !others.containers.contains(container) {
                 ignore_missing(self.client.remove_container(&container.id.to_string(), true))?;
             }
         }
         let mut left: Vec<ImageId> = made.images.iter().rev().map(|image| image.id).collect();
-        left.retain(|id| !self.others.images.iter().any(|other| other.id == *id));
+        left.retain(|id| !others.images.iter().any(|other| other.id == *id));
         // A pass removes at least the images without children.
         for _ in 0..left.len() {
             let there = self.client.images(true)?;
@@ -207,7 +162,7 @@ impl<'a> Lab<'a> {
                 made.containers.push(container);
             }
         }
-        self.clear(&made)
+        self.clear(&made, &World::default())
     }
 }
 
@@ -240,25 +195,8 @@ fn ignore_missing(result: Result<(), ClientError>) -> Result<(), ClientError> {
     }
 }
 
-fn malformed(message: String) -> ClientError {
+pub(super) fn malformed(message: String) -> ClientError {
     ClientError::new(FailureKind::Malformed, message)
-}
-
-/// Without the placeholders of an image that has none (SPEC.md U-3).
-pub(in super::super) fn names_of(image: &ImageSummary) -> impl Iterator<Item = &String> {
-    let names = image.repo_tags.iter().chain(&image.repo_digests);
-    names.filter(|name| *name != "<none>:<none>" && *name != "<none>@<none>")
-}
-
-fn size_of(image: &world::Image, world: &World, semantics: &Semantics) -> i64 {
-    let parsed = crate::Image::parse(image.config.clone(), semantics).ok();
-    let mut next = parsed.and_then(|image| image.chain().ok().flatten());
-    let mut size = 0;
-    while let Some(layer) = next.and_then(|chain| world.layers.iter().find(|layer| layer.chain_id == chain)) {
-        size += layer.size;
-        next = layer.parent;
-    }
-    size
 }
 
 impl Difference {
@@ -279,16 +217,5 @@ impl Difference {
             rule,
             why: "moby answers".to_owned(),
         })
-    }
-
-    fn store(id: ImageId, made: impl ToString, found: impl ToString) -> Self {
-        Self {
-            group: Group::Stores,
-            place: format!("image {id} as made"),
-            observed: Some(found.to_string()),
-            moby: Some(made.to_string()),
-            rule: "I-7",
-            why: "moby keeps what it loads".to_owned(),
-        }
     }
 }

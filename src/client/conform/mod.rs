@@ -2,7 +2,7 @@
 //! [oracle](crate::oracle::check).
 //!
 //! Everything that is made is taken away again, failures included. The daemon prunes whatever it holds, so
-//! that one with images or containers of somebody's is refused, unless [`Options::others`] describes them.
+//! that one with images or containers of somebody's is refused, unless [`Options::others`] allows them.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ mod archive;
 mod group;
 mod judge;
 mod lab;
+mod made;
 mod random;
 mod sketch;
 
 pub use group::{Difference, Group};
-pub(super) use lab::names_of;
 
 use lab::Lab;
 use random::Random;
@@ -39,9 +39,9 @@ pub struct Options {
     pub seed: u64,
     /// The version to compare with.
     pub semantics: Semantics,
-    /// What the daemon holds already, to the letter; its unused images may go. None refuses a daemon that holds
-    /// anything.
-    pub others: Option<World>,
+    /// Whether the daemon may hold images and containers of somebody's. They are judged along, and those that nobody
+    /// uses are lost.
+    pub others: bool,
 }
 
 /// What was found.
@@ -101,7 +101,7 @@ pub fn conform(
     on_case: &mut dyn FnMut(usize),
 ) -> Result<Report, ClientError> {
     refuse_others(client, options)?;
-    let lab = Lab::new(client, options.semantics, options.others.clone().unwrap_or_default())?;
+    let lab = Lab::new(client, options.semantics, options.others)?;
     let mut tally = Tally { lab: &lab, options, groups: BTreeMap::new(), explained: 0 };
     for case in 0..options.cases {
         tally.try_case(case)?;
@@ -113,17 +113,16 @@ pub fn conform(
 }
 
 fn refuse_others(client: &Client, options: &Options) -> Result<(), ClientError> {
-    if options.others.is_some() {
+    if options.others {
         return Ok(());
     }
     let (images, containers) = (client.images(true)?.len(), client.containers(false)?.len());
     if images + containers == 0 {
         return Ok(());
     }
-    let message = format!(
-        "{} holds {images} images and {containers} containers: a prune may take them away",
-        client.host()
-    );
+    let host = client.host();
+    let message =
+        format!("{host} holds images ({images}) or containers ({containers}): a prune may take them away");
     Err(ClientError::new(FailureKind::Invalid, message))
 }
 
@@ -186,7 +185,7 @@ impl Tally<'_> {
                 Err(error) => return self.unmade(sketch, error),
             };
             let pruned = self.lab.prune(&filters)?;
-            self.lab.clear(&made.before)?;
+            self.lab.clear(&made.before, &made.others)?;
             let judged = judge::differences(&made.before, &filters, &pruned, &self.options.semantics);
             let judged = judged.map_err(|error: Error| ClientError::invalid(error.to_string()))?;
             let differences = made.differences.into_iter().chain(judged).collect();

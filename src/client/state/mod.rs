@@ -5,7 +5,7 @@
 //! sizes of layers, but those of images and of the steps that made them, so that a layer's size is known between
 //! [limits](LayerSizes). It does not tell what else holds a layer: a build cache, a container whose image is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset};
 use serde_json::json;
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::client::{Client, ClientError, ContainerSummary, FailureKind, ImageDetails, ImageSummary};
 use crate::digest::{ChainId, DiffId, ImageId};
 use crate::world::{self, World};
-use crate::{Now, Record, Reference, Semantics};
+use crate::{Now, Reference, Semantics};
 
 mod sizes;
 
@@ -97,7 +97,7 @@ impl Reading {
         self.world.images.push(world::Image { id, config: stand_in(details).into(), parent });
         self.world.stand_ins.insert(id);
         self.tops.insert(id, chains.last().copied());
-        for name in super::conform::names_of(summary) {
+        for name in names_of(summary) {
             let reference = Reference::parse(name, semantics).map_err(|_| malformed(name, "reference"))?;
             self.world.references.push(world::Reference { name: reference.as_str().to_owned(), id });
         }
@@ -174,11 +174,8 @@ pub(super) fn system_time(client: &Client) -> Result<DateTime<FixedOffset>, Clie
     DateTime::parse_from_rfc3339(&text).map_err(|_| malformed(&text, "time"))
 }
 
-/// The layers that a prune freed, by what it told.
-pub fn freed_layers(records: &[Record]) -> BTreeSet<ChainId> {
-    let chain = |record: &Record| match record {
-        Record::Layer(chain) => Some(*chain),
-        _ => None,
-    };
-    records.iter().filter_map(chain).collect()
+/// Without the placeholders of an image that has none (SPEC.md U-3).
+pub(super) fn names_of(image: &ImageSummary) -> impl Iterator<Item = &String> {
+    let names = image.repo_tags.iter().chain(&image.repo_digests);
+    names.filter(|name| *name != "<none>:<none>" && *name != "<none>@<none>")
 }

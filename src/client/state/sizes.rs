@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use crate::Record;
 use crate::digest::ChainId;
 
 /// The size of a layer with all below it, between limits: that of an image's top layer is told, and what lies
@@ -83,6 +84,22 @@ impl LayerSizes {
     pub(super) fn least(&self, chain: ChainId, parent: Option<ChainId>) -> i64 {
         let low = |chain: ChainId| self.limits.get(&chain).map_or(0, |limits| limits.low);
         low(chain).saturating_sub(parent.map_or(0, low)).max(0)
+    }
+
+    /// Whether every size is known to the byte.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.limits.values().all(|limits| limits.low == limits.high)
+    }
+
+    /// Between what the bytes of the layers lie that these records tell of.
+    #[must_use]
+    pub fn freed(&self, records: &[Record]) -> RangeInclusive<u64> {
+        let chain = |record: &Record| match record {
+            Record::Layer(chain) => Some(*chain),
+            _ => None,
+        };
+        self.range(&records.iter().filter_map(chain).collect())
     }
 
     /// Between what the bytes of these layers lie.

@@ -31,6 +31,8 @@ mod laws;
 mod layering;
 mod locks;
 mod scenarios;
+#[cfg(feature = "server")]
+mod server;
 mod stores_vs_model;
 #[cfg(not(shuttle))]
 mod stress;

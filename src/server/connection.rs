@@ -211,13 +211,15 @@ fn finish(
     if cut == Some(Cut::After) {
         return Err(CutOff);
     }
-    let Answer { status, content_type, headers, body } = answer;
-    let mut response = Response::builder()
-        .status(status)
-        .header("Api-Version", format!("1.{}", daemon.api_version()))
-        .header("Docker-Experimental", "false")
-        .header("Ostype", "linux")
-        .header("Server", daemon.server_name());
+    let Answer { status, content_type, headers, body, is_routed } = answer;
+    let mut response = Response::builder().status(status);
+    if is_routed {
+        response = response
+            .header("Api-Version", format!("1.{}", daemon.api_version()))
+            .header("Docker-Experimental", "false")
+            .header("Ostype", "linux")
+            .header("Server", daemon.server_name());
+    }
     if let Some(content_type) = content_type {
         response = response.header("Content-Type", content_type);
     }

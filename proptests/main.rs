@@ -15,6 +15,8 @@ mod candidates;
 mod cases;
 #[cfg(feature = "cli")]
 mod command;
+#[cfg(all(feature = "client", feature = "server"))]
+mod conform;
 mod cost;
 mod coverage;
 #[cfg(feature = "data-root")]
@@ -30,6 +32,7 @@ mod interleavings;
 mod laws;
 mod layering;
 mod locks;
+mod oracle;
 mod scenarios;
 #[cfg(feature = "server")]
 mod server;

@@ -1,6 +1,6 @@
 //! Between a [`World`] and the in-memory stores.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
@@ -66,11 +66,11 @@ impl Stores {
     }
 
     fn filled(self, world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        let World { layers, images, references, containers, .. } = world;
+        let World { layers, images, references, containers, stand_ins, .. } = world;
         self.load_layers(&layers)?;
         drop(layers);
         let parents: Vec<_> = images.iter().filter_map(|image| Some((image.id, image.parent?))).collect();
-        self.load_images(images, semantics)?;
+        self.load_images(images, &stand_ins, semantics)?;
         for (child, parent) in parents {
             self.images.restore_parent(child, parent);
         }
@@ -101,12 +101,21 @@ impl Stores {
         Ok(())
     }
 
-    fn load_images(&self, images: Vec<world::Image>, semantics: &Semantics) -> Result<(), LoadError> {
+    fn load_images(
+        &self,
+        images: Vec<world::Image>,
+        stand_ins: &BTreeSet<ImageId>,
+        semantics: &Semantics,
+    ) -> Result<(), LoadError> {
+        let read = |image: world::Image| {
+            let is_stand_in = stand_ins.contains(&image.id);
+            (image.id, read_image(image, is_stand_in, semantics))
+        };
         let mut images = images.into_iter();
         // In batches, so that a config does not live on beside what was read from it.
         while !images.as_slice().is_empty() {
             let batch = images.by_ref().take(BATCH).collect();
-            for (id, image) in on_two_threads(batch, |image| (image.id, read_image(image, semantics))) {
+            for (id, image) in on_two_threads(batch, read) {
                 let is_new = self.images.insert(id, image?);
                 if !is_new.map_err(|error| in_object("image", id, &error))? {
                     return Err(LoadError(format!("image {id}: there twice")));
@@ -184,9 +193,9 @@ fn on_two_threads<T: Send, R: Send>(mut items: Vec<T>, work: impl Fn(T) -> R + S
     })
 }
 
-fn read_image(image: world::Image, semantics: &Semantics) -> Result<Image, LoadError> {
+fn read_image(image: world::Image, is_stand_in: bool, semantics: &Semantics) -> Result<Image, LoadError> {
     let world::Image { id, config, .. } = image;
-    if ImageId::of(&config) != id {
+    if !is_stand_in && ImageId::of(&config) != id {
         return Err(LoadError(format!("image {id}: not the digest of its config")));
     }
     Image::parse(config, semantics).map_err(|error| in_object("image", id, &error))

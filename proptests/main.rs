@@ -36,6 +36,8 @@ mod layering;
 mod locks;
 mod oracle;
 mod scenarios;
+#[cfg(feature = "server")]
+mod server;
 mod stores_vs_model;
 #[cfg(not(shuttle))]
 mod stress;

@@ -31,10 +31,10 @@ pub use answer::{
     Created, DeletedItem, DiskUsage, Health, HistoryItem, ImageConfig, ImageDetails, ImageSummary,
     ImagesReport, Info, Mount, RootFs, UsageData, Version, Volume,
 };
-pub use api::{Client, Timeouts};
+pub use api::Client;
 pub use error::{ClientError, FailureKind};
 pub use host::Host;
 pub use hyper::Method;
 pub use observe::{Observation, Observer};
 pub use path::{Query, segment};
-pub use transport::Answer;
+pub use transport::{Answer, Timeouts};

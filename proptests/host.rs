@@ -1,6 +1,7 @@
 //! A state read over the API: the plan on it is the plan on the stores themselves, and the bytes lie where it says.
 //! And the commands that take `--host`, on our own daemon.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
 
@@ -27,8 +28,8 @@ fn client(daemon: &TestDaemon) -> Client {
     Client::new(Host::parse(&daemon.host()).unwrap()).unwrap()
 }
 
-/// Without what an API does not tell: references to images that are not there, containers that hold other layers
-/// than their image's, and mounts.
+/// Without what an API does not tell: layers of no image, references to images that are not there, containers that
+/// hold other layers than their image's, and mounts.
 fn tellable(mut world: World) -> World {
     let semantics = semantics_of(&world);
     let tops: Vec<_> = world
@@ -44,6 +45,15 @@ fn tellable(mut world: World) -> World {
         container.rw_layer_parent = top(container.image).flatten();
         container.image_mounts.clear();
     }
+    let mut used = BTreeSet::new();
+    for (_, top) in &tops {
+        let mut next = *top;
+        while let Some(layer) = next.and_then(|id| world.layers.iter().find(|layer| layer.chain_id == id)) {
+            used.insert(layer.chain_id);
+            next = layer.parent;
+        }
+    }
+    world.layers.retain(|layer| used.contains(&layer.chain_id));
     world
 }
 

@@ -36,7 +36,12 @@ fn archives() -> BTreeMap<&'static str, Vec<u8>> {
         &["grandchild:latest"],
         Some(child),
     );
-    images.image(json!({ "created": "2019-01-01T00:00:00Z" }), &[top.clone()], &["team/app:latest"], None);
+    images.image(
+        json!({ "created": "2019-01-01T00:00:00Z" }),
+        std::slice::from_ref(&top),
+        &["team/app:latest"],
+        None,
+    );
     images.image(json!({}), &[], &["bare:x", "host.io:5000/bare:y"], None);
 
     let mut wrong_parent = ImageTar::new();
@@ -182,7 +187,7 @@ fn answers_are_dockerds() {
 fn events(socket: &Path) -> Vec<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let reply = get(socket, &format!("/events?since=1&until={}", now.as_secs()));
-    let mut events: Vec<_> = reply.body.lines().map(|line| without_time(line)).collect();
+    let mut events: Vec<_> = reply.body.lines().map(without_time).collect();
     events.sort();
     events
 }

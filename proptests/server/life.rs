@@ -92,12 +92,12 @@ fn clients_that_leave_are_forgotten() {
     let listeners = [events_of(&daemon, ""), events_of(&daemon, "")];
     eventually("nobody listens", || daemon.events().subscribers() == 2);
     assert_eq!(get(daemon.socket().unwrap(), "/events").status, 503);
-    let mut live = BufReader::new(&listeners[0]);
+    let mut stream = BufReader::new(&listeners[0]);
     daemon.events().publish(ImageEvent::Prune(7));
     let mut line = String::new();
     while !line.contains("reclaimed") {
         line.clear();
-        assert!(live.read_line(&mut line).unwrap() > 0, "the stream ended");
+        assert!(stream.read_line(&mut line).unwrap() > 0, "the stream ended");
     }
     assert!(line.contains(r#""reclaimed":"7""#), "{line}");
     drop(listeners);
@@ -132,7 +132,7 @@ fn a_client_that_leaves_cancels_its_prune() {
             .create(format!(r#"{{"author":"{number}","rootfs":{{"type":"layers"}}}}"#))
             .unwrap();
     }
-    let (_, _slow) = daemon.events().subscribe();
+    let (_, slow) = daemon.events().subscribe();
     let mut client = UnixStream::connect(daemon.socket().unwrap()).unwrap();
     client.write_all(b"POST /images/prune HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     eventually("the prune does not begin", || daemon.stores().images.len() < 1000);
@@ -142,7 +142,7 @@ fn a_client_that_leaves_cancels_its_prune() {
     });
     assert!(!daemon.stores().images.is_empty(), "the prune went on to the end");
     // SPEC.md P-1: the guard is free again.
-    drop(_slow);
+    drop(slow);
     assert_eq!(post(daemon.socket().unwrap(), "/images/prune").status, 200);
 }
 

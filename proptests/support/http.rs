@@ -37,10 +37,10 @@ pub fn request(socket: &Path, method: &str, path: &str, content_type: &str, body
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n");
     if !content_type.is_empty() {
-        head.push_str(&format!("Content-Type: {content_type}\r\n"));
+        head.extend(["Content-Type: ", content_type, "\r\n"]);
     }
     if method != "GET" {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
     // A server that has heard enough may close its end before the body is there.

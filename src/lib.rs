@@ -104,6 +104,8 @@ pub mod _docs {
     pub mod differences {}
     #[doc = include_str!("docs/glossary.md")]
     pub mod glossary {}
+    #[doc = include_str!("docs/podman.md")]
+    pub mod podman {}
     #[doc = include_str!("../CHANGELOG.md")]
     pub mod changelog {}
 }

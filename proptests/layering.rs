@@ -21,6 +21,7 @@ const RANKS: [(u8, &[&str]); 10] = [
             "go",
             "reference",
             "image",
+            "manifest",
             "record",
             "sync",
             "warning",

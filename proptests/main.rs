@@ -30,6 +30,8 @@ mod interleavings;
 mod laws;
 mod layering;
 mod locks;
+#[cfg(feature = "cli")]
+mod registry;
 mod scenarios;
 mod stores_vs_model;
 #[cfg(not(shuttle))]

@@ -62,6 +62,8 @@ mod filters;
 pub mod fit;
 pub mod go;
 pub mod image;
+#[cfg(any(feature = "registry", feature = "fit"))]
+pub mod manifest;
 pub mod oracle;
 pub mod plan;
 mod prune;

@@ -9,6 +9,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
 use image_prune::Semantics;
 
+use super::registry::args::RegistryArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 an error, 2 wrong usage, 3 a check found differences.
 With --format json an error is also printed on stdout, as {\"error\":{\"class\",\"message\",\"status\"}}.";
@@ -32,6 +34,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Prune a state file
     Prune(PruneArgs),
+    /// Delete tags of a registry, except those to keep; a dry run unless told otherwise
+    Registry(RegistryArgs),
     /// Answer recorded rows, one JSON line each
     Replay(ReplayArgs),
     /// Print a completion script
@@ -52,6 +56,7 @@ impl Command {
             Self::Plan(args) => args.format,
             Self::Df(args) => args.format,
             Self::Prune(args) => args.format,
+            Self::Registry(args) => args.format,
             _ => Format::Table,
         }
     }
@@ -228,7 +233,7 @@ fn semantics() -> impl TypedValueParser<Value = Semantics> {
         .try_map(|name| name.parse::<Semantics>())
 }
 
-fn instant(text: &str) -> Result<DateTime<FixedOffset>, String> {
+pub fn instant(text: &str) -> Result<DateTime<FixedOffset>, String> {
     DateTime::parse_from_rfc3339(text).map_err(|error| format!("{error}; write it like 2024-03-10T12:00:00Z"))
 }
 

@@ -16,6 +16,7 @@ mod export;
 mod plan;
 mod progress;
 mod prune;
+mod registry;
 mod render;
 mod replay;
 mod request;
@@ -47,6 +48,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Df(args) => df::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Registry(args) => registry::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,8 +1,11 @@
 //! The registry cleaner: laws of its plan on made-up registries, the command against Debian's `docker-registry`,
 //! and the client against a registry that follows a script.
 
+mod laws;
 mod peer;
 mod real;
+mod script;
+mod scripted;
 
 use std::process::{Command, Output, Stdio};
 

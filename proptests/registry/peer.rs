@@ -21,6 +21,8 @@ pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub struct Setup {
     pub no_deletion: bool,
     pub user: Option<(&'static str, &'static str)>,
+    /// Speak TLS, with a certificate of the authority in `ca.pem`.
+    pub tls: bool,
 }
 
 pub struct Peer {
@@ -47,6 +49,9 @@ impl Peer {
         if !has("docker-registry") || (setup.user.is_some() && !has("htpasswd")) {
             return None;
         }
+        if setup.tls && !has("openssl") {
+            return None;
+        }
         let folder = tempfile::tempdir().unwrap();
         let mut config = json!({
             "version": "0.1",
@@ -69,6 +74,9 @@ impl Peer {
             .find_map(|_| {
                 let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
                 config["http"] = json!({"addr": format!("127.0.0.1:{port}")});
+                if setup.tls {
+                    config["http"]["tls"] = certificates(folder.path());
+                }
                 fs::write(folder.path().join("config.yml"), config.to_string()).unwrap();
                 let child = serve(folder.path());
                 wait_for(child, port).map(|child| (child, port))
@@ -159,6 +167,15 @@ impl Peer {
 
     /// Every tag that can be pulled, all that it needs included, as `repository:tag`, with its digest.
     pub fn whole_tags(&self, repository: &str) -> BTreeMap<String, String> {
+        self.tags(repository, true)
+    }
+
+    /// The same, without a look at config and layers, which no deletion touches.
+    pub fn listed_tags(&self, repository: &str) -> BTreeMap<String, String> {
+        self.tags(repository, false)
+    }
+
+    fn tags(&self, repository: &str, with_blobs: bool) -> BTreeMap<String, String> {
         let (status, _, text) = self.send("GET", &format!("/v2/{repository}/tags/list"), "", b"");
         if status == 404 {
             return BTreeMap::new();
@@ -168,7 +185,7 @@ impl Peer {
         let mut found = BTreeMap::new();
         for tag in tags {
             let tag = tag.as_str().unwrap();
-            if let Some(digest) = self.pull(repository, tag) {
+            if let Some(digest) = self.pull(repository, tag, with_blobs) {
                 found.insert(format!("{repository}:{tag}"), digest);
             }
         }
@@ -176,7 +193,7 @@ impl Peer {
     }
 
     /// The digest of a manifest, if it and everything below it is there.
-    fn pull(&self, repository: &str, reference: &str) -> Option<String> {
+    fn pull(&self, repository: &str, reference: &str, with_blobs: bool) -> Option<String> {
         let accept = image_prune::manifest::ACCEPT;
         let (status, _, text) =
             self.send("GET", &format!("/v2/{repository}/manifests/{reference}"), accept, b"");
@@ -187,9 +204,10 @@ impl Peer {
         let list = |name: &str| manifest[name].as_array().cloned().unwrap_or_default();
         let digest = |value: &Value| value["digest"].as_str().unwrap().to_owned();
         for child in list("manifests") {
-            self.pull(repository, &digest(&child))?;
+            self.pull(repository, &digest(&child), with_blobs)?;
         }
-        for blob in list("layers").iter().chain(manifest.get("config")) {
+        let layers = list("layers");
+        for blob in layers.iter().chain(manifest.get("config")).filter(|_| with_blobs) {
             let path = format!("/v2/{repository}/blobs/{}", digest(blob));
             if self.send("HEAD", &path, "", b"").0 != 200 {
                 return None;
@@ -238,6 +256,22 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// An authority, and a certificate of it for this machine.
+fn certificates(folder: &Path) -> Value {
+    let openssl = |line: &str| {
+        let done = Command::new("openssl").args(line.split(' ')).current_dir(folder).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -days 30 -subj /CN=authority"));
+    openssl(&format!("req {key} -keyout own.key -out own.csr -subj /CN=registry"));
+    openssl(
+        "x509 -req -in own.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out own.pem -days 30 -extfile names",
+    );
+    json!({"certificate": folder.join("own.pem"), "key": folder.join("own.key")})
 }
 
 fn serve(folder: &Path) -> Child {

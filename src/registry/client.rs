@@ -14,7 +14,7 @@ use crate::manifest::{self, MANIFEST_SIZE, Manifest};
 use crate::{Error, Result};
 
 /// How many pages a list may have.
-const PAGES: usize = 10_000;
+const PAGES: usize = 2_000;
 /// How many names a list may have.
 const NAMES: usize = 2_000_000;
 /// The limit of a page, in bytes.

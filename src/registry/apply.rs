@@ -187,7 +187,9 @@ impl Run<'_> {
                 }
                 Ok(Outcome::Later(asked)) => self.registry.pause(asked.unwrap_or(pause)),
                 Err(Failure::Status { status: 405, .. }) => return Err((disabled(), true)),
-                Err(failure @ (Failure::Unauthorized(_) | Failure::Unreachable(_))) => {
+                Err(
+                    failure @ (Failure::Unauthorized(_) | Failure::Unreachable(_) | Failure::Untrusted(_)),
+                ) => {
                     return Err((failure.during(&format!("{name}@{next}")), true));
                 }
                 Err(failure @ Failure::Status { status: 401 | 403, .. }) => {

@@ -130,6 +130,8 @@ pub(super) enum Failure {
     Unauthorized(String),
     /// Nobody there.
     Unreachable(String),
+    /// Somebody there, but nobody knows who.
+    Untrusted(String),
     /// No whole answer, or too much of it.
     Broken(String),
 }
@@ -155,6 +157,7 @@ impl fmt::Display for Failure {
             }
             Self::Unauthorized(why) | Self::Broken(why) => formatter.write_str(why),
             Self::Unreachable(why) => write!(formatter, "the registry cannot be reached: {why}"),
+            Self::Untrusted(why) => write!(formatter, "the registry cannot be trusted: {why}"),
         }
     }
 }
@@ -376,17 +379,16 @@ impl Http {
 }
 
 fn failure(error: &ureq::Error) -> Failure {
-    // rustls hides behind errors of invalid data.
-    let is_tls = |io: &io::Error| io.kind() == io::ErrorKind::InvalidData;
     match error {
         ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
-        | ureq::Error::Timeout(Timeout::Connect)
-        | ureq::Error::Rustls(_)
-        | ureq::Error::Tls(_) => Failure::Unreachable(error.to_string()),
-        ureq::Error::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused || is_tls(io) => {
+        | ureq::Error::Timeout(Timeout::Connect) => Failure::Unreachable(error.to_string()),
+        ureq::Error::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => {
             Failure::Unreachable(io.to_string())
         }
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => Failure::Untrusted(error.to_string()),
+        // rustls hides behind errors of invalid data.
+        ureq::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData => Failure::Untrusted(io.to_string()),
         _ => Failure::Broken(format!("no whole answer: {error}")),
     }
 }

@@ -24,6 +24,7 @@ const RANKS: [(u8, &[&str]); 10] = [
             "manifest",
             "record",
             "sync",
+            "units",
             "warning",
             "world",
         ],

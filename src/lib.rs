@@ -81,6 +81,7 @@ mod semantics;
 pub mod server;
 pub mod store;
 mod sync;
+pub mod units;
 pub mod usage;
 pub mod warning;
 pub mod world;

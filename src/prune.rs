@@ -6,8 +6,10 @@ use std::sync::Arc;
 use crate::account::account;
 use crate::cancel::Cancel;
 use crate::delete::{DeleteError, Deletion, Extent, delete_candidates};
+use crate::digest::ImageId;
 use crate::event::{EventSink, ImageEvent};
 use crate::go::time::Now;
+use crate::image::Image;
 use crate::record::Record;
 use crate::report::PruneReport;
 use crate::request::PruneRequest;
@@ -134,6 +136,15 @@ where
     /// Nothing is named by `reference_or_id`, a conflict, or a failure of a store.
     pub fn delete(&self, reference_or_id: &str, extent: Extent) -> Result<Vec<Record>, DeleteError> {
         self.deletion().delete(reference_or_id, extent)
+    }
+
+    /// The image that a reference, an ID or the beginning of one names (SPEC.md G-1).
+    ///
+    /// # Errors
+    ///
+    /// There is none; the text is no reference.
+    pub fn image(&self, reference_or_id: &str) -> Result<(ImageId, Arc<Image>)> {
+        self.deletion().find(reference_or_id).map_err(Error::from)
     }
 
     fn deletion(&self) -> Deletion<'_, I, R, L, C, E> {

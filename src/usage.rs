@@ -49,6 +49,58 @@ pub struct ImageSummary {
     pub virtual_size: i64,
 }
 
+impl ImageSummary {
+    /// As the API writes it since version 1.44.
+    #[cfg(feature = "server")]
+    pub(crate) fn serialize_without_virtual_size<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut line = serializer.serialize_struct("ImageSummary", 9)?;
+        line.serialize_field("Containers", &self.containers)?;
+        line.serialize_field("Created", &self.created)?;
+        line.serialize_field("Id", &self.id)?;
+        line.serialize_field("Labels", &self.labels)?;
+        line.serialize_field("ParentId", &self.parent_id)?;
+        line.serialize_field("RepoDigests", &self.repo_digests)?;
+        line.serialize_field("RepoTags", &self.repo_tags)?;
+        line.serialize_field("SharedSize", &self.shared_size)?;
+        line.serialize_field("Size", &self.size)?;
+        line.end()
+    }
+
+    /// What a list of images says (SPEC.md U-3): containers and shared bytes are −1, not counted.
+    pub(crate) fn new(
+        (id, image): (ImageId, &Image),
+        parent: Option<ImageId>,
+        references: &[Reference],
+        size: i64,
+        semantics: &Semantics,
+    ) -> Self {
+        let familiar = |canonical: bool| {
+            let of_kind = references.iter().filter(|reference| reference.is_canonical() == canonical);
+            let texts: Vec<_> = of_kind.map(|reference| reference.familiar().to_owned()).collect();
+            (!texts.is_empty()).then_some(texts)
+        };
+        let placeholder = |text: &str| references.is_empty().then(|| vec![text.to_owned()]);
+        let unknown = if semantics.created_is_optional { 0 } else { Timestamp::ZERO.unix_seconds() };
+        let pairs = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        Self {
+            containers: -1,
+            created: image.created().map_or(unknown, Timestamp::unix_seconds),
+            id,
+            labels: image.labels().map(|labels| labels.iter().map(pairs).collect()),
+            parent_id: parent.map(|id| id.to_string()).unwrap_or_default(),
+            repo_digests: familiar(true).or_else(|| placeholder("<none>@<none>")),
+            repo_tags: familiar(false).or_else(|| placeholder("<none>:<none>")),
+            shared_size: -1,
+            size,
+            virtual_size: size,
+        }
+    }
+}
+
 /// What images take on disk.
 ///
 /// # Errors
@@ -185,36 +237,26 @@ impl Entry {
         Ok(shared)
     }
 
-    /// U-3.
+    /// U-3, with what only the disk usage says.
     fn summarize<I: ImageStore, R, L, C: ContainerStore>(
         &self,
         stores: &Stores<I, R, L, C>,
         semantics: &Semantics,
         shared_size: i64,
     ) -> ImageSummary {
-        let size = self.size.unwrap_or(0);
-        let familiar = |canonical: bool| {
-            let of_kind = self.references.iter().filter(|reference| reference.is_canonical() == canonical);
-            let texts: Vec<_> = of_kind.map(|reference| reference.familiar().to_owned()).collect();
-            (!texts.is_empty()).then_some(texts)
-        };
-        let placeholder = |text: &str| {
-            let is_shown = self.references.is_empty() && !semantics.unreferenced_tags_are_null;
-            is_shown.then(|| vec![text.to_owned()])
-        };
-        let unknown = if semantics.created_is_optional { 0 } else { Timestamp::ZERO.unix_seconds() };
-        let pairs = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        ImageSummary {
-            containers: i64::try_from(stores.containers.count(self.id)).unwrap_or(i64::MAX),
-            created: self.image.created().map_or(unknown, Timestamp::unix_seconds),
-            id: self.id,
-            labels: self.image.labels().map(|labels| labels.iter().map(pairs).collect()),
-            parent_id: stores.images.parent(self.id).map(|id| id.to_string()).unwrap_or_default(),
-            repo_digests: familiar(true).or_else(|| placeholder("<none>@<none>")),
-            repo_tags: familiar(false).or_else(|| placeholder("<none>:<none>")),
-            shared_size,
-            size,
-            virtual_size: size,
+        let parent = stores.images.parent(self.id);
+        let mut summary = ImageSummary::new(
+            (self.id, &self.image),
+            parent,
+            &self.references,
+            self.size.unwrap_or(0),
+            semantics,
+        );
+        if self.references.is_empty() && semantics.unreferenced_tags_are_null {
+            (summary.repo_digests, summary.repo_tags) = (None, None);
         }
+        summary.containers = i64::try_from(stores.containers.count(self.id)).unwrap_or(i64::MAX);
+        summary.shared_size = shared_size;
+        summary
     }
 }

@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
 use image_prune::Semantics;
 
+use super::fit::args::FitArgs;
 use super::registry::args::RegistryArgs;
 
 const EXIT_CODES: &str = "\
@@ -34,8 +35,12 @@ pub enum Command {
     Export(ExportArgs),
     /// Prune a state file
     Prune(PruneArgs),
+    /// Say whether an update fits on the disk, and what to prune if it does not
+    Fit(Box<FitArgs>),
     /// Delete tags of a registry, except those to keep; a dry run unless told otherwise
     Registry(RegistryArgs),
+    /// Be a Docker daemon in memory, for tests
+    Serve(super::serve::ServeArgs),
     /// Answer recorded rows, one JSON line each
     Replay(ReplayArgs),
     /// Print a completion script
@@ -57,6 +62,7 @@ impl Command {
             Self::Df(args) => args.format,
             Self::Prune(args) => args.format,
             Self::Registry(args) => args.format,
+            Self::Fit(args) => args.format,
             _ => Format::Table,
         }
     }
@@ -168,7 +174,7 @@ pub struct SourceArgs {
 }
 
 /// Which images, and when.
-#[derive(Debug, ArgGroup)]
+#[derive(Debug, Clone, ArgGroup)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectionArgs {
     /// All unused images, not just dangling ones
@@ -228,7 +234,7 @@ pub fn asks_for_json(arguments: &[OsString]) -> bool {
     arguments.iter().any(|argument| argument == "--format=json") || arguments.windows(2).any(follows)
 }
 
-fn semantics() -> impl TypedValueParser<Value = Semantics> {
+pub fn semantics() -> impl TypedValueParser<Value = Semantics> {
     PossibleValuesParser::new(Semantics::ALL.map(|known| known.name))
         .try_map(|name| name.parse::<Semantics>())
 }
@@ -238,7 +244,7 @@ pub fn instant(text: &str) -> Result<DateTime<FixedOffset>, String> {
 }
 
 /// Seconds east of UTC.
-fn utc_offset(text: &str) -> Result<i32, String> {
+pub fn utc_offset(text: &str) -> Result<i32, String> {
     let refused = || "write it like +02:00 or -03:30".to_owned();
     let (sign, rest) = match text.split_at_checked(1) {
         Some(("+", rest)) => (1, rest),

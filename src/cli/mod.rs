@@ -13,6 +13,7 @@ mod args;
 mod df;
 mod error;
 mod export;
+mod fit;
 mod plan;
 mod progress;
 mod prune;
@@ -20,6 +21,7 @@ mod registry;
 mod render;
 mod replay;
 mod request;
+mod serve;
 mod source;
 mod units;
 mod why;
@@ -48,7 +50,9 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Df(args) => df::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Fit(args) => fit::run(&args),
         Command::Registry(args) => registry::run(&args),
+        Command::Serve(args) => serve::run(args),
         Command::Replay(args) => replay::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -21,6 +21,8 @@ pub struct Source {
     pub utc_offset: Option<i32>,
     /// What was wrong with the data root.
     pub warnings: Vec<data_root::Warning>,
+    /// The storage driver of a data root; a state file does not say.
+    pub driver: Option<String>,
     /// What to call it in an error.
     label: String,
 }
@@ -48,7 +50,7 @@ impl Source {
         };
         let utc_offset = Some(world.utc_offset_seconds);
         let label = format!("state file {}", named(file).display());
-        Ok(Self { world, semantics, utc_offset, warnings: Vec::new(), label })
+        Ok(Self { world, semantics, utc_offset, warnings: Vec::new(), driver: None, label })
     }
 
     fn read_root(args: &SourceArgs) -> Result<Self> {
@@ -66,7 +68,15 @@ impl Source {
             render::line_to_stderr("warning", &warning.to_string());
         }
         let label = format!("data root {}", args.data_root.display());
-        Ok(Self { world: reading.world, semantics, utc_offset: None, warnings: reading.warnings, label })
+        let driver = Some(reading.driver);
+        Ok(Self {
+            world: reading.world,
+            semantics,
+            utc_offset: None,
+            warnings: reading.warnings,
+            driver,
+            label,
+        })
     }
 
     /// The stores that it describes.

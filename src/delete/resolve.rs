@@ -28,7 +28,7 @@ impl<I: ImageStore, R: ReferenceStore, L, C, E> Deletion<'_, I, R, L, C, E> {
     }
 
     /// G-1.
-    fn find(&self, text: &str) -> Result<(ImageId, Arc<Image>), Failure> {
+    pub(crate) fn find(&self, text: &str) -> Result<(ImageId, Arc<Image>), Failure> {
         match Reference::parse_any(text, self.semantics)? {
             AnyReference::Digest(digest) => digest
                 .parse()

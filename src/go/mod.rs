@@ -3,6 +3,7 @@
 pub mod duration;
 pub mod json;
 pub mod layout;
+pub mod path;
 pub mod printable;
 pub mod quote;
 pub mod time;

@@ -120,7 +120,7 @@ impl PruneRequest {
 }
 
 /// `getUntilFromPruneFilters` (SPEC.md T-1, T-11, T-12).
-fn until_limit(filters: &Filters, semantics: &Semantics, now: Now) -> Result<Option<Timestamp>> {
+pub(crate) fn until_limit(filters: &Filters, semantics: &Semantics, now: Now) -> Result<Option<Timestamp>> {
     if !filters.contains("until") {
         return Ok(None);
     }

@@ -59,7 +59,7 @@ fn layout_of(value: &str) -> Layout {
 }
 
 /// Unix seconds with an optional fraction of a second (SPEC.md T-7).
-fn unix_seconds(value: &str) -> Option<Timestamp> {
+pub(crate) fn unix_seconds(value: &str) -> Option<Timestamp> {
     let (seconds, fraction) = match value.split_once('.') {
         Some((seconds, fraction)) => (seconds, Some(fraction)),
         None => (value, None),

@@ -1,0 +1,183 @@
+//! `GET /containers/json` (moby's `daemon/list.go`).
+
+use std::collections::HashSet;
+
+use regex::Regex;
+
+use super::super::answer::{Answer, Refusal};
+use super::super::call::Call;
+use super::super::daemon::Daemon;
+use super::record::{Record, State};
+use super::show::Summary;
+use crate::digest::{ContainerId, ImageId};
+use crate::filters::Filters;
+use crate::{Error, Result, Semantics};
+
+const ACCEPTED: [&str; 15] = [
+    "ancestor",
+    "before",
+    "exited",
+    "id",
+    "isolation",
+    "label",
+    "name",
+    "status",
+    "health",
+    "since",
+    "volume",
+    "network",
+    "is-task",
+    "publish",
+    "expose",
+];
+const STATES: [&str; 7] = ["paused", "restarting", "removing", "running", "dead", "created", "exited"];
+const HEALTHS: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
+
+pub fn list(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
+    let filters = Filters::parse(call.form.get("filters"), daemon.semantics())?;
+    let limit = match call.form.get("limit") {
+        "" => 0,
+        text => text
+            .parse::<i64>()
+            .map_err(|_| Error::system(format!("strconv.Atoi: parsing \"{text}\": invalid syntax")))?,
+    };
+    let list = List::new(daemon, filters, call.form.flag("all"), usize::try_from(limit).unwrap_or(0))?;
+    let with_size = call.form.flag("size");
+    let chosen = list.choose(daemon.shelf.all());
+    Ok(Answer::json(&chosen.iter().map(|record| Summary::new(daemon, record, with_size)).collect::<Vec<_>>()))
+}
+
+/// All containers with their sizes, as the disk usage lists them.
+pub(in super::super) fn summaries(daemon: &Daemon) -> Vec<Summary> {
+    daemon.shelf.all().iter().map(|record| Summary::new(daemon, record, true)).collect()
+}
+
+struct List {
+    filters: Filters,
+    names: Patterns,
+    ids: Patterns,
+    statuses: Patterns,
+    all: bool,
+    limit: usize,
+    exit_codes: Vec<i32>,
+    before: Option<ContainerId>,
+    since: Option<ContainerId>,
+    ancestors: Option<HashSet<ImageId>>,
+}
+
+impl List {
+    fn new(daemon: &Daemon, filters: Filters, all: bool, limit: usize) -> Result<Self> {
+        let semantics = daemon.semantics();
+        filters.validate(&ACCEPTED, semantics)?;
+        let exit_codes = filters.get("exited").map(|code| {
+            code.parse()
+                .map_err(|_| Error::system(format!("strconv.Atoi: parsing \"{code}\": invalid syntax")))
+        });
+        let exit_codes = exit_codes.collect::<Result<_>>()?;
+        if let Some(wrong) = filters.get("status").find(|status| !STATES.contains(status)) {
+            return Err(invalid_filter(semantics, "status", wrong));
+        }
+        if let Some(wrong) = filters.get("health").find(|health| !HEALTHS.contains(health)) {
+            return Err(Error::invalid_parameter(format!("Unrecognised filter value for health: {wrong}")));
+        }
+        let named = |key: &str| {
+            let missing = |name: &str| Error::system(format!("no such container {name}"));
+            let find =
+                |name: &str| daemon.shelf.find(name).map(|record| record.id).map_err(|_| missing(name));
+            filters.get(key).map(find).last().transpose()
+        };
+        let (before, since) = (named("before")?, named("since")?);
+        let all = all || filters.contains("status");
+        let ancestors = filters.contains("ancestor").then(|| descendants(daemon, filters.get("ancestor")));
+        Ok(Self {
+            names: Patterns::new(&filters, "name"),
+            ids: Patterns::new(&filters, "id"),
+            statuses: Patterns::new(&filters, "status"),
+            filters,
+            all,
+            limit,
+            exit_codes,
+            before,
+            since,
+            ancestors,
+        })
+    }
+
+    /// Newest first: `before` leaves out those up to that container, `since` that one and those behind it.
+    fn choose(&self, records: Vec<Record>) -> Vec<Record> {
+        let mut chosen = Vec::new();
+        let mut is_behind = self.before.is_none();
+        for record in records {
+            if !is_behind {
+                is_behind = self.before == Some(record.id);
+                continue;
+            }
+            if self.since == Some(record.id) || (self.limit > 0 && chosen.len() == self.limit) {
+                break;
+            }
+            if self.includes(&record) {
+                chosen.push(record);
+            }
+        }
+        chosen
+    }
+
+    fn includes(&self, record: &Record) -> bool {
+        let labels = record.labels();
+        let labels = labels.iter().map(|(key, value)| (*key, *value));
+        let is_shown = record.state.is_running() || self.all || self.limit > 0;
+        let has_code = || match record.state {
+            State::Exited { code, .. } => self.exit_codes.contains(&code),
+            _ => false,
+        };
+        is_shown
+            && (self.names.include(&record.name) || self.names.include(record.name.trim_start_matches('/')))
+            && self.ids.include(&record.id.to_string())
+            && self.filters.match_kv_list("label", labels)
+            && (self.exit_codes.is_empty() || has_code())
+            && self.statuses.include(record.state.word())
+            && self.filters.exact_match("health", "none")
+            && self.ancestors.as_ref().is_none_or(|images| images.contains(&record.image))
+            // Nothing here has a volume or a port, and all have the default network.
+            && !["volume", "publish", "expose"].iter().any(|key| self.filters.contains(key))
+            && self.filters.exact_match("network", "bridge")
+            && self.filters.exact_match("is-task", "false")
+    }
+}
+
+/// The values of a filter as regular expressions (moby's `filters.Args.Match`).
+struct Patterns {
+    exact: Vec<String>,
+    expressions: Vec<Regex>,
+}
+
+impl Patterns {
+    /// Text that is no expression matches itself alone.
+    fn new(filters: &Filters, key: &str) -> Self {
+        let exact: Vec<_> = filters.get(key).map(str::to_owned).collect();
+        let expressions = exact.iter().filter_map(|text| Regex::new(text).ok()).collect();
+        Self { exact, expressions }
+    }
+
+    fn include(&self, text: &str) -> bool {
+        self.exact.is_empty()
+            || self.exact.iter().any(|exact| exact == text)
+            || self.expressions.iter().any(|expression| expression.is_match(text))
+    }
+}
+
+fn invalid_filter(semantics: &Semantics, key: &str, value: &str) -> Error {
+    Error::invalid_parameter(format!("{} '{key}={value}'", semantics.invalid_filter_prefix))
+}
+
+/// The images that are named, and all that have one of them above them. Names of no image are passed over.
+fn descendants<'a>(daemon: &Daemon, names: impl Iterator<Item = &'a str>) -> HashSet<ImageId> {
+    let mut waiting: Vec<_> = names.filter_map(|name| daemon.image(name).ok()).map(|(id, _)| id).collect();
+    let mut found = HashSet::new();
+    while let Some(id) = waiting.pop() {
+        if found.insert(id) {
+            waiting.extend(daemon.stores().images.children(id));
+        }
+    }
+    found
+}

@@ -1,0 +1,227 @@
+//! Containers as the API shows them. What a prune asks of a container stands in the container store.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::super::shape::{CONFIG, HOST_CONFIG, Object};
+use crate::digest::{ContainerId, Digest, ImageId};
+use crate::go::time::Timestamp;
+use crate::sync::Mutex;
+use crate::units::human_duration;
+use crate::{Error, Result, World};
+
+/// One container.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Record {
+    pub id: ContainerId,
+    /// With the slash in front.
+    pub name: String,
+    pub image: ImageId,
+    pub created: Timestamp,
+    pub state: State,
+    pub path: String,
+    pub args: Vec<String>,
+    pub config: Object,
+    pub host_config: Object,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum State {
+    Created,
+    Running { since: Timestamp },
+    Exited { started: Timestamp, finished: Timestamp, code: i32 },
+}
+
+impl State {
+    pub const fn is_running(self) -> bool {
+        matches!(self, Self::Running { .. })
+    }
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running { .. } => "running",
+            Self::Exited { .. } => "exited",
+        }
+    }
+
+    /// As `docker ps` prints it.
+    pub fn status(self, now: Timestamp) -> String {
+        let since = |time: Timestamp| human_duration(now.unix_seconds().saturating_sub(time.unix_seconds()));
+        match self {
+            Self::Created => "Created".to_owned(),
+            Self::Running { since: time } => format!("Up {}", since(time)),
+            Self::Exited { finished, code, .. } => format!("Exited ({code}) {} ago", since(finished)),
+        }
+    }
+
+    pub const fn started(self) -> Timestamp {
+        match self {
+            Self::Created => Timestamp::ZERO,
+            Self::Running { since } => since,
+            Self::Exited { started, .. } => started,
+        }
+    }
+
+    pub const fn finished(self) -> Timestamp {
+        match self {
+            Self::Exited { finished, .. } => finished,
+            _ => Timestamp::ZERO,
+        }
+    }
+
+    pub const fn code(self) -> i32 {
+        match self {
+            Self::Exited { code, .. } => code,
+            _ => 0,
+        }
+    }
+}
+
+impl Record {
+    /// The name of its image as it was given.
+    pub fn image_name(&self) -> &str {
+        self.config.get("Image").as_str().unwrap_or_default()
+    }
+
+    pub fn labels(&self) -> BTreeMap<&str, &str> {
+        let labels = self.config.get("Labels").as_object().into_iter().flatten();
+        labels.map(|(key, value)| (key.as_str(), value.as_str().unwrap_or_default())).collect()
+    }
+
+    /// What it runs, as `docker ps` prints it.
+    pub fn command(&self) -> String {
+        let quoted = |arg: &String| if arg.contains(' ') { format!("'{arg}'") } else { arg.clone() };
+        std::iter::once(self.path.clone()).chain(self.args.iter().map(quoted)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// All containers, and the IDs of those to come.
+pub(in super::super) struct Shelf(Mutex<Inner>);
+
+struct Inner {
+    records: BTreeMap<ContainerId, Record>,
+    seed: u64,
+    made: u64,
+}
+
+impl Shelf {
+    /// The containers of a state, which says no more of them than their image and whether they run.
+    pub fn of(world: &World, now: Timestamp, seed: u64) -> Self {
+        let nothing = Map::new();
+        let records = world.containers.iter().map(|container| {
+            let state = if container.running {
+                State::Running { since: now }
+            } else {
+                State::Exited { started: now, finished: now, code: 0 }
+            };
+            let mut config = Object::new(CONFIG, &nothing);
+            config.set("Image", container.image.to_string());
+            let record = Record {
+                id: container.id,
+                name: default_name(container.id),
+                image: container.image,
+                created: now,
+                state,
+                path: String::new(),
+                args: Vec::new(),
+                config,
+                host_config: Object::new(HOST_CONFIG, &nothing),
+            };
+            (container.id, record)
+        });
+        Self(Mutex::new(Inner { records: records.collect(), seed, made: 0 }))
+    }
+
+    /// An ID that no container has had.
+    pub fn new_id(&self) -> ContainerId {
+        let mut inner = self.0.lock();
+        loop {
+            inner.made += 1;
+            let text = format!("container {} {}", inner.seed, inner.made);
+            let id = ContainerId::from(Digest::of(text.as_bytes()));
+            if !inner.records.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// Newest first; by ID where two are of the same moment.
+    pub fn all(&self) -> Vec<Record> {
+        let mut records: Vec<_> = self.0.lock().records.values().cloned().collect();
+        records.sort_by_key(|record| (std::cmp::Reverse(record.created), record.id));
+        records
+    }
+
+    /// By ID, name or the beginning of an ID, in this order, as moby's `GetContainer`.
+    ///
+    /// # Errors
+    ///
+    /// None, or several of which the text is the beginning.
+    pub fn find(&self, text: &str) -> Result<Record> {
+        let inner = self.0.lock();
+        if let Some(record) = text.parse().ok().and_then(|id: ContainerId| inner.records.get(&id)) {
+            return Ok(record.clone());
+        }
+        let name = text.strip_prefix('/').unwrap_or(text);
+        if let Some(record) =
+            inner.records.values().find(|record| record.name.strip_prefix('/') == Some(name))
+        {
+            return Ok(record.clone());
+        }
+        let mut begin = inner.records.values().filter(|record| record.id.to_string().starts_with(text));
+        match (begin.next().filter(|_| !text.is_empty()), begin.next()) {
+            (Some(record), None) => Ok(record.clone()),
+            (Some(_), Some(_)) => {
+                Err(Error::system(format!("multiple IDs found with provided prefix: {text}")))
+            }
+            (None, _) => Err(Error::not_found(format!("No such container: {text}"))),
+        }
+    }
+
+    /// Adds a container under a name that nobody has.
+    ///
+    /// # Errors
+    ///
+    /// moby's conflict.
+    pub fn add(&self, record: Record) -> Result<()> {
+        let mut inner = self.0.lock();
+        if let Some(other) = inner.records.values().find(|other| other.name == record.name) {
+            return Err(Error::conflict(format!(
+                "Conflict. The container name \"{}\" is already in use by container \"{}\". You have to remove (or \
+                 rename) that container to be able to reuse that name.",
+                record.name, other.id
+            )));
+        }
+        inner.records.insert(record.id, record);
+        Ok(())
+    }
+
+    /// Changes a container's state where `change` has one for it; the container as it is then.
+    pub fn change(&self, id: ContainerId, change: impl FnOnce(State) -> Option<State>) -> Option<Record> {
+        let mut inner = self.0.lock();
+        let record = inner.records.get_mut(&id)?;
+        record.state = change(record.state)?;
+        Some(record.clone())
+    }
+
+    /// Takes a container out, where `may_go` says so.
+    pub fn remove(&self, id: ContainerId, may_go: impl FnOnce(&Record) -> bool) -> Option<Record> {
+        let mut inner = self.0.lock();
+        inner.records.get(&id).filter(|record| may_go(record))?;
+        inner.records.remove(&id)
+    }
+}
+
+/// The name of a container that nobody named.
+pub(super) fn default_name(id: ContainerId) -> String {
+    format!("/container-{}", crate::digest::short(&id.to_string()))
+}
+
+/// The strings of a JSON list.
+pub(super) fn strings(value: &Value) -> Vec<String> {
+    let items = value.as_array().into_iter().flatten();
+    items.filter_map(Value::as_str).map(str::to_owned).collect()
+}

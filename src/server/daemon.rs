@@ -1,0 +1,191 @@
+//! The state of one daemon: the engine, and what the API shows beside it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::connection::Limits;
+use super::containers::Shelf;
+use super::contents::Contents;
+use super::fault::Faults;
+use super::settings::Settings;
+use crate::digest::ImageId;
+use crate::event::EventLog;
+use crate::go::time::{Now, Timestamp};
+use crate::image::Image;
+use crate::store::{Layers, Stores};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use crate::{Engine, Result, Semantics, World};
+
+/// A daemon in memory. Routes share it between threads.
+pub(super) struct Daemon {
+    engine: Engine<Arc<EventLog>>,
+    settings: Settings,
+    clock: Arc<Clock>,
+    pub contents: Arc<Contents>,
+    pub shelf: Shelf,
+    /// When an image was given a tag last; moby keeps it beside the image.
+    tagged: Mutex<HashMap<ImageId, Timestamp>>,
+    faults: Faults,
+    /// Prunes of containers and networks exclude each other, as in moby.
+    is_pruning: AtomicBool,
+    is_stopping: AtomicBool,
+}
+
+impl Daemon {
+    pub fn new(settings: Settings, world: World) -> Result<Self> {
+        let contents = Arc::new(Contents::default());
+        let layers = {
+            let contents = Arc::clone(&contents);
+            Layers::with_driver(move |chain| {
+                contents.forget(chain);
+                Ok(())
+            })
+        };
+        let clock = Arc::new(Clock::new(settings.now));
+        let shelf = Shelf::of(&world, clock.now(), settings.seed);
+        let stores = Stores::load_on(layers, world, &settings.semantics)?;
+        let events = {
+            let clock = Arc::clone(&clock);
+            Arc::new(EventLog::new(move || clock.now()))
+        };
+        let engine = Engine::new(stores, settings.semantics, events).with_order(settings.order.clone());
+        let faults = Faults::default();
+        settings.faults.iter().cloned().for_each(|fault| faults.add(fault));
+        Ok(Self {
+            engine,
+            settings,
+            clock,
+            contents,
+            shelf,
+            tagged: Mutex::default(),
+            faults,
+            is_pruning: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+        })
+    }
+
+    pub const fn engine(&self) -> &Engine<Arc<EventLog>> {
+        &self.engine
+    }
+
+    pub const fn stores(&self) -> &Stores {
+        self.engine.stores()
+    }
+
+    pub fn events(&self) -> &EventLog {
+        self.engine.events()
+    }
+
+    pub const fn semantics(&self) -> &Semantics {
+        &self.settings.semantics
+    }
+
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub const fn limits(&self) -> Limits {
+        self.settings.limits
+    }
+
+    pub const fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The minor number of the newest API version that is spoken.
+    pub const fn api_version(&self) -> u16 {
+        self.settings.api_version
+    }
+
+    /// The version that the daemon says it is.
+    pub fn version(&self) -> &'static str {
+        match self.settings.semantics.name {
+            "moby-26.1" => "26.1.5",
+            "moby-28.5" => "28.5.2",
+            _ => "20.10.24",
+        }
+    }
+
+    pub fn server_name(&self) -> String {
+        format!("Docker/{} (linux)", self.version())
+    }
+
+    pub fn now(&self) -> Now {
+        Now { instant: self.clock.now(), utc_offset_seconds: self.settings.utc_offset_seconds }
+    }
+
+    pub fn set_now(&self, now: Option<Timestamp>) {
+        self.clock.set(now);
+    }
+
+    /// G-1.
+    ///
+    /// # Errors
+    ///
+    /// No such image; no reference at all.
+    pub fn image(&self, name: &str) -> Result<(ImageId, Arc<Image>)> {
+        self.engine.image(name)
+    }
+
+    pub fn note_tagged(&self, image: ImageId) {
+        self.tagged.lock().insert(image, self.clock.now());
+    }
+
+    pub fn last_tagged(&self, image: ImageId) -> Timestamp {
+        self.tagged.lock().get(&image).copied().unwrap_or(Timestamp::ZERO)
+    }
+
+    /// An image that comes anew was never tagged.
+    pub fn forget_tagged(&self, image: ImageId) {
+        self.tagged.lock().remove(&image);
+    }
+
+    /// The state, as a state file describes it.
+    pub fn world(&self) -> World {
+        let mut world = self.stores().to_world();
+        self.semantics().name.clone_into(&mut world.profile);
+        world.utc_offset_seconds = self.settings.utc_offset_seconds;
+        world
+    }
+
+    /// The flag of prunes other than of images.
+    pub const fn is_pruning(&self) -> &AtomicBool {
+        &self.is_pruning
+    }
+
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+}
+
+/// The daemon's clock: the system's, or one that stands still until it is set.
+struct Clock {
+    /// Nanoseconds since 1970; [`RUNNING`] for the system's clock.
+    fixed: AtomicI64,
+}
+
+const RUNNING: i64 = i64::MIN;
+
+impl Clock {
+    fn new(fixed: Option<Timestamp>) -> Self {
+        let clock = Self { fixed: AtomicI64::new(RUNNING) };
+        clock.set(fixed);
+        clock
+    }
+
+    fn set(&self, fixed: Option<Timestamp>) {
+        self.fixed.store(fixed.map_or(RUNNING, Timestamp::unix_nanos), Ordering::Release);
+    }
+
+    fn now(&self) -> Timestamp {
+        match self.fixed.load(Ordering::Acquire) {
+            RUNNING => chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).into(),
+            nanos => Timestamp::new(0, 0).saturating_add(nanos),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The routes of images.
+
+mod archive;
+mod change;
+mod changes;
+mod details;
+mod import;
+mod list;
+mod load;
+mod save;
+
+pub(super) use change::{prune, remove, tag};
+pub(super) use details::{DRIVER, GraphDriver, config as raw_config, history, inspect};
+pub(super) use import::{ARCHITECTURE, import};
+pub(super) use list::{Line, list, shape};
+pub(super) use load::load;
+pub(super) use save::save;

@@ -1,0 +1,79 @@
+//! Tags, deletions and prunes of images.
+
+use super::super::answer::{Answer, Refusal, invalid};
+use super::super::call::Call;
+use super::super::daemon::Daemon;
+use crate::delete::Extent;
+use crate::digest::ImageId;
+use crate::event::Actor;
+use crate::image::Labels;
+use crate::reference::Reference;
+use crate::store::ImageStore;
+use crate::{Error, ErrorClass, Result};
+
+/// `POST /images/{name}/tag`.
+pub fn tag(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
+    let (id, _) = daemon.image(name)?;
+    let reference = named(daemon, call.form.get("repo"), call.form.get("tag"), ErrorClass::System)?;
+    add_tag(daemon, id, reference)?;
+    Ok(Answer::empty(201))
+}
+
+/// `reference.ParseNormalizedNamed`, and `WithTag` where there is a tag; what is wrong has this class.
+pub(super) fn named(daemon: &Daemon, repository: &str, tag: &str, class: ErrorClass) -> Result<Reference> {
+    let of_class = |error: Error| Error::new(class, error.to_string());
+    let reference = Reference::parse(repository, daemon.semantics()).map_err(of_class)?;
+    if tag.is_empty() {
+        return Ok(reference);
+    }
+    let is_tag = |text: &str| {
+        let mut bytes = text.bytes();
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        bytes.next().is_some_and(is_word)
+            && text.len() <= 128
+            && bytes.all(|byte| is_word(byte) || byte == b'.' || byte == b'-')
+    };
+    if !is_tag(tag) {
+        return Err(Error::new(class, "invalid tag format"));
+    }
+    Reference::parse(&format!("{}:{tag}", reference.name()), daemon.semantics()).map_err(of_class)
+}
+
+/// `TagImageWithReference`: moves the tag, notes the time, tells.
+pub(super) fn add_tag(daemon: &Daemon, id: ImageId, reference: Reference) -> Result<()> {
+    // Without `:latest` where nobody wrote it.
+    let shown = reference.familiar().to_owned();
+    daemon.stores().references.retag(reference, id)?;
+    daemon.note_tagged(id);
+    log(daemon, id, &shown, "tag");
+    Ok(())
+}
+
+/// `LogImageEvent`: the labels come along (SPEC.md D-13).
+pub(super) fn log(daemon: &Daemon, id: ImageId, name: &str, action: &'static str) {
+    let labels = daemon.stores().images.get(id).ok();
+    let labels = labels.as_ref().and_then(|image| image.labels());
+    let pairs = labels.into_iter().flat_map(Labels::iter);
+    let mut attributes: std::collections::BTreeMap<_, _> =
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    attributes.insert("name".to_owned(), name.to_owned());
+    daemon.events().log("image", action, Actor { id: id.to_string(), attributes: Some(attributes) });
+}
+
+/// `DELETE /images/{name}` (SPEC.md H-10).
+pub fn remove(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
+    if name.trim().is_empty() {
+        return Err(invalid("image name cannot be blank"));
+    }
+    let extent = Extent { force: call.form.flag("force"), prune: !call.form.flag("noprune") };
+    let records = daemon.engine().delete(name, extent)?;
+    Ok(Answer::json(&records))
+}
+
+/// `POST /images/prune` (SPEC.md H-3 to H-8).
+pub fn prune(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
+    // H-4: filters are read before the guard is asked.
+    crate::Filters::parse(call.form.get("filters"), daemon.semantics())?;
+    let report = daemon.engine().prune(call.form.get("filters"), daemon.now(), &*call.is_cancelled)?;
+    Ok(Answer::json(&report))
+}

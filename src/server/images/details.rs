@@ -1,0 +1,210 @@
+//! `GET /images/{name}/json` and `/history` (moby's `daemon/images/image_inspect.go`, `image_history.go`).
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::super::answer::{Answer, Refusal};
+use super::super::call::Call;
+use super::super::daemon::Daemon;
+use super::super::shape::{CONFIG, Object, find};
+use crate::digest::{ChainId, DiffId, ImageId};
+use crate::go::time::{Timestamp, parse_rfc3339};
+use crate::image::Image;
+use crate::reference::Reference;
+use crate::semantics::GoTime;
+use crate::store::{ImageStore, LayerStore, ReferenceStore};
+use crate::{Error, Result};
+
+/// A config as JSON. It was read by Go's rules before; what those forgive is left out.
+pub(in super::super) fn config(image: &Image) -> Map<String, Value> {
+    serde_json::from_str(&String::from_utf8_lossy(&image.config())).unwrap_or_default()
+}
+
+fn text(object: &Map<String, Value>, name: &str) -> String {
+    find(object, name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn object<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Map<String, Value>> {
+    find(object, name).and_then(Value::as_object)
+}
+
+fn created(text: &str) -> Timestamp {
+    parse_rfc3339(text.as_bytes(), GoTime::Go1_19).unwrap_or(Timestamp::ZERO)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Details {
+    id: ImageId,
+    repo_tags: Vec<String>,
+    repo_digests: Vec<String>,
+    parent: String,
+    comment: String,
+    created: String,
+    container: String,
+    container_config: Object,
+    docker_version: String,
+    author: String,
+    config: Option<Object>,
+    architecture: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    variant: String,
+    os: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    os_version: String,
+    size: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    virtual_size: Option<i64>,
+    graph_driver: GraphDriver,
+    #[serde(rename = "RootFS")]
+    root_fs: RootFs,
+    metadata: Metadata,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in super::super) struct GraphDriver {
+    data: Option<()>,
+    name: &'static str,
+}
+
+/// A driver that keeps no data of its own for an image or a container.
+pub(in super::super) const DRIVER: GraphDriver = GraphDriver { data: None, name: "vfs" };
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RootFs {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    layers: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    last_tag_time: String,
+}
+
+pub fn inspect(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
+    let in_lookup = |error: Error| Error::new(error.class(), format!("no such image: {name}: {error}"));
+    let (id, image) = daemon.image(name).map_err(in_lookup)?;
+    let stores = daemon.stores();
+    let raw = config(&image);
+    let references = stores.references.references(id);
+    let (repo_digests, repo_tags) = references.iter().partition::<Vec<_>, _>(|one| one.is_canonical());
+    let familiar = |references: Vec<&Reference>| {
+        references.into_iter().map(|reference| reference.familiar().to_owned()).collect()
+    };
+    let size = match image.chain() {
+        Ok(None) => 0,
+        Ok(Some(chain)) => {
+            stores.layers.chain_size(chain).ok_or_else(|| Error::system("layer does not exist"))?
+        }
+        Err(_) => return Err(Error::system("layer does not exist").into()),
+    };
+    let empty = Map::new();
+    let os = if image.os().is_empty() { "linux" } else { image.os() };
+    let root_fs = object(&raw, "rootfs").unwrap_or(&empty);
+    Ok(Answer::json(&Details {
+        id,
+        repo_tags: familiar(repo_tags),
+        repo_digests: familiar(repo_digests),
+        parent: stores.images.parent(id).map(|parent| parent.to_string()).unwrap_or_default(),
+        comment: comment(&raw),
+        created: image.created().unwrap_or(Timestamp::ZERO).rfc3339_nano(0).to_string(),
+        container: text(&raw, "container"),
+        container_config: Object::new(CONFIG, object(&raw, "container_config").unwrap_or(&empty)),
+        docker_version: text(&raw, "docker_version"),
+        author: text(&raw, "author"),
+        config: object(&raw, "config").map(|config| Object::new(CONFIG, config)),
+        architecture: text(&raw, "architecture"),
+        variant: text(&raw, "variant"),
+        os: os.to_owned(),
+        os_version: text(&raw, "os.version"),
+        size,
+        virtual_size: (call.version < 44).then_some(size),
+        graph_driver: DRIVER,
+        root_fs: RootFs { kind: text(root_fs, "type"), layers: image.diff_ids() },
+        metadata: Metadata { last_tag_time: daemon.last_tagged(id).rfc3339_nano(0).to_string() },
+    }))
+}
+
+/// That of the image, or else of the last step of its history.
+fn comment(raw: &Map<String, Value>) -> String {
+    let own = text(raw, "comment");
+    let last = || history_of(raw).last().map(|step| text(step, "comment")).unwrap_or_default();
+    if own.is_empty() { last() } else { own }
+}
+
+/// The steps of a config's history, oldest first.
+pub(super) fn history_of(raw: &Map<String, Value>) -> Vec<&Map<String, Value>> {
+    find(raw, "history")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object)
+        .collect()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Step {
+    comment: String,
+    created: i64,
+    created_by: String,
+    id: String,
+    size: i64,
+    tags: Option<Vec<String>>,
+}
+
+pub fn history(daemon: &Daemon, name: &str) -> Result<Answer, Refusal> {
+    let (id, image) = daemon.image(name)?;
+    let raw = config(&image);
+    let mut steps = steps(daemon, &image, &raw)?;
+    steps.reverse();
+    let mut next = Some(id);
+    for step in &mut steps {
+        let Some(id) = next.filter(|id| daemon.stores().images.contains(*id)) else { break };
+        step.id = id.to_string();
+        let references = daemon.stores().references.references(id);
+        let tags: Vec<_> = references
+            .iter()
+            .filter(|reference| !reference.is_canonical())
+            .map(|reference| reference.familiar().to_owned())
+            .collect();
+        step.tags = (!tags.is_empty()).then_some(tags);
+        next = daemon.stores().images.parent(id);
+    }
+    Ok(Answer::json(&steps))
+}
+
+/// Oldest first, with the sizes of their layers.
+fn steps(daemon: &Daemon, image: &Image, raw: &Map<String, Value>) -> Result<Vec<Step>> {
+    let mut diff_ids = image.diff_ids().into_iter();
+    let mut chain = None;
+    let mut steps = Vec::new();
+    for entry in history_of(raw) {
+        let mut size = 0;
+        if find(entry, "empty_layer") != Some(&Value::Bool(true)) {
+            let diff_id = diff_ids
+                .next()
+                .ok_or_else(|| Error::system("too many non-empty layers in History section"))?;
+            if !image.is_os_supported() {
+                return Err(Error::system("operating system is not supported"));
+            }
+            chain = diff_id.parse::<DiffId>().ok().map(|diff_id| ChainId::on(chain, diff_id));
+            let layer = chain.and_then(|chain| daemon.stores().layers.layer(chain));
+            size = layer.ok_or_else(|| Error::system("layer does not exist"))?.diff_size;
+        }
+        steps.push(Step {
+            comment: text(entry, "comment"),
+            created: created(&text(entry, "created")).unix_seconds(),
+            created_by: text(entry, "created_by"),
+            id: "<missing>".to_owned(),
+            size,
+            tags: None,
+        });
+    }
+    Ok(steps)
+}

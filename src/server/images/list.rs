@@ -1,0 +1,177 @@
+//! `GET /images/json` (moby's `daemon/images/images.go`).
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+
+use super::super::answer::{Answer, Refusal};
+use super::super::call::Call;
+use super::super::daemon::Daemon;
+use crate::digest::ImageId;
+use crate::filters::Filters;
+use crate::go::path;
+use crate::go::time::Timestamp;
+use crate::image::{Image, Labels};
+use crate::reference::Reference;
+use crate::store::{ImageStore, ReferenceStore};
+use crate::usage::ImageSummary;
+use crate::{Error, Result};
+
+/// The filters of a list of images.
+const ACCEPTED: [&str; 5] = ["dangling", "label", "before", "since", "reference"];
+
+pub fn list(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
+    let mut filters = Filters::parse(call.form.get("filters"), daemon.semantics())?;
+    let legacy = call.form.get("filter");
+    if call.version < 41 && !legacy.is_empty() {
+        filters.add("reference", legacy);
+    }
+    let list = List::new(daemon, filters, call.form.flag("all"))?;
+    let mut images = list.images()?;
+    for image in &mut images {
+        shape(image, call.version);
+    }
+    Ok(Answer::json(&images.iter().map(|image| Line { image, version: call.version }).collect::<Vec<_>>()))
+}
+
+/// What the version of the API wants.
+pub(in super::super) fn shape(image: &mut ImageSummary, version: u16) {
+    // Since 1.43 nothing stands for a name that is not there.
+    if version >= 43 {
+        let unnamed = |names: &mut Option<Vec<String>>| {
+            let names = names.get_or_insert_default();
+            names.retain(|name| name != "<none>:<none>" && name != "<none>@<none>");
+        };
+        unnamed(&mut image.repo_tags);
+        unnamed(&mut image.repo_digests);
+    }
+}
+
+/// A line of the list: since 1.44 without the size that was written twice.
+pub(in super::super) struct Line<'a> {
+    pub image: &'a ImageSummary,
+    pub version: u16,
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.version < 44 {
+            return self.image.serialize(serializer);
+        }
+        self.image.serialize_without_virtual_size(serializer)
+    }
+}
+
+struct List<'a> {
+    daemon: &'a Daemon,
+    filters: Filters,
+    all: bool,
+    dangling: Option<bool>,
+    before: Option<Timestamp>,
+    since: Option<Timestamp>,
+}
+
+impl<'a> List<'a> {
+    fn new(daemon: &'a Daemon, filters: Filters, all: bool) -> Result<Self> {
+        let semantics = daemon.semantics();
+        filters.validate(&ACCEPTED, semantics)?;
+        let dangling = if !filters.contains("dangling") {
+            None
+        } else if filters.exact_match("dangling", "true") {
+            Some(true)
+        } else if filters.exact_match("dangling", "false") {
+            Some(false)
+        } else {
+            let values: Vec<_> = filters.get("dangling").collect();
+            let message = format!("{} 'dangling=[{}]'", semantics.invalid_filter_prefix, values.join(" "));
+            return Err(Error::invalid_parameter(message));
+        };
+        // Of several values the last that Go's map gives counts; here the last in order.
+        let created_of = |key: &str| {
+            filters.get(key).try_fold(None, |_, name| {
+                daemon.image(name).map(|(_, image)| Some(image.created().unwrap_or(Timestamp::ZERO)))
+            })
+        };
+        let (before, since) = (created_of("before")?, created_of("since")?);
+        Ok(Self { daemon, filters, all, dangling, before, since })
+    }
+
+    /// U-2, U-3.
+    fn images(&self) -> Result<Vec<ImageSummary>> {
+        let stores = self.daemon.stores();
+        let mut images = Vec::new();
+        for id in stores.images.ids(self.dangling == Some(true)) {
+            // One that was deleted meanwhile is no fault.
+            if let Ok(image) = stores.images.get(id)
+                && let Some(line) = self.line(id, &image)?
+            {
+                images.push(line);
+            }
+        }
+        images.sort_unstable_by_key(|image| (Reverse(image.created), image.id));
+        Ok(images)
+    }
+
+    fn line(&self, id: ImageId, image: &Image) -> Result<Option<ImageSummary>> {
+        if !self.is_in_time(image) || !self.has_labels(image) || !image.is_os_supported() {
+            return Ok(None);
+        }
+        let stores = self.daemon.stores();
+        let size = match image.chain() {
+            Ok(None) => Some(0),
+            Ok(Some(chain)) => stores.layers.chain_size(chain),
+            Err(_) => None,
+        };
+        let Some(size) = size else { return Ok(None) };
+        let references = self.matching(stores.references.references(id))?;
+        if references.is_empty() {
+            let is_shown = self.all || !stores.images.has_children(id);
+            if !is_shown || self.dangling == Some(false) || self.filters.contains("reference") {
+                return Ok(None);
+            }
+        } else if self.dangling == Some(true) && references.iter().any(|reference| !reference.is_canonical())
+        {
+            return Ok(None);
+        }
+        let parent = stores.images.parent(id);
+        Ok(Some(ImageSummary::new((id, image), parent, &references, size, self.daemon.semantics())))
+    }
+
+    fn is_in_time(&self, image: &Image) -> bool {
+        let created = image.created().unwrap_or(Timestamp::ZERO);
+        self.before.is_none_or(|before| created < before) && self.since.is_none_or(|since| created > since)
+    }
+
+    fn has_labels(&self, image: &Image) -> bool {
+        if !self.filters.contains("label") {
+            return true;
+        }
+        let labels = image.labels().into_iter().flat_map(Labels::iter);
+        image.has_config() && self.filters.match_kv_list("label", labels)
+    }
+
+    fn matching(&self, references: Vec<Reference>) -> Result<Vec<Reference>> {
+        if !self.filters.contains("reference") {
+            return Ok(references);
+        }
+        let mut found = Vec::new();
+        for reference in references {
+            if self.is_wanted(&reference)? {
+                found.push(reference);
+            }
+        }
+        Ok(found)
+    }
+
+    /// `reference.FamiliarMatch`: the whole reference, or its name alone.
+    fn is_wanted(&self, reference: &Reference) -> Result<bool> {
+        for pattern in self.filters.get("reference") {
+            let whole = path::matches(pattern, reference.familiar());
+            let whole = whole.map_err(|error| Error::system(error.to_string()))?;
+            if whole || path::matches(pattern, reference.familiar_name()) == Ok(true) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,183 @@
+//! `GET /images/get` and `/images/{name}/get`: `docker save` (moby's `image/tarexport/save.go`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::super::answer::{Answer, Refusal};
+use super::super::daemon::Daemon;
+use super::change::log;
+use crate::digest::{ChainId, DiffId, Digest, ImageId};
+use crate::image::Image;
+use crate::reference::{AnyReference, Reference};
+use crate::store::{ImageStore, ReferenceStore};
+use crate::{Error, Result};
+
+pub fn save(daemon: &Daemon, names: &[&str]) -> Result<Answer, Refusal> {
+    let chosen = choose(daemon, names)?;
+    let mut files = Files::default();
+    let mut items = Vec::new();
+    let mut repositories: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for (id, tags) in &chosen {
+        let folders = files.add_image(daemon, *id)?;
+        let top = folders.last().cloned().unwrap_or_default();
+        for tag in tags {
+            let of_name = repositories.entry(tag.familiar_name().to_owned()).or_default();
+            of_name.insert(tag.tag().unwrap_or_default().to_owned(), top.clone());
+        }
+        let tags: Vec<_> = tags.iter().map(|tag| tag.familiar().to_owned()).collect();
+        let parent = daemon.stores().images.parent(*id).filter(|parent| chosen.contains_key(parent));
+        items.push(Item {
+            config: format!("{}.json", id.hex()),
+            repo_tags: (!tags.is_empty()).then_some(tags),
+            layers: folders.iter().map(|folder| format!("{folder}/layer.tar")).collect(),
+            parent,
+        });
+        log(daemon, *id, &id.to_string(), "save");
+    }
+    files.add_json("manifest.json", &items)?;
+    if !repositories.is_empty() {
+        files.add_json("repositories", &repositories)?;
+    }
+    Ok(Answer::tar(Box::new(move |out| files.write(out))))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Item {
+    config: String,
+    repo_tags: Option<Vec<String>>,
+    layers: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<ImageId>,
+}
+
+/// `parseNames`: the images, each with the tags it was asked for by.
+fn choose(daemon: &Daemon, names: &[&str]) -> Result<BTreeMap<ImageId, BTreeSet<Reference>>> {
+    let (images, references) = (&daemon.stores().images, &daemon.stores().references);
+    let mut chosen: BTreeMap<ImageId, BTreeSet<Reference>> = BTreeMap::new();
+    for name in names {
+        let missing = || Error::not_found(format!("No such image: {name}"));
+        let by_id = |text: &str| images.search(text).map_err(|_| missing());
+        match Reference::parse_any(name, daemon.semantics())? {
+            AnyReference::Digest(digest) => {
+                let id = digest.parse::<ImageId>().map_err(|_| missing())?;
+                chosen.entry(id).or_default();
+            }
+            AnyReference::Named(reference) if reference.familiar_name() == "sha256" => {
+                chosen.entry(by_id(name)?).or_default();
+            }
+            AnyReference::Named(reference) if reference.tag().is_none() && !reference.is_canonical() => {
+                let of_name = references.references_by_name(reference.familiar_name());
+                if of_name.is_empty() {
+                    chosen.entry(by_id(name)?).or_default();
+                }
+                for (reference, id) in of_name {
+                    let tags = chosen.entry(id).or_default();
+                    tags.extend((!reference.is_canonical()).then_some(reference));
+                }
+            }
+            AnyReference::Named(reference) => {
+                let id =
+                    references.get(&reference).ok_or_else(|| Error::not_found("reference does not exist"))?;
+                let tags = chosen.entry(id).or_default();
+                tags.extend((!reference.is_canonical()).then_some(reference));
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+/// The archive's files by their path; a folder has none.
+#[derive(Default)]
+struct Files(BTreeMap<String, Option<Arc<[u8]>>>);
+
+impl Files {
+    /// The folders of the image's layers, base first.
+    fn add_image(&mut self, daemon: &Daemon, id: ImageId) -> Result<Vec<String>> {
+        let image =
+            daemon.stores().images.get(id).map_err(|_| Error::not_found(format!("No such image: {id}")))?;
+        let layers = contents(daemon, &image)?;
+        let last =
+            layers.len().checked_sub(1).ok_or_else(|| Error::system("empty export - not implemented"))?;
+        let mut folders = Vec::new();
+        let mut parent: Option<String> = None;
+        for (number, (chain, tar)) in layers.into_iter().enumerate() {
+            // Only that it is one of its own matters: nobody but `docker load` of old asked what it is made of.
+            let of = if number == last { format!("{chain} {id}") } else { chain.to_string() };
+            let folder = Digest::of(of.as_bytes()).hex();
+            let legacy = Legacy { id: &folder, parent: parent.as_deref(), os: "linux" };
+            self.0.insert(format!("{folder}/"), None);
+            self.add(format!("{folder}/VERSION"), b"1.0".to_vec());
+            self.add_json(&format!("{folder}/json"), &legacy)?;
+            self.0.insert(format!("{folder}/layer.tar"), Some(tar));
+            parent = Some(folder.clone());
+            folders.push(folder);
+        }
+        self.add(format!("{}.json", id.hex()), image.config());
+        Ok(folders)
+    }
+
+    fn add(&mut self, path: String, bytes: Vec<u8>) {
+        self.0.insert(path, Some(bytes.into()));
+    }
+
+    fn add_json(&mut self, path: &str, value: &impl Serialize) -> Result<()> {
+        let mut bytes = serde_json::to_vec(value).map_err(|error| Error::system(error.to_string()))?;
+        bytes.push(b'\n');
+        self.add(path.to_owned(), bytes);
+        Ok(())
+    }
+
+    fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        let mut tar = tar::Builder::new(out);
+        for (path, content) in self.0 {
+            let mut header = tar::Header::new_gnu();
+            header.set_mtime(0);
+            match content {
+                None => {
+                    header.set_entry_type(tar::EntryType::Directory);
+                    header.set_mode(0o755);
+                    header.set_size(0);
+                    tar.append_data(&mut header, path, io::empty())?;
+                }
+                Some(bytes) => {
+                    header.set_mode(0o644);
+                    header.set_size(bytes.len() as u64);
+                    tar.append_data(&mut header, path, &*bytes)?;
+                }
+            }
+        }
+        tar.into_inner().map(drop)
+    }
+}
+
+#[derive(Serialize)]
+struct Legacy<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<&'a str>,
+    os: &'a str,
+}
+
+/// The layers of an image with their tars, base first.
+fn contents(daemon: &Daemon, image: &Image) -> Result<Vec<(ChainId, Arc<[u8]>)>> {
+    let mut chain = None;
+    let mut layers = Vec::new();
+    for diff_id in image.diff_ids() {
+        let Ok(diff_id) = diff_id.parse::<DiffId>() else {
+            return Err(Error::system("layer does not exist"));
+        };
+        let own = ChainId::on(chain, diff_id);
+        let tar = daemon.contents.get(own).ok_or_else(|| {
+            Error::system(format!(
+                "layer {own} has no content here: the daemon was started from a description of it"
+            ))
+        })?;
+        layers.push((own, tar));
+        chain = Some(own);
+    }
+    Ok(layers)
+}

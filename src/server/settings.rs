@@ -1,0 +1,42 @@
+//! How a daemon in memory is set up.
+
+use super::connection::Limits;
+use super::fault::Fault;
+use crate::Semantics;
+use crate::go::time::Timestamp;
+use crate::select::Order;
+
+/// What a daemon is to be like.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub semantics: Semantics,
+    /// The minor number of the newest API version.
+    pub api_version: u16,
+    pub order: Order,
+    /// None for the system's clock.
+    pub now: Option<Timestamp>,
+    pub utc_offset_seconds: i32,
+    /// Chooses the IDs of containers.
+    pub seed: u64,
+    pub limits: Limits,
+    pub faults: Vec<Fault>,
+    /// Whether `/_control` is there.
+    pub has_control: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let semantics = Semantics::default();
+        Self {
+            semantics,
+            api_version: semantics.api_versions.1,
+            order: Order::ById,
+            now: None,
+            utc_offset_seconds: 0,
+            seed: 0,
+            limits: Limits::default(),
+            faults: Vec::new(),
+            has_control: false,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The daemon itself: ping, version, info, disk usage.
+
+use serde::Serialize;
+use serde::ser::SerializeSeq;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Body, Refusal};
+use super::call::Call;
+use super::containers::{self, Summary};
+use super::daemon::Daemon;
+use super::images::{ARCHITECTURE, Line, shape};
+use super::shape::Object;
+use crate::{Error, Result};
+
+/// `GET` and `HEAD /_ping`
+pub(super) fn ping(is_head: bool) -> Answer {
+    let mut answer = Answer::text("OK");
+    if is_head {
+        answer.body = Body::Whole(Vec::new());
+    }
+    answer.headers.push(("Cache-Control", "no-cache, no-store, must-revalidate".to_owned()));
+    answer.headers.push(("Pragma", "no-cache".to_owned()));
+    answer
+}
+
+/// `GET /version`
+pub(super) fn version(daemon: &Daemon) -> Answer {
+    let (oldest, _) = daemon.semantics().api_versions;
+    let (newest, oldest) = (format!("1.{}", daemon.api_version()), format!("1.{oldest}"));
+    let details = json!({
+        "ApiVersion": newest,
+        "Arch": ARCHITECTURE,
+        "Experimental": "false",
+        "MinAPIVersion": oldest,
+        "Os": "linux",
+    });
+    Answer::json(&Object::of(vec![
+        ("Platform", json!({ "Name": "image-prune" })),
+        ("Components", json!([{ "Name": "Engine", "Version": daemon.version(), "Details": details }])),
+        ("Version", daemon.version().into()),
+        ("ApiVersion", newest.into()),
+        ("MinAPIVersion", oldest.into()),
+        ("GitCommit", "".into()),
+        ("GoVersion", "".into()),
+        ("Os", "linux".into()),
+        ("Arch", ARCHITECTURE.into()),
+        ("KernelVersion", "".into()),
+        ("BuildTime", "".into()),
+    ]))
+}
+
+/// `GET /info`. What this daemon does not have is said to be off, absent or empty.
+pub(super) fn info(daemon: &Daemon) -> Answer {
+    let records = daemon.shelf.all();
+    let running = records.iter().filter(|record| record.state.is_running()).count();
+    let registry = json!({
+        "AllowNondistributableArtifactsCIDRs": [],
+        "AllowNondistributableArtifactsHostnames": [],
+        "InsecureRegistryCIDRs": ["127.0.0.0/8"],
+        "IndexConfigs": { "docker.io": { "Name": "docker.io", "Mirrors": [], "Secure": true, "Official": true } },
+        "Mirrors": [],
+    });
+    let swarm = json!({
+        "NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false, "Error": "",
+        "RemoteManagers": null,
+    });
+    let now = daemon.now();
+    let mut pairs = vec![
+        ("ID", "IMAGE:PRUNE".into()),
+        ("Containers", records.len().into()),
+        ("ContainersRunning", running.into()),
+        ("ContainersPaused", 0.into()),
+        ("ContainersStopped", (records.len() - running).into()),
+        ("Images", daemon.stores().images.len().into()),
+        ("Driver", "vfs".into()),
+        ("DriverStatus", Value::Null),
+        ("Plugins", json!({ "Volume": [], "Network": [], "Authorization": null, "Log": [] })),
+    ];
+    let flags = [
+        "MemoryLimit",
+        "SwapLimit",
+        "KernelMemory",
+        "KernelMemoryTCP",
+        "CpuCfsPeriod",
+        "CpuCfsQuota",
+        "CPUShares",
+        "CPUSet",
+        "PidsLimit",
+        "IPv4Forwarding",
+        "BridgeNfIptables",
+        "BridgeNfIp6tables",
+        "Debug",
+    ];
+    pairs.extend(flags.map(|flag| (flag, false.into())));
+    pairs.extend([
+        ("NFd", 0.into()),
+        ("OomKillDisable", false.into()),
+        ("NGoroutines", 0.into()),
+        ("SystemTime", now.instant.rfc3339_nano(now.utc_offset_seconds).to_string().into()),
+        ("LoggingDriver", "json-file".into()),
+        ("CgroupDriver", "none".into()),
+        ("CgroupVersion", "1".into()),
+        ("NEventsListener", daemon.events().subscribers().into()),
+        ("KernelVersion", "".into()),
+        ("OperatingSystem", "image-prune".into()),
+        ("OSVersion", "".into()),
+        ("OSType", "linux".into()),
+        ("Architecture", "x86_64".into()),
+        ("IndexServerAddress", "https://index.docker.io/v1/".into()),
+        ("RegistryConfig", registry),
+        ("NCPU", 1.into()),
+        ("MemTotal", 0.into()),
+        ("GenericResources", Value::Null),
+        ("DockerRootDir", "/var/lib/docker".into()),
+        ("HttpProxy", "".into()),
+        ("HttpsProxy", "".into()),
+        ("NoProxy", "".into()),
+        ("Name", "image-prune".into()),
+        ("Labels", json!([])),
+        ("ExperimentalBuild", false.into()),
+        ("ServerVersion", daemon.version().into()),
+        ("Runtimes", json!({})),
+        ("DefaultRuntime", "".into()),
+        ("Swarm", swarm),
+        ("LiveRestoreEnabled", false.into()),
+        ("Isolation", "".into()),
+        ("InitBinary", "".into()),
+        ("ContainerdCommit", json!({ "ID": "", "Expected": "" })),
+        ("RuncCommit", json!({ "ID": "", "Expected": "" })),
+        ("InitCommit", json!({ "ID": "", "Expected": "" })),
+        ("SecurityOptions", json!([])),
+        ("Warnings", json!(["nothing is executed: this is a daemon in memory, for tests"])),
+    ]);
+    Answer::json(&Object::of(pairs))
+}
+
+/// `GET /system/df` (SPEC.md U-6).
+pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct DiskUsage<'a> {
+        layers_size: i64,
+        images: Lines<'a>,
+        containers: Vec<Summary>,
+        volumes: [(); 0],
+        build_cache: Option<[(); 0]>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        builder_size: Option<i64>,
+    }
+    struct Lines<'a>(&'a [crate::usage::ImageSummary], u16);
+    impl Serialize for Lines<'_> {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut lines = serializer.serialize_seq(Some(self.0.len()))?;
+            for image in self.0 {
+                lines.serialize_element(&Line { image, version: self.1 })?;
+            }
+            lines.end()
+        }
+    }
+    let mut usage = daemon.engine().usage().map_err(in_list)?;
+    usage.images.iter_mut().for_each(|image| shape(image, call.version));
+    let semantics = daemon.semantics();
+    Ok(Answer::json(&DiskUsage {
+        layers_size: usage.layers_size,
+        images: Lines(&usage.images, call.version),
+        containers: containers::summaries(daemon),
+        volumes: [],
+        // Until BuildKit has a record there is no list in 20.10.
+        build_cache: semantics.unreferenced_tags_are_null.then_some([]),
+        builder_size: (!semantics.zero_builder_size_is_omitted).then_some(0),
+    }))
+}
+
+/// The daemon says at which of its steps the usage failed.
+fn in_list(error: Error) -> Error {
+    if error.to_string().ends_with("(corruption?)") {
+        return Error::new(error.class(), format!("failed to retrieve image list: {error}"));
+    }
+    error
+}

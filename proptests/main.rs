@@ -24,6 +24,8 @@ mod data_root;
 mod determinism;
 mod engine_vs_model;
 mod faults;
+#[cfg(feature = "cli")]
+mod fit;
 mod foreign_stores;
 mod free;
 #[cfg(shuttle)]

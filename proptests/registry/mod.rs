@@ -2,7 +2,7 @@
 //! and the client against a registry that follows a script.
 
 mod laws;
-mod peer;
+pub mod peer;
 mod real;
 mod script;
 mod scripted;
@@ -12,13 +12,13 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 /// The command, without anything else of this machine.
-fn image_prune(args: &[&str]) -> Command {
+pub fn image_prune(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_image-prune"));
     command.env_clear().env("TZ", "UTC").args(args).stdin(Stdio::null());
     command
 }
 
-fn json(output: &Output) -> Value {
+pub fn json(output: &Output) -> Value {
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}\n{stderr}"))
 }

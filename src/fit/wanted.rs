@@ -87,7 +87,7 @@ impl Wanted {
             return self.add_layers(name, manifest, walk.platform);
         }
         self.others.push(own);
-        if manifest.manifests.is_empty() {
+        if manifest.manifests.is_empty() && !manifest.is_index() {
             return self.add_image(name, manifest, walk);
         }
         // A compose app: its layers are its bundle, and it lists its images' layers for each platform.

@@ -15,6 +15,8 @@ mod candidates;
 mod cases;
 #[cfg(feature = "cli")]
 mod command;
+#[cfg(all(feature = "client", feature = "server"))]
+mod conform;
 mod cost;
 mod coverage;
 #[cfg(feature = "data-root")]
@@ -33,9 +35,12 @@ mod interleavings;
 mod laws;
 mod layering;
 mod locks;
+mod oracle;
 #[cfg(feature = "cli")]
 mod registry;
 mod scenarios;
+#[cfg(feature = "server")]
+mod server;
 mod stores_vs_model;
 #[cfg(not(shuttle))]
 mod stress;

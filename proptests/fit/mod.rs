@@ -7,12 +7,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
+use image_prune::client::{Client, Host};
 use serde_json::{Value, json};
 
 use crate::registry::peer::{Peer, Setup, has};
 use crate::registry::{image_prune, json as json_of};
+use crate::support::dockerd::Dockerd;
 use layout::{Layout, skopeo};
-use machine::{Daemon, Mount};
+use machine::Mount;
 
 const MB: usize = 1_000_000;
 
@@ -357,12 +359,13 @@ fn layouts_that_skopeo_wrote_and_registries_say_the_same() {
 /// A daemon on a small volume: what the plan says makes room, `--prune` makes it, and then it fits for real.
 #[test]
 fn a_daemon_makes_room() {
-    if !has("skopeo") || !has("dockerd") {
+    if !has("skopeo") {
         return;
     }
     let Some(volume) = Mount::new("100m") else { return };
-    let Some(daemon) = Daemon::start(volume.path()) else { return };
-    let client = daemon.client();
+    let root = volume.path().join("root");
+    let Some(daemon) = Dockerd::start_on("fit", Some(&root)) else { return };
+    let client = Client::new(Host::parse(&daemon.host()).unwrap()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout { folder: folder.path() };
     let image = |name: &str, size: usize, labels: Value| {
@@ -386,7 +389,7 @@ fn a_daemon_makes_room() {
     for name in ["old", "small", "precious"] {
         load(name).unwrap();
     }
-    let root = daemon.root.to_str().unwrap();
+    let root = root.to_str().unwrap();
     let new = format!("oci:{}:new", folder.path().display());
     let args = [&new, "--data-root", root, "--filter", "label!=keep"];
     let before = answer(&args);
@@ -403,7 +406,7 @@ fn a_daemon_makes_room() {
     let never = answer(&[&args[..], &["--filter", "until=1980-01-01T00:00:00Z"]].concat());
     assert_eq!((&never["prune"]["enough"], &never["prune"]["images"]), (&json!(false), &json!([])));
 
-    let after = answer(&[&args[..], &["--prune", "--host", &daemon.host]].concat());
+    let after = answer(&[&new, "--host", &daemon.host(), "--filter", "label!=keep", "--prune"]);
     assert_eq!((&after["fits"], &after["prune"]["applied"]), (&json!(true), &json!(true)), "{after}");
     let left = client.images(true).unwrap();
     let left: Vec<_> = left.iter().flat_map(|image| image.repo_tags.clone()).collect();

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use ureq::Agent;
 
+use crate::support::dockerd::is_installed;
+
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -35,8 +37,7 @@ pub struct Peer {
 
 /// Whether a program is there; says what is skipped where it is not.
 pub fn has(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let is_there = is_installed(program);
     if !is_there {
         println!("skipped: {program} is not installed");
     }

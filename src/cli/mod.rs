@@ -10,10 +10,14 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 mod args;
+mod check;
+mod conform;
 mod df;
 mod error;
+mod estimate;
 mod export;
 mod fit;
+mod host;
 mod plan;
 mod progress;
 mod prune;
@@ -54,6 +58,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Registry(args) => registry::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Replay(args) => replay::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Conform(args) => conform::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "image-prune", &mut script);

@@ -17,10 +17,13 @@
 
 mod answer;
 mod api;
+pub mod conform;
 mod error;
 mod host;
+mod observe;
 mod path;
 mod requests;
+pub mod state;
 mod transport;
 
 pub use answer::{
@@ -28,9 +31,10 @@ pub use answer::{
     Created, DeletedItem, DiskUsage, Health, HistoryItem, ImageConfig, ImageDetails, ImageSummary,
     ImagesReport, Info, Mount, RootFs, UsageData, Version, Volume,
 };
-pub use api::{Client, Timeouts};
+pub use api::Client;
 pub use error::{ClientError, FailureKind};
 pub use host::Host;
 pub use hyper::Method;
+pub use observe::{Observation, Observer};
 pub use path::{Query, segment};
-pub use transport::Answer;
+pub use transport::{Answer, Timeouts};

@@ -102,12 +102,10 @@ pub struct RoomArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "Making room")]
 pub struct PruneArgs {
-    /// Where it does not fit, delete the images that the plan names from a live daemon, and look again
+    /// Where it does not fit, have the daemon (`--host`, `$DOCKER_HOST` or the standard one) delete the images
+    /// that the plan names, and look again
     #[arg(long, conflicts_with_all = ["state", "capacity", "available"])]
     pub prune: bool,
-    /// That daemon
-    #[arg(long, value_name = "URL", env = "DOCKER_HOST", default_value = "unix:///var/run/docker.sock")]
-    pub host: String,
     #[command(flatten)]
     pub selection: SelectionArgs,
 }

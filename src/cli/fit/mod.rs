@@ -1,18 +1,19 @@
 //! `fit`: whether an update fits on the disk, and what to prune if not.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use image_prune::fit::{
     BlobStore, Counting, Fit, INDEX_BLOCK, Place, Policy, Pulled, Volume, Wanted, fit, layer_index,
 };
 use image_prune::manifest::Platform;
 use image_prune::store::Stores;
-use image_prune::{Digest, Semantics, World};
+use image_prune::{Digest, Error, Semantics, World};
 
 use super::error::{Failure, Result};
-use super::render;
-use super::source::Source;
+use super::source::{self, Source};
 use super::write::write_bytes;
+use super::{host, render};
 
 pub mod args;
 mod inputs;
@@ -26,19 +27,40 @@ pub fn run(args: &FitArgs) -> Result<()> {
         return index(args);
     }
     let platform = args.wanted.platform.clone().unwrap_or_else(this_platform);
-    let volume = volume(args)?;
+    let home = Home::of(args)?;
+    let volume = home.volume(args)?;
     let wanted = inputs::wanted(&args.wanted.images, &platform, &args.login, volume.block)?;
-    let (mut state, mut answer) = check(args, &wanted, volume)?;
+    let (state, mut answer) = check(args, &home, &wanted)?;
     let mut room = if answer.fits { None } else { room::find(args, &state, &answer)? };
-    if let Some(room) = room.as_mut().filter(|_| args.prune.prune)
-        && room.is_enough
-    {
+    drop(state);
+    if let Some(room) = room.as_mut().filter(|room| args.prune.prune && room.is_enough) {
         room::make(args, room)?;
-        (state, answer) = check(args, &wanted, self::volume(args)?)?;
-        drop(state);
+        answer = check(args, &home, &wanted)?.1;
     }
     show::print(args.format, &answer, room.as_ref())?;
     if answer.fits { Ok(()) } else { Err(Failure::Differences) }
+}
+
+/// Where the daemon keeps its state.
+struct Home {
+    root: PathBuf,
+    /// The storage driver, where the daemon was asked.
+    driver: Option<String>,
+}
+
+impl Home {
+    fn of(args: &FitArgs) -> Result<Self> {
+        let standard = || args.source.data_root.clone().unwrap_or_else(|| PathBuf::from("/var/lib/docker"));
+        let Some(host) = source::daemon(&args.source) else {
+            return Ok(Self { root: standard(), driver: None });
+        };
+        let info = host::client(&host)?.info().map_err(Error::from)?;
+        Ok(Self { root: info.docker_root_dir.into(), driver: Some(info.driver) })
+    }
+
+    fn volume(&self, args: &FitArgs) -> Result<Volume> {
+        Ok(override_size(Volume::of(&self.root)?, args.room.capacity, args.room.available))
+    }
 }
 
 /// What the daemon has.
@@ -49,10 +71,10 @@ pub struct State {
 }
 
 /// Reads the state, and holds what is wanted against it.
-fn check(args: &FitArgs, wanted: &Wanted, volume: Volume) -> Result<(State, Fit)> {
-    let root = &args.source.data_root;
-    let is_missing = args.source.state.is_none() && !root.exists();
-    let (mut driver, mut notes) = (None, Vec::new());
+fn check(args: &FitArgs, home: &Home, wanted: &Wanted) -> Result<(State, Fit)> {
+    let root = &home.root;
+    let is_missing = args.source.state.is_none() && home.driver.is_none() && !root.exists();
+    let (mut driver, mut notes) = (home.driver.clone(), Vec::new());
     let state = if is_missing {
         notes.push(format!("{} does not exist yet; all layers count as missing", root.display()));
         let semantics = args.source.semantics.unwrap_or_default();
@@ -61,7 +83,7 @@ fn check(args: &FitArgs, wanted: &Wanted, volume: Volume) -> Result<(State, Fit)
     } else {
         let source = Source::read(&args.source)?;
         let (semantics, utc_offset) = (source.semantics, source.utc_offset);
-        driver.clone_from(&source.driver);
+        driver = driver.or_else(|| source.driver.clone());
         State { stores: source.into_stores()?.0, semantics, utc_offset }
     };
     let pulled = driver.as_deref().map(|driver| Pulled::of(root, driver));
@@ -77,7 +99,7 @@ fn check(args: &FitArgs, wanted: &Wanted, volume: Volume) -> Result<(State, Fit)
     let place = Place {
         stores: &state.stores,
         diff_ids: &diff_ids,
-        volume,
+        volume: home.volume(args)?,
         blob_store,
         copies: driver.as_deref() == Some("vfs"),
     };
@@ -85,10 +107,6 @@ fn check(args: &FitArgs, wanted: &Wanted, volume: Volume) -> Result<(State, Fit)
     let mut answer = fit(wanted, &place, Counting { policy, ratio: args.room.ratio });
     answer.notes.extend(notes);
     Ok((state, answer))
-}
-
-fn volume(args: &FitArgs) -> Result<Volume> {
-    Ok(override_size(Volume::of(&args.source.data_root)?, args.room.capacity, args.room.available))
 }
 
 fn override_size(volume: Volume, capacity: Option<u64>, available: Option<u64>) -> Volume {

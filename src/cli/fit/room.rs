@@ -1,7 +1,7 @@
 //! The cheapest prune after which it fits.
 
 use image_prune::ImageId;
-use image_prune::client::{Client, ClientError, Host};
+use image_prune::client::{Client, ClientError};
 use image_prune::fit::Fit;
 use image_prune::free::Sharing;
 use image_prune::plan::{Verdict, plan};
@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::State;
 use super::args::FitArgs;
-use crate::cli::error::{Failure, Result};
-use crate::cli::render;
+use crate::cli::error::Result;
 use crate::cli::request::Selection;
+use crate::cli::{host, render};
 
 /// Images whose deletion makes room.
 #[derive(Debug, Serialize)]
@@ -77,8 +77,7 @@ pub fn find(args: &FitArgs, state: &State, answer: &Fit) -> Result<Option<MakeRo
 
 /// Deletes them from the daemon, unforced, reference by reference. What came into use meanwhile stays.
 pub fn make(args: &FitArgs, room: &mut MakeRoom) -> Result<()> {
-    let failed = |error: ClientError| Failure::from(Error::system(error.to_string()));
-    let client = Client::new(Host::parse(&args.prune.host).map_err(failed)?).map_err(failed)?;
+    let client = host::client(&host::or_standard(args.source.host.as_deref()))?;
     // A child goes before its parent: whoever fails for its children is tried again behind them.
     let mut left: Vec<&Going> = room.images.iter().collect();
     while !left.is_empty() {
@@ -88,7 +87,7 @@ pub fn make(args: &FitArgs, room: &mut MakeRoom) -> Result<()> {
             match remove(&client, image) {
                 Ok(()) => {}
                 Err(error) if error.status() == Some(409) => again.push((image, error)),
-                Err(error) => return Err(failed(error)),
+                Err(error) => return Err(Error::from(error).into()),
             }
         }
         if again.len() == before {

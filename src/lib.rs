@@ -29,7 +29,7 @@
 //!
 //! * [`Engine`]: `ImagesPrune` and `ImageDelete` over four [`store`]s, which are traits: bring your own.
 //! * [`plan`]: what a prune would do to every image, and why.
-//! * [`usage`]: the image part of `docker system df`.
+//! * [`usage`]: the image part of `docker system df`. [`free`]: the smallest set of images that frees enough.
 //! * [`World`]: four stores as a file; [`data_root`] reads one from `/var/lib/docker`.
 //! * [`Semantics`]: which version of moby to equal.
 //! * [`oracle`]: the executable specification. [`replay`]: what moby was recorded to do, as data.
@@ -60,8 +60,11 @@ pub mod event;
 mod filters;
 #[cfg(feature = "fit")]
 pub mod fit;
+pub mod free;
 pub mod go;
 pub mod image;
+#[cfg(any(feature = "registry", feature = "fit"))]
+pub mod manifest;
 pub mod oracle;
 pub mod plan;
 mod prune;

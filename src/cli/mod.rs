@@ -16,10 +16,12 @@ mod df;
 mod error;
 mod estimate;
 mod export;
+mod fit;
 mod host;
 mod plan;
 mod progress;
 mod prune;
+mod registry;
 mod render;
 mod replay;
 mod request;
@@ -52,6 +54,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Df(args) => df::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Fit(args) => fit::run(&args),
+        Command::Registry(args) => registry::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),

@@ -82,11 +82,11 @@ fn missing_layers_are_summed_in_blocks() {
     assert_eq!((&missing["layers"], &missing["source"]), (&json!(2), &json!("exact")));
     let unpacked = json!(app.base + app.own);
     assert_eq!((&missing["unpacked_low"], &missing["unpacked_high"]), (&unpacked, &unpacked));
-    let room = &found["volumes"][0];
-    assert_eq!(room["allowed"], 8_000_000);
+    let volume = &found["volumes"][0];
+    assert_eq!(volume["allowed"], 8_000_000);
     let compressed = missing["compressed"].as_u64().unwrap();
     assert!(compressed > 150_000 && compressed < 152_000, "{compressed}");
-    let needed = room["needed_high"].as_u64().unwrap();
+    let needed = volume["needed_high"].as_u64().unwrap();
     let files = blocks(app.base) + blocks(app.own);
     assert!(needed >= files + compressed && needed <= files + compressed + 2 * 4096, "{needed}");
     assert_eq!(found["prune"], Value::Null);
@@ -394,13 +394,13 @@ fn a_daemon_makes_room() {
     let args = [&new, "--data-root", root, "--filter", "label!=keep"];
     let before = answer(&args);
     assert_eq!(before["fits"], false, "{before}");
-    let room = &before["prune"];
+    let prune = &before["prune"];
     assert_eq!(
-        (&room["enough"], &room["exact"], &room["applied"]),
+        (&prune["enough"], &prune["exact"], &prune["applied"]),
         (&json!(true), &json!(true), &json!(false))
     );
-    assert_eq!(room["images"].as_array().unwrap().len(), 1);
-    assert_eq!(room["images"][0]["references"], json!(["old:1"]));
+    assert_eq!(prune["images"].as_array().unwrap().len(), 1);
+    assert_eq!(prune["images"][0]["references"], json!(["old:1"]));
     assert_eq!(client.images(true).unwrap().len(), 3, "a plan changes nothing");
     // What the update stands on, and what the keep rules keep, is no way out.
     let never = answer(&[&args[..], &["--filter", "until=1980-01-01T00:00:00Z"]].concat());

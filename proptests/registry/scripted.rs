@@ -93,9 +93,12 @@ fn half_a_list_is_no_list() {
         assert!(error.starts_with("the tags of a: "), "{text:?}: {error}");
         assert!(script.log().len() <= 5, "bounded: {}", script.log().len());
     }
-    let page = Script::new(|asked| match asked.path.contains("last") {
-        false => answer(200, &[r#"Link: <?last=a>; rel="next""#], r#"{"tags":["a"]}"#),
-        true => answer(404, &[], ""),
+    let page = Script::new(|asked| {
+        if asked.path.contains("last") {
+            answer(404, &[], "")
+        } else {
+            answer(200, &[r#"Link: <?last=a>; rel="next""#], r#"{"tags":["a"]}"#)
+        }
     });
     assert!(problem(tags_of(&page)).contains("vanished"));
 }
@@ -106,7 +109,7 @@ fn odd_names_are_refused() {
         (r#"{"tags":["../../x"]}"#, "`../../x` is no tag"),
         (r#"{"tags":[""]}"#, "`` is no tag"),
         (r#"{"tags":[7]}"#, "no JSON"),
-        (r#"[]"#, "no JSON"),
+        ("[]", "no JSON"),
     ] {
         let script = Script::new(|_| answer(200, &[], body));
         assert!(problem(tags_of(&script)).contains(expected), "{body}");
@@ -203,9 +206,12 @@ static HOST: std::sync::OnceLock<String> = std::sync::OnceLock::new();
 
 #[test]
 fn a_password_stays_where_it_belongs() {
-    let elsewhere = Script::new(|asked| match asked.path.starts_with("/token") {
-        true => answer(200, &[], r#"{"token":"t"}"#),
-        false => answer(200, &[JSON_MANIFEST], &manifest("x")),
+    let elsewhere = Script::new(|asked| {
+        if asked.path.starts_with("/token") {
+            answer(200, &[], r#"{"token":"t"}"#)
+        } else {
+            answer(200, &[JSON_MANIFEST], &manifest("x"))
+        }
     });
     let realm = format!("WWW-Authenticate: Bearer realm=\"http://{}/token\"", elsewhere.address);
     let script = Script::new(move |asked| match asked.authorization.as_deref() {
@@ -251,9 +257,12 @@ fn large_answers_are_cut_short() {
     };
     assert!(why.contains("more than 4194304 bytes") && may_list, "{why}");
     let token = format!(r#"{{"token":"{}"}}"#, "t".repeat(2 << 20));
-    let script = Script::new(move |asked| match asked.path.starts_with("/token") {
-        true => answer(200, &[], &token),
-        false => answer(401, &["WWW-Authenticate: Bearer realm=\"/token\""], ""),
+    let script = Script::new(move |asked| {
+        if asked.path.starts_with("/token") {
+            answer(200, &[], &token)
+        } else {
+            answer(401, &["WWW-Authenticate: Bearer realm=\"/token\""], "")
+        }
     });
     assert!(script.registry().tags("a").is_err());
 }

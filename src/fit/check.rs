@@ -105,6 +105,14 @@ pub struct Room {
     pub needed_high: u64,
 }
 
+impl Fit {
+    /// Whether the lower limits fit.
+    #[must_use]
+    pub fn may_fit(&self) -> bool {
+        self.volumes.iter().all(|room| room.needed_low <= room.allowed)
+    }
+}
+
 impl Room {
     /// The bytes that are needed beyond what is allowed.
     #[must_use]
@@ -132,12 +140,11 @@ pub fn fit(wanted: &Wanted, place: &Place<'_>, counting: Counting) -> Fit {
     missing.compressed = compressed;
     let volumes = rooms(place, unpacked, Range::exactly(blocks), counting.policy);
     let fits = volumes.iter().all(|room| room.shortfall() == 0);
-    let mut notes = wanted.notes.clone();
-    let may_fit = volumes.iter().all(|room| room.needed_low <= room.allowed);
-    if !fits && may_fit {
-        notes.push("it may fit: some sizes are guessed, and the lower limits do".to_owned());
+    let mut answer = Fit { fits, missing, volumes, notes: wanted.notes.clone(), reused };
+    if !fits && answer.may_fit() {
+        answer.notes.push("it may fit: some sizes are guessed, and the lower limits do".to_owned());
     }
-    Fit { fits, missing, volumes, notes, reused }
+    answer
 }
 
 /// Layers being counted.

@@ -37,7 +37,11 @@ pub fn print(format: Format, answer: &Fit, room: Option<&MakeRoom>) -> Result<()
 }
 
 fn lines(answer: &Fit, room: Option<&MakeRoom>) -> Vec<String> {
-    let title = if answer.fits { "It fits." } else { "It does not fit." };
+    let title = match (answer.fits, answer.may_fit()) {
+        (true, _) => "It fits.",
+        (_, true) => "It may not fit.",
+        _ => "It does not fit.",
+    };
     let missing = &answer.missing;
     let source = match missing.source {
         Source::Exact => "counted",

@@ -34,9 +34,10 @@ impl LayerSizes {
         } else {
             steps.iter().copied().filter(|size| *size != 0).collect()
         };
-        let told = sizes.iter().fold(0_i64, |sum, size| sum.saturating_add(*size));
+        let told = sizes.iter().try_fold(0_i64, |sum, size| sum.checked_add(*size));
         // Steps that do not add up tell nothing.
-        let is_told = told == size && sizes.len() <= chains.len();
+        let is_told =
+            told == Some(size) && sizes.len() <= chains.len() && sizes.iter().all(|size| *size >= 0);
         let zeros = chains.len().saturating_sub(sizes.len());
         let sum = |steps: usize| sizes.iter().take(steps).fold(0_i64, |sum, size| sum.saturating_add(*size));
         for (chain, number) in chains.iter().zip(1..) {

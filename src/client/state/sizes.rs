@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(range(&sizes(&[("ab", 30, &[1, 2])]), "ab", 1), (0, 30));
         assert_eq!(range(&sizes(&[("ab", 30, &[10, 10, 10])]), "ab", 1), (0, 30));
         assert_eq!(
-            range(&sizes(&[("ab", i64::MAX, &[i64::MAX, 1])]), "ab", 2),
+            range(&sizes(&[("ab", i64::MAX, &[i64::MAX, 1])]), "ab", 1),
             (0, i64::MAX.cast_unsigned())
         );
     }

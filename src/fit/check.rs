@@ -103,6 +103,9 @@ pub struct Room {
     pub needed_low: u64,
     /// Bytes in blocks that are needed, at most.
     pub needed_high: u64,
+    /// Bytes that have to be freed before that fits.
+    #[serde(skip)]
+    pub shortfall: u64,
 }
 
 impl Fit {
@@ -110,14 +113,6 @@ impl Fit {
     #[must_use]
     pub fn may_fit(&self) -> bool {
         self.volumes.iter().all(|room| room.needed_low <= room.allowed)
-    }
-}
-
-impl Room {
-    /// The bytes that are needed beyond what is allowed.
-    #[must_use]
-    pub fn shortfall(&self) -> u64 {
-        self.needed_high.saturating_sub(self.allowed)
     }
 }
 
@@ -139,7 +134,7 @@ pub fn fit(wanted: &Wanted, place: &Place<'_>, counting: Counting) -> Fit {
     let Count { mut missing, unpacked, reused, .. } = count;
     missing.compressed = compressed;
     let volumes = rooms(place, unpacked, Range::exactly(blocks), counting.policy);
-    let fits = volumes.iter().all(|room| room.shortfall() == 0);
+    let fits = volumes.iter().all(|room| room.shortfall == 0);
     let mut answer = Fit { fits, missing, volumes, notes: wanted.notes.clone(), reused };
     if !fits && answer.may_fit() {
         answer.notes.push("it may fit: some sizes are guessed, and the lower limits do".to_owned());
@@ -269,6 +264,7 @@ fn rooms(place: &Place<'_>, unpacked: Range, downloads: Range, policy: Policy) -
         allowed: volume.allowed(policy),
         needed_low: needed.low,
         needed_high: needed.high,
+        shortfall: volume.shortfall(policy, needed.high),
     };
     match &place.blob_store {
         Some(store) if store.volume.device != place.volume.device => {

@@ -70,6 +70,21 @@ impl Volume {
         below_mark.min(self.available.saturating_sub(policy.min_free))
     }
 
+    /// The bytes that have to be freed before `needed` more fit; more than what is missing, where the volume is
+    /// fuller already than it may be.
+    #[must_use]
+    pub fn shortfall(&self, policy: Policy, needed: u64) -> u64 {
+        if needed <= self.allowed(policy) {
+            return 0;
+        }
+        let used = u128::from(self.capacity.saturating_sub(self.available));
+        let limit = u128::from(self.capacity) * u128::from(policy.watermark.min(100)) / 100;
+        let above_mark = (used + u128::from(needed)).saturating_sub(limit);
+        let below_min =
+            (u128::from(needed) + u128::from(policy.min_free)).saturating_sub(self.available.into());
+        u64::try_from(above_mark.max(below_min)).unwrap_or(u64::MAX)
+    }
+
     /// `bytes` in whole blocks.
     #[must_use]
     pub fn round(&self, bytes: u64) -> u64 {
@@ -110,6 +125,26 @@ mod tests {
         assert_eq!([0, 1, 4096, 4097].map(|bytes| volume(1, 1).round(bytes)), [0, 4096, 4096, 8192]);
         assert_eq!(volume(1, 1).round(u64::MAX), u64::MAX);
         assert_eq!(Volume { block: 0, ..volume(1, 1) }.round(7), 7);
+    }
+
+    #[test]
+    fn freeing_the_shortfall_is_enough_and_no_byte_less_is() {
+        for available in [0, 5, 19, 20, 21, 50, 100] {
+            for (watermark, min_free) in [(80, 0), (80, 30), (100, 0), (100, 7), (50, 0)] {
+                let policy = Policy { watermark, min_free };
+                for needed in 0..=40 {
+                    let short = volume(100, available).shortfall(policy, needed);
+                    let after =
+                        |freed: u64| volume(100, available.saturating_add(freed)).allowed(policy) >= needed;
+                    let what = format!("{available} {watermark} {min_free} {needed}: {short}");
+                    // More than everything cannot be freed.
+                    assert!(short > 100 - available || after(short), "{what}");
+                    assert!(short == 0 || !after(short - 1), "{what}");
+                }
+            }
+        }
+        let full = volume(u64::MAX, 0).shortfall(Policy { watermark: 0, min_free: u64::MAX }, u64::MAX);
+        assert_eq!(full, u64::MAX);
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub fn find(args: &FitArgs, state: &State, answer: &Fit) -> Result<Option<MakeRo
     let going = plan.images.iter().filter(|image| image.verdict == Verdict::Delete);
     let candidates: Vec<ImageId> = going.clone().map(|image| image.id).collect();
     let Some((root, others)) = answer.volumes.split_first() else { return Ok(None) };
-    let shortfall = root.shortfall();
-    let is_helpful = others.iter().all(|room| room.shortfall() == 0);
+    let shortfall = root.shortfall;
+    let is_helpful = others.iter().all(|room| room.shortfall == 0);
     if shortfall == 0 {
         return Ok(None);
     }

@@ -259,7 +259,7 @@ mod tests {
         let digest = Digest::of(b"");
         for (text, problem) in [
             ("", "not a manifest: EOF"),
-            ("[]", "not a manifest"),
+            ("[]", "neither"),
             ("null", "not a manifest"),
             (r#"{"errors":[]}"#, "neither"),
             (r#"{"fsLayers":[],"layers":[]}"#, "schema 1"),

@@ -34,7 +34,7 @@ const RANKS: [(u8, &[&str]); 10] = [
     (4, &["delete"]),
     (5, &["account", "report", "usage"]),
     (6, &["prune"]),
-    (7, &["plan", "replay", "data_root"]),
+    (7, &["plan", "free", "replay", "data_root"]),
     (8, &["server", "client", "registry", "fit"]),
     (9, &["cli", "main"]),
 ];

@@ -25,6 +25,7 @@ mod determinism;
 mod engine_vs_model;
 mod faults;
 mod foreign_stores;
+mod free;
 #[cfg(shuttle)]
 mod interleavings;
 mod laws;

@@ -29,6 +29,7 @@
 //!
 //! * [`Engine`]: `ImagesPrune` and `ImageDelete` over four [`store`]s, which are traits: bring your own.
 //! * [`plan`]: what a prune would do to every image, and why.
+//! * [`free`]: what deleting a set of images frees, and the smallest set that frees enough.
 //! * [`usage`]: the image part of `docker system df`.
 //! * [`World`]: four stores as a file; [`data_root`] reads one from `/var/lib/docker`.
 //! * [`Semantics`]: which version of moby to equal.
@@ -60,6 +61,7 @@ pub mod event;
 mod filters;
 #[cfg(feature = "fit")]
 pub mod fit;
+pub mod free;
 pub mod go;
 pub mod image;
 pub mod oracle;

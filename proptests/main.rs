@@ -10,6 +10,8 @@
     reason = "test code"
 )]
 
+#[cfg(feature = "cli")]
+mod agent;
 mod cancel;
 mod candidates;
 mod cases;

@@ -71,10 +71,15 @@ pub fn free(stores: &Stores, set: &[ImageId], semantics: &Semantics) -> Freed {
         }
     }
     freed.stays.retain(|(id, _)| engine.stores().images.contains(*id));
-    let is_gone = |layer: &&crate::world::Layer| engine.stores().layers.layer(layer.chain_id).is_none();
-    let before = stores.layers.layers();
-    freed.bytes = bytes(before.iter().filter(is_gone).map(|layer| i128::from(layer.size)).sum());
+    freed.bytes = bytes_between(stores, engine.stores());
     freed
+}
+
+/// Bytes of the layers that are no longer there.
+pub(crate) fn bytes_between(before: &Stores, after: &Stores) -> u64 {
+    let layers = before.layers.layers().into_iter();
+    let gone = layers.filter(|layer| after.layers.layer(layer.chain_id).is_none());
+    bytes(gone.map(|layer| i128::from(layer.size)).sum())
 }
 
 /// Every reference of an image goes; the last one takes it along.
@@ -102,7 +107,7 @@ fn delete_one(engine: &Engine<Recorder>, id: ImageId, records: &mut Vec<Record>)
 }
 
 /// The images of a set, each once: those with more ancestors first, by ID among equals.
-fn children_first(stores: &Stores, set: &[ImageId]) -> Vec<ImageId> {
+pub(crate) fn children_first(stores: &Stores, set: &[ImageId]) -> Vec<ImageId> {
     let depth = |id: ImageId| {
         let mut seen = HashSet::from([id]);
         let parent = |id: &ImageId| stores.images.parent(*id);

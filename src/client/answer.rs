@@ -309,6 +309,8 @@ answer! {
         id: String,
         /// The storage driver.
         driver: String,
+        /// What the driver says of itself, in pairs.
+        driver_status: Vec<Vec<String>>,
         /// Where it keeps its state.
         docker_root_dir: String,
         /// Its version.

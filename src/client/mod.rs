@@ -15,12 +15,15 @@
 //! # Ok::<(), image_prune::client::ClientError>(())
 //! ```
 
+pub mod agent;
 mod answer;
 mod api;
 mod error;
 mod host;
+mod keep;
 mod path;
 mod requests;
+mod state;
 mod transport;
 
 pub use answer::{
@@ -32,5 +35,7 @@ pub use api::{Client, Timeouts};
 pub use error::{ClientError, FailureKind};
 pub use host::Host;
 pub use hyper::Method;
+pub use keep::{KeepReason, KeepRules, Keeping};
 pub use path::{Query, segment};
+pub use state::{State, StateReader, semantics_of};
 pub use transport::Answer;

@@ -42,7 +42,17 @@ impl Stores {
     /// without its layers, a config or a reference that cannot be read, sizes that add up to more than
     /// 2^63 − 1 bytes.
     pub fn load(world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        Self::new(semantics).filled(world, semantics)
+        Self::new(semantics).filled(world, semantics, Configs::Whole)
+    }
+
+    /// [`Stores::load`] of what was observed of a daemon from outside, where configs cannot be had: each image has
+    /// a config that says what is known of it, which is not the one that its ID is the digest of.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stores::load`], but for the digests of configs.
+    pub fn load_observed(world: World, semantics: &Semantics) -> Result<Self, LoadError> {
+        Self::new(semantics).filled(world, semantics, Configs::Observed)
     }
 
     /// [`Stores::load`] on a layer store of the caller's, one with a driver
@@ -52,7 +62,7 @@ impl Stores {
     ///
     /// Those of [`Stores::load`].
     pub fn load_on(layers: Layers, world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        Self::on(layers, semantics).filled(world, semantics)
+        Self::on(layers, semantics).filled(world, semantics, Configs::Whole)
     }
 
     /// [`Stores::load`] into stores [without raw configs](super::Images::without_configs): all is checked, less
@@ -62,15 +72,15 @@ impl Stores {
     ///
     /// Those of [`Stores::load`].
     pub fn load_without_configs(world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        Self::without_configs(semantics).filled(world, semantics)
+        Self::without_configs(semantics).filled(world, semantics, Configs::Whole)
     }
 
-    fn filled(self, world: World, semantics: &Semantics) -> Result<Self, LoadError> {
+    fn filled(self, world: World, semantics: &Semantics, configs: Configs) -> Result<Self, LoadError> {
         let World { layers, images, references, containers, .. } = world;
         self.load_layers(&layers)?;
         drop(layers);
         let parents: Vec<_> = images.iter().filter_map(|image| Some((image.id, image.parent?))).collect();
-        self.load_images(images, semantics)?;
+        self.load_images(images, semantics, configs)?;
         for (child, parent) in parents {
             self.images.restore_parent(child, parent);
         }
@@ -101,12 +111,19 @@ impl Stores {
         Ok(())
     }
 
-    fn load_images(&self, images: Vec<world::Image>, semantics: &Semantics) -> Result<(), LoadError> {
+    fn load_images(
+        &self,
+        images: Vec<world::Image>,
+        semantics: &Semantics,
+        configs: Configs,
+    ) -> Result<(), LoadError> {
         let mut images = images.into_iter();
         // In batches, so that a config does not live on beside what was read from it.
         while !images.as_slice().is_empty() {
             let batch = images.by_ref().take(BATCH).collect();
-            for (id, image) in on_two_threads(batch, |image| (image.id, read_image(image, semantics))) {
+            for (id, image) in
+                on_two_threads(batch, |image| (image.id, read_image(image, semantics, configs)))
+            {
                 let is_new = self.images.insert(id, image?);
                 if !is_new.map_err(|error| in_object("image", id, &error))? {
                     return Err(LoadError(format!("image {id}: there twice")));
@@ -184,9 +201,18 @@ fn on_two_threads<T: Send, R: Send>(mut items: Vec<T>, work: impl Fn(T) -> R + S
     })
 }
 
-fn read_image(image: world::Image, semantics: &Semantics) -> Result<Image, LoadError> {
+/// What the configs of a description are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Configs {
+    /// The ones that the IDs are the digests of.
+    Whole,
+    /// What is known of them.
+    Observed,
+}
+
+fn read_image(image: world::Image, semantics: &Semantics, configs: Configs) -> Result<Image, LoadError> {
     let world::Image { id, config, .. } = image;
-    if ImageId::of(&config) != id {
+    if configs == Configs::Whole && ImageId::of(&config) != id {
         return Err(LoadError(format!("image {id}: not the digest of its config")));
     }
     Image::parse(config, semantics).map_err(|error| in_object("image", id, &error))

@@ -3,7 +3,7 @@
 //! `UPDATE_CASES=1 cargo test --features cli` writes the answers into the cases; read the difference.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
-mod case;
+pub mod case;
 mod machine;
 
 use std::fs;

@@ -14,6 +14,10 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use image_prune::data_root::{self, Options};
 use image_prune::event::Recorder;
+use image_prune::oracle::{
+    self,
+    check::{Asked, Observed, Verdict},
+};
 use image_prune::plan::plan;
 use image_prune::replay::EventText;
 use image_prune::select::Order;
@@ -102,6 +106,7 @@ impl<'a> Recording<'a> {
                 compare("events", self.observed_events(), events);
             }
         }
+        compare("verdict", "explained".into(), self.verdict().to_string().into());
         compare("df after", by_id(&self.observed["df_after"]), self.usage(&self.pruned()));
         found
     }
@@ -132,6 +137,16 @@ impl<'a> Recording<'a> {
         let engine = Engine::new(self.stores(), *self.semantics, Recorder::default());
         let _refusal = engine.prune(self.filters(), self.now(), &Never);
         engine.stores().copy()
+    }
+
+    /// What the oracle says of it.
+    fn verdict(&self) -> Verdict {
+        let observed = json!({
+            "status": self.observed["status"], "body": self.observed["body"], "events": self.observed["events"],
+        });
+        let observed: Observed = serde_json::from_value(observed).unwrap();
+        let asked = Asked::new(self.filters(), self.now());
+        oracle::check::check(&self.world, &asked, &observed, self.semantics).unwrap()
     }
 
     fn running(&self) -> Value {

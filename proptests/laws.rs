@@ -1,6 +1,7 @@
 //! Laws of a prune (SPEC.md O-1, P-9, P-12) on random worlds. Three that are false, though anybody would
 //! write them down first, are cases in `testdata/cases/false-law-*.json`.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use image_prune::delete::Failure;
@@ -8,7 +9,8 @@ use image_prune::event::Recorder;
 use image_prune::select::{Candidates, Order, select};
 use image_prune::store::Stores;
 use image_prune::{
-    ChainId, Engine, ImageId, PruneReport, PruneRequest, Record, Reference, Semantics, World, cancel,
+    ChainId, DiffId, Digest, Engine, ImageId, PruneReport, PruneRequest, Record, Reference, Semantics, World,
+    cancel,
 };
 use proptest::prelude::*;
 
@@ -266,4 +268,50 @@ fn report_is_exact(done: &Done) -> Result<(), TestCaseError> {
         prop_assert_eq!(told, gone);
     }
     Ok(())
+}
+
+/// An image without history or labels, on these layers; `author` tells it from others.
+fn image_on(diffs: &[DiffId], author: &str) -> String {
+    let diffs: Vec<_> = diffs.iter().map(|diff| format!("\"{diff}\"")).collect();
+    format!(r#"{{"author":"{author}","rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#, diffs.join(","))
+}
+
+/// P-9: only layers that were there when the prune began count. Here an image on a new layer becomes, behind the
+/// choice of candidates, the parent of the one candidate, and goes along.
+#[test]
+fn a_layer_registered_during_a_prune_counts_nothing() {
+    let [old, new] = ["old", "new"].map(|name| DiffId::from(Digest::of(name.as_bytes())));
+    for semantics in Semantics::ALL {
+        let engine = Engine::new(Stores::new(&semantics), semantics, Recorder::default());
+        let stores = engine.stores();
+        let handle = stores.layers.register(old, None, 1000).unwrap();
+        let child = stores.images.create(image_on(&[old], "child")).unwrap();
+        stores.layers.release(handle).unwrap();
+
+        let polls = Cell::new(0);
+        let at_second_poll = || {
+            polls.set(polls.get() + 1);
+            if polls.get() == 2 {
+                let handle = stores.layers.register(new, None, 70).unwrap();
+                let parent = stores.images.create(image_on(&[new], "parent")).unwrap();
+                stores.layers.release(handle).unwrap();
+                stores.images.set_parent(child, parent).unwrap();
+            }
+            false
+        };
+        let report = engine.prune("", now(), &at_second_poll).unwrap();
+        assert_eq!(polls.get(), 2);
+        assert_eq!(report.images_deleted.len(), 4, "both images, both layers");
+        let layer = Record::Layer(ChainId::on(None, new));
+        assert!(report.images_deleted.contains(&layer));
+        assert_eq!(report.space_reclaimed, 1000);
+        assert!(stores.layers.is_empty() && stores.images.is_empty());
+        stores.validate().unwrap();
+
+        // The snapshot of that prune is gone: to the next one the same layer is an old one.
+        let handle = stores.layers.register(new, None, 70).unwrap();
+        stores.images.create(image_on(&[new], "parent")).unwrap();
+        stores.layers.release(handle).unwrap();
+        assert_eq!(engine.prune("", now(), &cancel::Never).unwrap().space_reclaimed, 70);
+    }
 }

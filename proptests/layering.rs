@@ -34,13 +34,14 @@ const RANKS: [(u8, &[&str]); 10] = [
     (4, &["delete"]),
     (5, &["account", "report", "usage"]),
     (6, &["prune"]),
-    (7, &["plan", "free", "replay", "data_root"]),
+    (7, &["plan", "free", "removal", "replay", "data_root"]),
     (8, &["server", "client", "registry", "fit"]),
     (9, &["cli", "main"]),
 ];
 
 /// Modules of rank 0 stand side by side and may use each other; so much has to be said of these few.
-const EXCEPTIONS: [(&str, &str, &str); 2] = [
+const EXCEPTIONS: [(&str, &str, &str); 3] = [
+    ("client", "oracle", "whether a daemon conforms is for the oracle to say"),
     ("replay", "oracle", "a replay runs the model as well as the engine"),
     ("oracle", "request", "the model takes the parsed request, so that it is about deletions alone"),
 ];

@@ -17,6 +17,8 @@ mod candidates;
 mod cases;
 #[cfg(feature = "cli")]
 mod command;
+#[cfg(all(feature = "client", feature = "server"))]
+mod conform;
 mod cost;
 mod coverage;
 #[cfg(feature = "data-root")]
@@ -27,13 +29,18 @@ mod determinism;
 mod engine_vs_model;
 mod faults;
 mod foreign_stores;
-mod free;
+#[cfg(all(feature = "cli", not(shuttle)))]
+mod host;
 #[cfg(shuttle)]
 mod interleavings;
 mod laws;
 mod layering;
 mod locks;
+mod oracle;
+mod removal;
 mod scenarios;
+#[cfg(feature = "server")]
+mod server;
 mod stores_vs_model;
 #[cfg(not(shuttle))]
 mod stress;

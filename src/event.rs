@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::ser::{SerializeMap, SerializeStruct};
+use serde::{Deserialize, Serialize};
 
 use crate::digest::ImageId;
 use crate::go::time::Timestamp;
@@ -179,5 +180,32 @@ impl serde::Serialize for ImageEvent {
         event.serialize_field("ID", &self.image().map(|id| id.to_string()).unwrap_or_default())?;
         event.serialize_field("Attributes", &self.attributes())?;
         event.end()
+    }
+}
+
+/// An [`ImageEvent`] as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct EventText {
+    /// `image`.
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// `untag`, `delete` or `prune`.
+    pub action: String,
+    /// The image ID, empty for `prune`.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// The actor's attributes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl From<&ImageEvent> for EventText {
+    fn from(event: &ImageEvent) -> Self {
+        Self {
+            kind: "image".to_owned(),
+            action: event.action().to_owned(),
+            id: event.image().map(|id| id.to_string()).unwrap_or_default(),
+            attributes: event.attributes(),
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::digest::{ChainId, Digest};
+use crate::digest::ChainId;
 use crate::go::time::Timestamp;
 use crate::{Error, Result, Semantics};
 
+mod chain;
 mod config;
 mod labels;
 mod oci;
@@ -14,8 +15,8 @@ mod packed;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chain::Chains;
 pub use labels::Labels;
-use packed::Packed;
 
 /// An image as the image store has it: its config, and what a prune asks of it.
 ///
@@ -32,20 +33,26 @@ use packed::Packed;
 /// assert_eq!(image.chain(), Ok(None));
 /// # Ok::<(), image_prune::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "a byte each; none depends on another")]
+#[derive(Debug, Clone)]
 pub struct Image {
     // A store may hold a million of these: what is rare is kept apart, what is small is packed.
-    config: Packed,
+    /// The raw config is packed behind the labels: one allocation for both.
+    labels: Labels,
+    rarity: Option<Box<Rarity>>,
     /// Of no meaning where `has_created` is false.
     created: Timestamp,
-    labels: Option<Labels>,
     chain: Option<ChainId>,
     has_created: bool,
-    has_config: bool,
+    run_config: RunConfig,
     is_os_named: bool,
-    has_too_much_history: bool,
-    rarity: Option<Box<Rarity>>,
+}
+
+/// What the config's `config` object is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RunConfig {
+    Absent,
+    WithoutLabels,
+    WithLabels,
 }
 
 /// What few images have.
@@ -57,6 +64,7 @@ struct Rarity {
     odd_chain: Option<Box<str>>,
     /// How many diff IDs are empty before the first that is not.
     empty_diff_ids: usize,
+    has_too_much_history: bool,
 }
 
 impl Image {
@@ -67,54 +75,52 @@ impl Image {
     ///
     /// What Go's decoder refuses (with Go 1.19's text), and a config without `rootfs`.
     pub fn parse(config: impl Into<Vec<u8>>, semantics: &Semantics) -> Result<Self> {
-        let config = config.into();
-        let view = config::read(&config, semantics).map_err(|error| Error::system(error.to_string()))?;
+        Self::read(&config.into(), semantics, &mut Chains::default())
+    }
+
+    /// [`Image::parse`], with chains that are remembered from other images.
+    pub(crate) fn read(config: &[u8], semantics: &Semantics, chains: &mut Chains) -> Result<Self> {
+        let view = config::read(config, semantics).map_err(|error| Error::system(error.to_string()))?;
         let Some(rootfs) = view.rootfs else {
             return Err(Error::system("invalid image JSON, no RootFS key"));
         };
-        let history = view.history.iter().filter(|entry| !entry.empty_layer).count();
-        let has_too_much_history = history > rootfs.diff_ids.iter().count();
-        let has_config = view.config.is_some();
-        let labels = view.config.and_then(|config| config.labels).map(|pairs| pairs.into_iter().collect());
+        let run_config = match &view.config {
+            None => RunConfig::Absent,
+            Some(config) if config.labels.is_none() => RunConfig::WithoutLabels,
+            Some(_) => RunConfig::WithLabels,
+        };
+        let labels = view.config.and_then(|config| config.labels).unwrap_or_default();
         let has_created = view.created.is_some();
         let created = view.created.unwrap_or(Timestamp::ZERO);
 
         let mut rarity = Rarity::default();
+        let history = view.history.iter().filter(|entry| !entry.empty_layer).count();
+        rarity.has_too_much_history = history > rootfs.diff_ids.iter().count();
         let is_os_named = !view.os.is_empty();
         if is_os_named && view.os != "linux" {
             rarity.os = view.os.into();
         }
         rarity.empty_diff_ids = rootfs.diff_ids.iter().take_while(|id| id.is_empty()).count();
-        let chain = chain(rootfs.diff_ids.iter().map(Cow::as_ref)).unwrap_or_else(|odd| {
+        let chain = chains.fold(rootfs.diff_ids.iter().map(Cow::as_ref)).unwrap_or_else(|odd| {
             rarity.odd_chain = Some(odd);
             None
         });
         let rarity = (rarity != Rarity::default()).then(|| Box::new(rarity));
-        let config = Packed::new(&config);
-        Ok(Self {
-            config,
-            created,
-            labels,
-            chain,
-            has_created,
-            has_config,
-            is_os_named,
-            has_too_much_history,
-            rarity,
-        })
+        let labels = Labels::pack(labels, &packed::pack(config));
+        Ok(Self { labels, rarity, created, chain, has_created, run_config, is_os_named })
     }
 
     /// The same image, its raw config thrown away: [`config`](Self::config) and
     /// [`diff_ids`](Self::diff_ids) are empty from now on.
     #[must_use]
     pub fn without_config(self) -> Self {
-        Self { config: Packed::default(), ..self }
+        Self { labels: self.labels.alone(), ..self }
     }
 
     /// The raw config, whose SHA-256 is the image's ID (SPEC.md I-1). Empty where it was thrown away.
     #[must_use]
     pub fn config(&self) -> Vec<u8> {
-        self.config.unpack()
+        packed::unpack(self.labels.behind())
     }
 
     /// When it was created; none where the config does not say (SPEC.md I-2, T-11).
@@ -126,13 +132,13 @@ impl Image {
     /// Whether the config has a non-null `config` object (SPEC.md L-1).
     #[must_use]
     pub fn has_config(&self) -> bool {
-        self.has_config
+        self.run_config != RunConfig::Absent
     }
 
     /// The labels of its `config` object, none where that or the map is absent or null.
     #[must_use]
     pub fn labels(&self) -> Option<&Labels> {
-        self.labels.as_ref()
+        (self.run_config == RunConfig::WithLabels).then_some(&self.labels)
     }
 
     /// The operating system that the config names, empty for the host's (SPEC.md I-4).
@@ -179,14 +185,9 @@ impl Image {
         }
     }
 
-    /// Reads what a filter will touch.
-    pub(crate) fn fetch_labels(&self) -> u8 {
-        self.labels.as_ref().map_or(0, Labels::fetch)
-    }
-
-    /// Reads what a deletion will touch.
+    /// Reads what a filter and a deletion will touch.
     pub(crate) fn fetch(&self) -> u8 {
-        self.fetch_labels().wrapping_add(self.config.fetch())
+        self.labels.fetch()
     }
 
     /// The check of the history that creating an image makes and restoring one does not (SPEC.md
@@ -196,7 +197,7 @@ impl Image {
     ///
     /// `too many non-empty layers in History section`.
     pub fn check_history(&self, semantics: &Semantics) -> Result<()> {
-        if !self.has_too_much_history {
+        if !self.rarity.as_ref().is_some_and(|rarity| rarity.has_too_much_history) {
             return Ok(());
         }
         // Since 23.0 the image store's errors have classes (SPEC.md 11, I-3), as those of filters.
@@ -204,19 +205,16 @@ impl Image {
     }
 }
 
-/// The chain of these layers, base first: moby folds over text, whatever it is (SPEC.md Y-1, I-5).
-fn chain<'a>(diff_ids: impl Iterator<Item = &'a str>) -> Result<Option<ChainId>, Box<str>> {
-    let mut chain = String::new();
-    for diff_id in diff_ids {
-        if chain.is_empty() {
-            chain.push_str(diff_id);
-        } else {
-            chain.push(' ');
-            chain.push_str(diff_id);
-            let digest = Digest::of(chain.as_bytes());
-            chain.clear();
-            chain.push_str(digest.text().as_str());
-        }
+impl PartialEq for Image {
+    fn eq(&self, other: &Self) -> bool {
+        let rest = |image: &Self| {
+            (image.created, image.chain, image.has_created, image.run_config, image.is_os_named)
+        };
+        self.labels == other.labels
+            && self.labels.behind() == other.labels.behind()
+            && self.rarity == other.rarity
+            && rest(self) == rest(other)
     }
-    if chain.is_empty() { Ok(None) } else { chain.parse().map(Some).map_err(|_| chain.into()) }
 }
+
+impl Eq for Image {}

@@ -29,7 +29,7 @@
 //!
 //! * [`Engine`]: `ImagesPrune` and `ImageDelete` over four [`store`]s, which are traits: bring your own.
 //! * [`plan`]: what a prune would do to every image, and why.
-//! * [`free`]: what deleting a set of images frees, and the smallest set that frees enough.
+//! * [`removal`]: what deleting exactly a set of images does. [`free`]: the smallest set that frees enough.
 //! * [`usage`]: the image part of `docker system df`.
 //! * [`World`]: four stores as a file; [`data_root`] reads one from `/var/lib/docker`.
 //! * [`Semantics`]: which version of moby to equal.
@@ -71,6 +71,7 @@ mod record;
 pub mod reference;
 #[cfg(feature = "registry")]
 pub mod registry;
+pub mod removal;
 pub mod replay;
 mod report;
 pub mod request;

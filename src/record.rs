@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::{ChainId, ImageId};
 use crate::reference::Reference;
@@ -40,5 +41,35 @@ impl serde::Serialize for Record {
             Self::Layer(chain) => object.serialize_entry("Deleted", chain)?,
         }
         object.end()
+    }
+}
+
+/// A [`Record`] as a client reads it: which of the IDs are layers, only the stores know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum RecordText {
+    /// A familiar reference.
+    Untagged(String),
+    /// An image ID or a chain ID.
+    Deleted(String),
+}
+
+impl From<&Record> for RecordText {
+    fn from(record: &Record) -> Self {
+        match record {
+            Record::Untagged(reference) => Self::Untagged(reference.familiar().to_owned()),
+            Record::Image(id) => Self::Deleted(id.to_string()),
+            Record::Layer(chain) => Self::Deleted(chain.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for RecordText {
+    /// docker's words, as those of a [`Record`].
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untagged(reference) => write!(formatter, "untagged: {reference}"),
+            Self::Deleted(id) => write!(formatter, "deleted: {id}"),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A plain description of all four stores: what a state file holds, and what a test writes down.
 
+use std::collections::BTreeSet;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -43,6 +45,10 @@ pub struct World {
     /// The containers.
     #[serde(default)]
     pub containers: Vec<Container>,
+    /// Images whose config is a stand-in. An API tells what is in a config, but not the bytes, so that the ID is
+    /// not their digest; all else is as it would be.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub stand_ins: BTreeSet<ImageId>,
 }
 
 impl Default for World {
@@ -56,6 +62,7 @@ impl Default for World {
             images: Vec::new(),
             references: Vec::new(),
             containers: Vec::new(),
+            stand_ins: BTreeSet::new(),
         }
     }
 }

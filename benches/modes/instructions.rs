@@ -1,20 +1,23 @@
-//! `--instructions`: what a prune costs in instructions, which is the same on a busy machine.
+//! `--instructions`: what the stages of a prune cost in instructions, which are the same on a busy machine.
 //!
-//! The figure in `testdata/instructions.json` is that of one compiler; with another one the difference is only
-//! reported. Record it anew, after a change that is meant to matter, with
-//! `cargo bench --bench scale -- --instructions --record`.
+//! The figures in `testdata/instructions.json` are those of one compiler; with another one the difference is only
+//! reported. Record them anew, after a change that is meant to matter, with
+//! `cargo bench --features cli --bench scale -- --instructions --record`.
 
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
+use image_prune::cancel::Never;
+use image_prune::delete::{DeleteLog, Deletion, delete_candidates};
 use image_prune::event::EventLog;
-use image_prune::{Engine, PruneReport};
-use serde_json::{Value, json};
+use image_prune::select::{Candidates, Order, select};
+use image_prune::{Engine, PruneReport, PruneRequest};
+use serde_json::{Map, Value, json};
 
 use super::prune;
 use crate::support::figures::Settings;
-use crate::support::store::{Shape, engine};
+use crate::support::store::{FILTERS, SEMANTICS, Shape, engine, prune_now};
 
 /// How the executable is told that callgrind watches it.
 pub const COUNTED: &str = "--counted";
@@ -24,13 +27,18 @@ const IMAGES: usize = 2_000;
 const TOLERANCE: f64 = 0.05;
 
 pub fn run(settings: &Settings) {
-    let Some(instructions) = count() else {
+    let counts = ["counted_select", "counted_delete", "counted_prune"].map(count);
+    let [Some(select), Some(delete), Some(whole)] = counts else {
         return eprintln!("instructions: valgrind is not installed, nothing was counted");
     };
-    let per_image = instructions as f64 / IMAGES as f64;
+    // Accounting is not to be called on its own: it is what is left, with the report and the locks of a prune.
+    let stages = [("select", select), ("delete", delete), ("account", whole - select - delete)];
+    let per_image = |count: u64| json!((count as f64 / IMAGES as f64).round());
+    let stages: Map<_, _> =
+        stages.map(|(stage, count)| (stage.to_owned(), per_image(count))).into_iter().collect();
     let found = json!({
         "images": IMAGES,
-        "instructions_per_image": per_image.round(),
+        "instructions_per_image": stages,
         "rustc": rustc(),
         "target": env::consts::ARCH,
     });
@@ -39,30 +47,53 @@ pub fn run(settings: &Settings) {
         fs::write(&file, format!("{found:#}\n")).unwrap();
     }
     let recorded: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    let change = per_image / recorded["instructions_per_image"].as_f64().unwrap() - 1.0;
     let is_comparable = recorded["rustc"] == found["rustc"] && recorded["target"] == found["target"];
-    settings.table().row([
-        ("images", json!(IMAGES)),
-        ("instructions_per_image", json!(per_image.round())),
-        ("recorded", json!(recorded["instructions_per_image"])),
-        ("change", json!(change)),
-        ("recorded_with", json!(recorded["rustc"])),
-    ]);
+    let mut table = settings.table();
+    let mut largest = 0.0_f64;
+    for (stage, count) in &stages {
+        let before = &recorded["instructions_per_image"][stage];
+        let change = count.as_f64().unwrap() / before.as_f64().unwrap() - 1.0;
+        largest = largest.max(change.abs());
+        table.row([
+            ("stage", json!(stage)),
+            ("instructions_per_image", count.clone()),
+            ("recorded", before.clone()),
+            ("change", json!(change)),
+            ("recorded_with", recorded["rustc"].clone()),
+        ]);
+    }
     if !is_comparable {
-        return eprintln!("instructions: not held against the recorded figure, which is of another compiler");
+        return eprintln!(
+            "instructions: not held against the recorded figures, which are of another compiler"
+        );
     }
     assert!(
-        change.abs() <= TOLERANCE,
-        "{:+.1} % instructions an image; if that is meant, run \
-         `cargo bench --bench scale -- --instructions --record`",
-        change * 100.0
+        largest <= TOLERANCE,
+        "a stage is {:.1} % off; if that is meant, run \
+         `cargo bench --features cli --bench scale -- --instructions --record`",
+        largest * 100.0
     );
 }
 
-/// What callgrind watches.
+/// What callgrind watches: the stages one by one, then a prune of the same store as a whole.
 pub fn be_counted() {
-    let engine = engine(Shape::plain(IMAGES));
-    assert!(!counted_prune(&engine).images_deleted.is_empty());
+    let in_stages = engine(Shape::plain(IMAGES));
+    let log = counted_delete(&in_stages, &counted_select(&in_stages));
+    let report = counted_prune(&engine(Shape::plain(IMAGES)));
+    assert!(!log.records.is_empty());
+    assert_eq!(log.records, report.images_deleted);
+}
+
+#[inline(never)]
+fn counted_select(engine: &Engine<EventLog>) -> Candidates {
+    let request = PruneRequest::parse(FILTERS, &SEMANTICS, prune_now()).unwrap();
+    select(engine.stores(), &request, &Order::ById, &Never).unwrap()
+}
+
+#[inline(never)]
+fn counted_delete(engine: &Engine<EventLog>, candidates: &Candidates) -> DeleteLog {
+    let deletion = Deletion { stores: engine.stores(), events: engine.events(), semantics: &SEMANTICS };
+    delete_candidates(&deletion, candidates, &Never)
 }
 
 #[inline(never)]
@@ -70,10 +101,11 @@ fn counted_prune(engine: &Engine<EventLog>) -> PruneReport {
     prune(engine)
 }
 
-/// The instructions of one prune; none where there is no valgrind.
-fn count() -> Option<u64> {
+/// The instructions of one of the functions above; none where there is no valgrind.
+fn count(function: &str) -> Option<u64> {
     let valgrind = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*counted_prune*"])
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(format!("--toggle-collect=*{function}*"))
         .arg(env::current_exe().unwrap())
         .arg(COUNTED)
         .output()

@@ -1,8 +1,14 @@
 //! What the property tests share: worlds, requests, and how they are run.
 
 pub mod config;
+#[cfg(feature = "server")]
+pub mod dockerd;
 pub mod faulty;
 pub mod foreign;
+#[cfg(feature = "server")]
+pub mod http;
+#[cfg(feature = "server")]
+pub mod image_tar;
 pub mod requests;
 pub mod worlds;
 

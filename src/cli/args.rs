@@ -30,12 +30,16 @@ pub enum Command {
     Df(DfArgs),
     /// Write the state of a data root to a state file
     Export(ExportArgs),
-    /// Prune a state file
+    /// Prune a state file, or a running daemon
     Prune(PruneArgs),
     /// Be a Docker daemon in memory, for tests
     Serve(super::serve::ServeArgs),
     /// Answer recorded rows, one JSON line each
     Replay(ReplayArgs),
+    /// Say whether what a daemon did can be moby's
+    Check(super::check::CheckArgs),
+    /// Try whether a daemon prunes as moby does
+    Conform(super::conform::ConformArgs),
     /// Print a completion script
     #[command(hide = true)]
     Completions {
@@ -54,6 +58,8 @@ impl Command {
             Self::Plan(args) => args.format,
             Self::Df(args) => args.format,
             Self::Prune(args) => args.format,
+            Self::Check(args) => args.format,
+            Self::Conform(args) => args.format,
             _ => Format::Table,
         }
     }
@@ -110,8 +116,11 @@ pub struct ExportArgs {
 #[derive(Debug, ArgGroup)]
 pub struct PruneArgs {
     /// The state file; `-` is stdin
-    #[arg(long, value_name = "FILE")]
-    pub state: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "host")]
+    pub state: Option<PathBuf>,
+    /// A running daemon instead: shows the plan, prunes, and says whether it came as foretold
+    #[arg(long, value_name = "URL", conflicts_with_all = ["state", "output"])]
+    pub host: Option<String>,
     /// Write the new state here [default: the state file itself]
     #[arg(short, long, value_name = "FILE", required_if_eq("state", "-"))]
     pub output: Option<PathBuf>,
@@ -150,16 +159,19 @@ pub struct ReplayArgs {
 #[derive(Debug, ArgGroup)]
 #[command(next_help_heading = "State")]
 pub struct SourceArgs {
-    /// The data root of a Docker daemon; it is only read
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/docker", conflicts_with = "state")]
-    pub data_root: PathBuf,
+    /// The data root of a Docker daemon; it is only read [default: /var/lib/docker]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["state", "host"])]
+    pub data_root: Option<PathBuf>,
     /// The storage driver, where the data root has several
-    #[arg(long, value_name = "NAME", conflicts_with = "state")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["state", "host"])]
     pub driver: Option<String>,
+    /// A running daemon instead, asked over its API [default: `$DOCKER_HOST`, where it is set]
+    #[arg(long, value_name = "URL", conflicts_with = "state")]
+    pub host: Option<String>,
     /// A state file instead, as `export` writes it; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
-    /// Behave like this version [default: that of the state file, or moby-20.10]
+    /// Behave like this version [default: that of the state file or of the daemon, or moby-20.10]
     #[arg(long, value_name = "VERSION", value_parser = semantics())]
     pub semantics: Option<Semantics>,
 }

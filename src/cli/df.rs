@@ -3,20 +3,21 @@
 use std::io::{self, BufWriter, Write};
 
 use chrono::Utc;
-use image_prune::Timestamp;
 use image_prune::usage::{ImageSummary, Usage, usage};
+use image_prune::{Error, Timestamp, client};
 
 use super::args::{DfArgs, Format};
 use super::error::Result;
+use super::host;
 use super::render::{identifier, table};
-use super::source::Source;
+use super::source::{self, Source};
 use super::units::{human_duration, human_size};
 
 pub fn run(args: &DfArgs) -> Result<()> {
-    let source = Source::read(&args.source)?;
-    let semantics = source.semantics;
-    let (stores, _) = source.into_stores()?;
-    let usage = usage(&stores, &semantics)?;
+    let usage = match source::daemon(&args.source) {
+        Some(host) => told_usage(&host)?,
+        None => computed_usage(args)?,
+    };
     let mut out = BufWriter::new(io::stdout().lock());
     match args.format {
         Format::Json => {
@@ -31,6 +32,36 @@ pub fn run(args: &DfArgs) -> Result<()> {
         Format::Table => print_lines(&mut out, &summary(&usage))?,
     }
     Ok(out.flush()?)
+}
+
+fn computed_usage(args: &DfArgs) -> Result<Usage> {
+    let source = Source::read(&args.source)?;
+    let semantics = source.semantics;
+    let (stores, _) = source.into_stores()?;
+    Ok(usage(&stores, &semantics)?)
+}
+
+/// A daemon counts for itself, to the byte.
+fn told_usage(host: &str) -> Result<Usage> {
+    let told = host::client(host)?.disk_usage().map_err(Error::from)?;
+    let summary = |image: client::ImageSummary| {
+        let id = image.id.parse();
+        let id = id.map_err(|_| Error::system(format!("the daemon tells of `{}`, no image ID", image.id)))?;
+        Ok(ImageSummary {
+            containers: image.containers,
+            created: image.created,
+            id,
+            labels: Some(image.labels),
+            parent_id: image.parent_id,
+            repo_digests: Some(image.repo_digests).filter(|names| !names.is_empty()),
+            repo_tags: Some(image.repo_tags).filter(|names| !names.is_empty()),
+            shared_size: image.shared_size,
+            size: image.size,
+            virtual_size: image.size,
+        })
+    };
+    let images = told.images.into_iter().map(summary).collect::<image_prune::Result<_>>()?;
+    Ok(Usage { layers_size: told.layers_size, images })
 }
 
 fn print_lines(out: &mut impl Write, lines: &[String]) -> Result<()> {

@@ -10,9 +10,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 mod args;
+mod check;
+mod conform;
 mod df;
 mod error;
+mod estimate;
 mod export;
+mod host;
 mod plan;
 mod progress;
 mod prune;
@@ -50,6 +54,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Prune(args) => prune::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Replay(args) => replay::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Conform(args) => conform::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "image-prune", &mut script);

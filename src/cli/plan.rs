@@ -10,15 +10,17 @@ use serde::Serialize;
 
 use super::args::{Format, PlanArgs};
 use super::error::Result;
+use super::estimate::Bytes;
 use super::render::{self, identifier};
 use super::request::Selection;
 use super::source::Source;
 use super::{progress, units, why};
 
 pub fn run(args: &PlanArgs) -> Result<()> {
-    let source = Source::read(&args.source)?;
+    let mut source = Source::read(&args.source)?;
     let semantics = source.semantics;
     let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
+    let estimate = source.estimate.take();
     let (stores, of_root) = source.into_stores()?;
     let asked = args.why.as_ref().map(|image| why::find(image, &stores, &semantics)).transpose()?;
     let stage = progress::of_images(stores.images.len(), "planning");
@@ -28,10 +30,14 @@ pub fn run(args: &PlanArgs) -> Result<()> {
         return why::print(&plan, id, args.format);
     }
     warn(&plan);
+    let bytes = Bytes::of(estimate.as_ref(), &plan.report);
+    for doubt in &bytes.why {
+        render::line_to_stderr("estimated", doubt);
+    }
     match args.format {
         _ if args.quiet => print_ids(&plan, args.no_trunc),
-        Format::Json => print_json(&plan, &of_root),
-        Format::Table => print_table(&plan, args.no_trunc),
+        Format::Json => print_json(&plan, &of_root, estimate.is_some().then_some(&bytes)),
+        Format::Table => print_table(&plan, &bytes, args.no_trunc),
     }
 }
 
@@ -63,7 +69,7 @@ fn print_ids(plan: &Plan, is_whole: bool) -> Result<()> {
 }
 
 /// The library's plan, with the warnings about the data root among the others.
-fn print_json(plan: &Plan, of_root: &[data_root::Warning]) -> Result<()> {
+fn print_json(plan: &Plan, of_root: &[data_root::Warning], estimate: Option<&Bytes>) -> Result<()> {
     #[derive(Serialize)]
     #[serde(untagged)]
     enum Warning<'a> {
@@ -76,17 +82,20 @@ fn print_json(plan: &Plan, of_root: &[data_root::Warning]) -> Result<()> {
         events: &'a [image_prune::event::ImageEvent],
         images: &'a [ImagePlan],
         warnings: Vec<Warning<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        estimate: Option<&'a Bytes>,
     }
     let of_root = of_root.iter().map(Warning::Root);
     let warnings = of_root.chain(plan.warnings.iter().map(Warning::Request)).collect();
-    let whole = Whole { report: &plan.report, events: &plan.events, images: &plan.images, warnings };
+    let Plan { report, events, images, .. } = plan;
+    let whole = Whole { report, events, images, warnings, estimate };
     let mut out = BufWriter::new(io::stdout().lock());
     serde_json::to_writer(&mut out, &whole)?;
     writeln!(out)?;
     Ok(out.flush()?)
 }
 
-fn print_table(plan: &Plan, is_whole: bool) -> Result<()> {
+pub fn print_table(plan: &Plan, bytes: &Bytes, is_whole: bool) -> Result<()> {
     let mut images: Vec<&ImagePlan> = plan.images.iter().collect();
     images.sort_by_key(|image| image.verdict);
     let rows = images.iter().map(|image| {
@@ -111,7 +120,7 @@ fn print_table(plan: &Plan, is_whole: bool) -> Result<()> {
             writeln!(out)?;
         }
     }
-    writeln!(out, "Total reclaimable space: {}", units::human_size(plan.report.space_reclaimed.into()))?;
+    writeln!(out, "Total reclaimable space: {}", bytes.human())?;
     Ok(out.flush()?)
 }
 

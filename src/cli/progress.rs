@@ -21,6 +21,12 @@ pub fn of_root() -> ProgressBar {
     styled(ProgressBar::no_length(), "reading {bar:40} {human_pos}/{human_len} {eta}")
 }
 
+/// A bar for trying `cases` cases on a daemon.
+pub fn of_cases(cases: usize) -> ProgressBar {
+    let length = cases.try_into().unwrap_or(u64::MAX);
+    styled(ProgressBar::new(length), "trying {bar:40} {human_pos}/{human_len} {eta}")
+}
+
 /// Work whose end cannot be foretold; its sign is gone when this is dropped.
 pub struct Stage(ProgressBar);
 

@@ -117,8 +117,9 @@ fn read(args: &ServeArgs) -> Result<World> {
         return Ok(World::default());
     }
     let source = args::SourceArgs {
-        data_root: args.data_root.clone().unwrap_or_default(),
+        data_root: args.data_root.clone(),
         driver: args.driver.clone(),
+        host: None,
         state: args.state.clone(),
         semantics: args.semantics,
     };

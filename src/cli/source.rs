@@ -1,17 +1,20 @@
-//! Where the state comes from: a data root or a state file.
+//! Where the state comes from: a data root, a state file, or a running daemon.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use image_prune::data_root::{self, Options, Progress};
+use image_prune::client::Client;
+use image_prune::client::state::DaemonState;
+use image_prune::data_root::{self, Options, Progress, Reading};
 use image_prune::store::Stores;
 use image_prune::{Error, ErrorClass, Semantics, World, world};
 use serde::Deserialize;
 
 use super::args::SourceArgs;
 use super::error::{Failure, Result};
-use super::{progress, render};
+use super::estimate::Estimate;
+use super::{host, progress, render};
 
 /// A state, read.
 pub struct Source {
@@ -21,6 +24,8 @@ pub struct Source {
     pub utc_offset: Option<i32>,
     /// What was wrong with the data root.
     pub warnings: Vec<data_root::Warning>,
+    /// How well the sizes are known; none where they are exact.
+    pub estimate: Option<Estimate>,
     /// What to call it in an error.
     label: String,
 }
@@ -28,10 +33,26 @@ pub struct Source {
 impl Source {
     /// Reads what the flags name, and warns on stderr.
     pub fn read(args: &SourceArgs) -> Result<Self> {
-        match &args.state {
-            Some(file) => Self::read_state(file, args.semantics),
-            None => Self::read_root(args),
+        if let Some(file) = &args.state {
+            return Self::read_state(file, args.semantics);
         }
+        if let Some(root) = &args.data_root {
+            return Self::read_root(root, args);
+        }
+        match daemon(args) {
+            Some(host) => Self::read_host(&host::client(&host)?, args.semantics),
+            None => Self::read_root(Path::new("/var/lib/docker"), args),
+        }
+    }
+
+    /// Asks a running daemon.
+    pub fn read_host(client: &Client, semantics: Option<Semantics>) -> Result<Self> {
+        let semantics = host::semantics(client, semantics)?;
+        let state = DaemonState::read(client, &semantics).map_err(Error::from)?;
+        let label = format!("daemon {}", client.host());
+        let utc_offset = Some(state.world.utc_offset_seconds);
+        let estimate = Some(Estimate { sizes: state.sizes, doubts: state.doubts });
+        Ok(Self { world: state.world, semantics, utc_offset, warnings: Vec::new(), estimate, label })
     }
 
     /// Reads a state file; `-` is stdin. Without `semantics` the file chooses.
@@ -48,10 +69,10 @@ impl Source {
         };
         let utc_offset = Some(world.utc_offset_seconds);
         let label = format!("state file {}", named(file).display());
-        Ok(Self { world, semantics, utc_offset, warnings: Vec::new(), label })
+        Ok(Self { world, semantics, utc_offset, warnings: Vec::new(), estimate: None, label })
     }
 
-    fn read_root(args: &SourceArgs) -> Result<Self> {
+    fn read_root(root: &Path, args: &SourceArgs) -> Result<Self> {
         let semantics = args.semantics.unwrap_or_default();
         let bar = progress::of_root();
         let show = |Progress { done, total }: Progress| {
@@ -59,14 +80,15 @@ impl Source {
             bar.set_position(done.try_into().unwrap_or(u64::MAX));
         };
         let options = Options { driver: args.driver.as_deref(), progress: Some(&show) };
-        let reading = data_root::read(&args.data_root, &semantics, options);
+        let reading = data_root::read(root, &semantics, options);
         bar.finish_and_clear();
         let reading = reading?;
         for warning in &reading.warnings {
             render::line_to_stderr("warning", &warning.to_string());
         }
-        let label = format!("data root {}", args.data_root.display());
-        Ok(Self { world: reading.world, semantics, utc_offset: None, warnings: reading.warnings, label })
+        let label = format!("data root {}", root.display());
+        let Reading { world, warnings, .. } = reading;
+        Ok(Self { world, semantics, utc_offset: None, warnings, estimate: None, label })
     }
 
     /// The stores that it describes.
@@ -82,6 +104,12 @@ impl Source {
         let stores = Stores::load(world, &semantics).map_err(|error| in_source(&label, &error))?;
         Ok((stores, warnings))
     }
+}
+
+/// The daemon to ask, where that is what the flags mean.
+pub fn daemon(args: &SourceArgs) -> Option<String> {
+    let is_elsewhere = args.state.is_some() || args.data_root.is_some();
+    if is_elsewhere { None } else { host::of(args.host.as_deref()) }
 }
 
 fn in_source(label: &str, error: &impl std::fmt::Display) -> Failure {

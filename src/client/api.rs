@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use hyper::Method;
 use serde::de::DeserializeOwned;
@@ -12,26 +11,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::error::{ClientError, FailureKind};
 use super::host::Host;
-use super::transport::{self, Answer, Body, Call};
+use super::transport::{self, Answer, Body, Call, Timeouts};
 
 /// The newest API that is known here. Daemons speak older ones as well.
 const NEWEST: ApiVersion = ApiVersion(1, 51);
-
-/// How long to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// For a connection.
-    pub connect: Duration,
-    /// For the beginning of an answer, and for each piece of it. A prune answers when it is done.
-    pub answer: Duration,
-}
-
-impl Default for Timeouts {
-    /// 10 seconds, and 10 minutes.
-    fn default() -> Self {
-        Self { connect: Duration::from_secs(10), answer: Duration::from_secs(600) }
-    }
-}
 
 /// A daemon, to be asked. Each request has a connection of its own.
 pub struct Client {

@@ -18,12 +18,14 @@
 pub mod agent;
 mod answer;
 mod api;
+pub mod conform;
 mod error;
 mod host;
 mod keep;
+mod observe;
 mod path;
 mod requests;
-mod state;
+pub mod state;
 mod transport;
 
 pub use answer::{
@@ -31,11 +33,11 @@ pub use answer::{
     Created, DeletedItem, DiskUsage, Health, HistoryItem, ImageConfig, ImageDetails, ImageSummary,
     ImagesReport, Info, Mount, RootFs, UsageData, Version, Volume,
 };
-pub use api::{Client, Timeouts};
+pub use api::Client;
 pub use error::{ClientError, FailureKind};
 pub use host::Host;
 pub use hyper::Method;
 pub use keep::{KeepReason, KeepRules, Keeping};
+pub use observe::{Observation, Observer};
 pub use path::{Query, segment};
-pub use state::{State, StateReader, semantics_of};
-pub use transport::Answer;
+pub use transport::{Answer, Timeouts};

@@ -17,7 +17,6 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::api::Timeouts;
 use super::error::{ClientError, FailureKind};
 use super::host::Host;
 
@@ -27,6 +26,22 @@ const LARGEST_ANSWER: usize = 256 << 20;
 const LARGEST_REFUSAL: usize = 64 << 10;
 /// Bytes of an upload that are read at once.
 const PIECE: usize = 64 << 10;
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the beginning of an answer, and for each piece of it. A prune answers when it is done.
+    pub answer: Duration,
+}
+
+impl Default for Timeouts {
+    /// 10 seconds, and 10 minutes.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), answer: Duration::from_secs(600) }
+    }
+}
 
 /// What is sent along.
 pub(super) enum Body<'a> {

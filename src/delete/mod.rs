@@ -125,7 +125,6 @@ where
                 let is_silent = quiet && (conflict.is_used() || !self.is_dangling(id));
                 return if is_silent { Ok(()) } else { Err(conflict.into()) };
             }
-            let parent = self.stores.images.parent(id);
             if !mask.references
                 && let Ok(image) = self.stores.images.get(id)
             {
@@ -133,7 +132,7 @@ where
                 self.remove_all_references(id, &image, gone)?;
             }
             gone.freed.clear();
-            self.stores.images.delete_into(id, &mut gone.freed)?;
+            let parent = self.stores.images.delete_into(id, &mut gone.freed)?;
             self.events.publish(ImageEvent::Delete(id));
             gone.image(id);
             match parent {

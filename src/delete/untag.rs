@@ -28,13 +28,15 @@ where
             self.refuse_last_reference(id, given)?;
         }
         let reference = reference.tag_name_only();
-        references.delete(&reference)?;
+        let mut left = references.untag(id, &reference)?;
         self.publish_untag(id, image);
-        gone.untagged(reference.clone());
-        if !reference.is_canonical() {
-            self.clean_up_digests(id, &reference, gone)?;
+        gone.untagged(reference);
+        // D-5.4: once no tag of the repository is left on the image, its digests of that repository go, too.
+        for digest in std::mem::take(&mut left.orphaned_digests) {
+            left = references.untag(id, &digest).map_err(Failure::CleanUp)?;
+            gone.untagged(digest);
         }
-        if references.has_references(id) {
+        if left.any {
             return Ok(());
         }
         self.delete_with_parents(id, extent, true, gone)
@@ -53,14 +55,5 @@ where
                 Err(super::Conflict { image, obstacle }.into())
             }
         }
-    }
-
-    /// D-5.4: once no tag of the repository is left on the image, its digests of that repository go, too.
-    fn clean_up_digests(&self, id: ImageId, removed: &Reference, gone: &mut Gone) -> Result<(), Failure> {
-        for digest in self.stores.references.orphaned_digests(id, removed) {
-            self.stores.references.delete(&digest).map_err(Failure::CleanUp)?;
-            gone.untagged(digest);
-        }
-        Ok(())
     }
 }

@@ -41,31 +41,33 @@ impl Pairs {
     }
 
     /// The value asked for `key`, if the key is asked for at all.
-    fn find(&self, key: &str) -> Option<&Option<Box<str>>> {
+    fn find(&self, key: &[u8]) -> Option<&Option<Box<str>>> {
         // Few filters name more than a handful of labels.
         if self.wanted.len() <= 4 {
-            return self.wanted.iter().find(|(wanted, _)| **wanted == *key).map(|(_, value)| value);
+            return self.wanted.iter().find(|(wanted, _)| wanted.as_bytes() == key).map(|(_, value)| value);
         }
-        let place = self.wanted.binary_search_by(|(wanted, _)| (**wanted).cmp(key)).ok()?;
+        let place = self.wanted.binary_search_by(|(wanted, _)| wanted.as_bytes().cmp(key)).ok()?;
         self.wanted.get(place).map(|(_, value)| value)
     }
 
     /// Whether all pairs are in `map`, which has each key once. Nothing asked for is always there.
-    pub(crate) fn all_in<'m>(&self, map: impl IntoIterator<Item = (&'m str, &'m str)>) -> bool {
+    pub(crate) fn all_in<'m, T>(&self, map: impl IntoIterator<Item = (&'m T, &'m T)>) -> bool
+    where
+        T: AsRef<[u8]> + ?Sized + 'm,
+    {
         if self.is_contradiction {
             return false;
         }
         let mut missing = self.wanted.len();
-        if missing == 0 {
-            return true;
-        }
-        for (key, value) in map {
-            match self.find(key) {
+        let mut map = map.into_iter();
+        while missing > 0 {
+            let Some((key, value)) = map.next() else { return false };
+            match self.find(key.as_ref()) {
                 None => {}
-                Some(Some(wanted)) if **wanted != *value => return false,
+                Some(Some(wanted)) if wanted.as_bytes() != value.as_ref() => return false,
                 Some(_) => missing -= 1,
             }
         }
-        missing == 0
+        true
     }
 }

@@ -16,6 +16,8 @@ const ZERO_TO_UNIX: i64 = 62_135_596_800;
 /// Instants are ordered as Go orders them: its second counter starts at year 1 and wraps, so the
 /// largest Unix seconds lie far in the past (SPEC.md T-7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+// Packed, for every image has one: four bytes less.
+#[repr(C, packed(4))]
 pub struct Timestamp {
     unix_seconds: i64,
     nanos: u32,

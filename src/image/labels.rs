@@ -1,9 +1,10 @@
 //! Labels, packed: a store holds a million of them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The labels of an image, in one allocation that clones share.
+/// The labels of an image, in one allocation that clones share. An image keeps its raw config behind them.
 ///
 /// ```
 /// use image_prune::image::Labels;
@@ -11,22 +12,67 @@ use std::sync::Arc;
 /// let labels = Labels::from_iter([("stage", "build"), ("b", ""), ("stage", "prod")]);
 /// assert_eq!(labels.iter().collect::<Vec<_>>(), [("b", ""), ("stage", "prod")]);
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Default)]
 pub struct Labels(
-    /// For each label, by key: length of the key, key, length of the value, value.
-    Arc<str>,
+    /// The length of the labels, the labels, and what an image keeps behind them. A label is the length of its
+    /// key, the key, the length of its value, the value; they are sorted by key.
+    Arc<[u8]>,
 );
 
 impl Labels {
+    /// Packs the last value of each key, as a Go map has it, and puts the rest behind.
+    pub(super) fn pack<K: AsRef<str>, V: AsRef<str>>(mut pairs: Vec<(K, V)>, behind: &[u8]) -> Self {
+        pairs.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
+        let mut labels = Vec::new();
+        let mut pairs = pairs.iter().peekable();
+        while let Some((key, value)) = pairs.next() {
+            if pairs.peek().is_none_or(|(next, _)| next.as_ref() != key.as_ref()) {
+                put(&mut labels, key.as_ref().as_bytes());
+                put(&mut labels, value.as_ref().as_bytes());
+            }
+        }
+        Self::join(&labels, behind)
+    }
+
+    fn join(labels: &[u8], behind: &[u8]) -> Self {
+        let mut packed = Vec::with_capacity(labels.len() + behind.len() + 10);
+        put(&mut packed, labels);
+        packed.extend_from_slice(behind);
+        Self(packed.into())
+    }
+
+    /// The same labels with nothing behind them.
+    pub(super) fn alone(&self) -> Self {
+        Self::join(self.parts().0, &[])
+    }
+
+    /// What is behind the labels.
+    pub(super) fn behind(&self) -> &[u8] {
+        self.parts().1
+    }
+
+    /// The labels, and what is behind them.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let mut rest = &*self.0;
+        let labels = take(&mut rest).unwrap_or_default();
+        (labels, rest)
+    }
+
     /// The labels, sorted by key, each key once.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut rest = &*self.0;
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        self.bytes().map(move |(key, value)| (text(key), text(value)))
+    }
+
+    /// [`Labels::iter`], for those who only compare.
+    pub(crate) fn bytes(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let (mut rest, _) = self.parts();
         std::iter::from_fn(move || Some((take(&mut rest)?, take(&mut rest)?)))
     }
 
     /// Reads the first byte.
     pub(super) fn fetch(&self) -> u8 {
-        self.0.as_bytes().first().copied().unwrap_or(0)
+        self.0.first().copied().unwrap_or(0)
     }
 
     /// The value of one label, by a walk over them.
@@ -44,24 +90,28 @@ impl Labels {
     /// Returns true when there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.parts().0.is_empty()
+    }
+}
+
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts().0 == other.parts().0
+    }
+}
+
+impl Eq for Labels {}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().0.hash(state);
     }
 }
 
 impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Labels {
     /// Of several values for a key the last one stays, as in a Go map.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        let mut pairs: Vec<(K, V)> = pairs.into_iter().collect();
-        pairs.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
-        let mut packed = String::new();
-        let mut pairs = pairs.iter().peekable();
-        while let Some((key, value)) = pairs.next() {
-            if pairs.peek().is_none_or(|(next, _)| next.as_ref() != key.as_ref()) {
-                put(&mut packed, key.as_ref());
-                put(&mut packed, value.as_ref());
-            }
-        }
-        Self(packed.into())
+        Self::pack(pairs.into_iter().collect(), &[])
     }
 }
 
@@ -71,37 +121,34 @@ impl fmt::Debug for Labels {
     }
 }
 
-/// Of a byte of a length, six bits count, the lowest first; this one says that more follow. All
-/// such bytes are ASCII, so that the whole stays a `str`.
-const MORE: usize = 0x40;
+/// Of a byte of a length, seven bits count, the lowest first; this one says that more follow.
+const MORE: u8 = 0x80;
 
-fn put(packed: &mut String, text: &str) {
-    let mut length = text.len();
-    while length >= MORE {
-        push_ascii(packed, MORE + length % MORE);
-        length /= MORE;
+fn put(packed: &mut Vec<u8>, bytes: &[u8]) {
+    let mut length = bytes.len();
+    while length >= usize::from(MORE) {
+        packed.push(MORE | length.to_le_bytes()[0]);
+        length >>= 7;
     }
-    push_ascii(packed, length);
-    packed.push_str(text);
+    packed.push(length.to_le_bytes()[0]);
+    packed.extend_from_slice(bytes);
 }
 
-fn push_ascii(packed: &mut String, byte: usize) {
-    packed.extend(u8::try_from(byte).map(char::from));
-}
-
-fn take<'a>(packed: &mut &'a str) -> Option<&'a str> {
-    let (mut length, mut digits) = (0, 0);
-    for byte in packed.bytes().map(usize::from) {
-        length |= (byte % MORE) << (6 * digits);
-        digits += 1;
+/// Takes what [`put`] has put; none at the end.
+fn take<'a>(packed: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (mut length, mut bits) = (0, 0);
+    loop {
+        let (byte, rest) = packed.split_first()?;
+        *packed = rest;
+        length |= usize::from(byte & !MORE) << bits;
+        bits += 7;
         if byte & MORE == 0 {
             break;
         }
     }
-    let (text, rest) = packed.get(digits..)?.split_at_checked(length)?;
+    let (bytes, rest) = packed.split_at_checked(length)?;
     *packed = rest;
-    // An empty pack is the end; an empty text has its length in front of it.
-    (digits > 0).then_some(text)
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -112,7 +159,7 @@ mod tests {
 
     #[test]
     fn holds_texts_of_every_length() {
-        for length in [0, 1, 63, 64, 65, 4095, 4096, 4097, 300_000] {
+        for length in [0, 1, 63, 64, 127, 128, 8191, 8192, 16_383, 16_384, 300_000] {
             let (key, value) = ("é".repeat(length), "\u{0}\u{7f}".repeat(length));
             let labels = Labels::from_iter([(&*key, &*value), ("", ""), ("zz", "@")]);
             assert_eq!(labels.get(&key).unwrap(), if length == 0 { "" } else { &value });
@@ -129,5 +176,16 @@ mod tests {
         assert_eq!(labels, pairs.into_iter().rev().collect());
         assert_eq!(format!("{labels:?}"), r#"{"": "5", "a": "3", "a-b": "2", "b": "4"}"#);
         assert!(Labels::default().is_empty() && Labels::default().iter().next().is_none());
+    }
+
+    #[test]
+    fn what_is_behind_is_no_label() {
+        let labels = Labels::pack(vec![("a", "1"), ("b", "2")], &[0, 1, 255, 1, 65]);
+        assert_eq!(labels.behind(), [0, 1, 255, 1, 65]);
+        assert_eq!(labels.len(), 2);
+        assert_eq!(labels, labels.alone());
+        assert!(labels.alone().behind().is_empty() && Labels::default().behind().is_empty());
+        let none = Labels::pack(Vec::<(&str, &str)>::new(), b"behind");
+        assert!(none.is_empty() && none.iter().next().is_none() && none.get("").is_none());
     }
 }

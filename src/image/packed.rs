@@ -14,50 +14,41 @@ const DIGEST: u8 = 0xff;
 const LITERAL: u8 = 0xfe;
 
 /// Bytes from which the original comes back to the letter.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Packed(Box<[u8]>);
-
-impl Packed {
-    pub(super) fn new(plain: &[u8]) -> Self {
-        let mut packed = Vec::with_capacity(plain.len());
-        let mut rest = plain;
-        while let Some((before, digest, behind)) = next_digest(rest) {
-            put(&mut packed, before);
-            packed.push(DIGEST);
-            packed.extend_from_slice(digest.as_bytes());
-            rest = behind;
-        }
-        put(&mut packed, rest);
-        Self(packed.into())
+pub(super) fn pack(plain: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(plain.len());
+    let mut rest = plain;
+    while let Some((before, digest, behind)) = next_digest(rest) {
+        put(&mut packed, before);
+        packed.push(DIGEST);
+        packed.extend_from_slice(digest.as_bytes());
+        rest = behind;
     }
+    put(&mut packed, rest);
+    packed
+}
 
-    /// Reads the first byte.
-    pub(super) fn fetch(&self) -> u8 {
-        self.0.first().copied().unwrap_or(0)
+/// The original.
+pub(super) fn unpack(packed: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(packed.len() * 2);
+    let mut rest = packed;
+    while let Some(place) = rest.iter().position(|byte| *byte >= LITERAL) {
+        let (before, behind) = rest.split_at(place);
+        plain.extend_from_slice(before);
+        rest = match behind {
+            [LITERAL, byte, behind @ ..] => {
+                plain.push(*byte);
+                behind
+            }
+            [_, behind @ ..] => {
+                let Some((digest, behind)) = behind.split_first_chunk() else { break };
+                plain.extend_from_slice(Digest::from_bytes(*digest).text().as_str().as_bytes());
+                behind
+            }
+            [] => break,
+        };
     }
-
-    pub(super) fn unpack(&self) -> Vec<u8> {
-        let mut plain = Vec::with_capacity(self.0.len() * 2);
-        let mut rest = &*self.0;
-        while let Some(place) = rest.iter().position(|byte| *byte >= LITERAL) {
-            let (before, behind) = rest.split_at(place);
-            plain.extend_from_slice(before);
-            rest = match behind {
-                [LITERAL, byte, behind @ ..] => {
-                    plain.push(*byte);
-                    behind
-                }
-                [_, behind @ ..] => {
-                    let Some((digest, behind)) = behind.split_first_chunk() else { break };
-                    plain.extend_from_slice(Digest::from_bytes(*digest).text().as_str().as_bytes());
-                    behind
-                }
-                [] => break,
-            };
-        }
-        plain.extend_from_slice(rest);
-        plain
-    }
+    plain.extend_from_slice(rest);
+    plain
 }
 
 fn put(packed: &mut Vec<u8>, text: &[u8]) {
@@ -107,17 +98,17 @@ mod tests {
             digest[..70].to_owned(),
         ];
         for text in texts {
-            assert_eq!(Packed::new(text.as_bytes()).unpack(), text.as_bytes(), "{text}");
+            assert_eq!(unpack(&pack(text.as_bytes())), text.as_bytes(), "{text}");
         }
         for odd in [&[DIGEST][..], &[LITERAL], &[LITERAL, DIGEST], &[0xfd, DIGEST, LITERAL, LITERAL]] {
             let odd = [digest.as_bytes(), odd, digest.as_bytes(), odd].concat();
-            assert_eq!(Packed::new(&odd).unpack(), odd);
+            assert_eq!(unpack(&pack(&odd)), odd);
         }
     }
 
     #[test]
     fn takes_less_than_half_for_a_digest() {
         let digest = Digest::of(b"x").to_string();
-        assert_eq!(Packed::new(digest.as_bytes()).0.len(), 33);
+        assert_eq!(pack(digest.as_bytes()).len(), 33);
     }
 }

@@ -1,3 +1,4 @@
-//! The executable specification.
+//! The executable specification, and the question whether an outcome agrees with it.
 
+pub mod check;
 pub mod model;

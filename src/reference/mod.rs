@@ -22,8 +22,8 @@ const DEFAULT_TAG: &str = "latest";
 /// A reference by its normalized name. Equality, order and hash are those of the normalized text;
 /// the order is bytewise (SPEC.md R-10).
 ///
-/// One shared text and a few lengths: a clone does not copy the text, and the familiar form is its
-/// tail, so no accessor allocates.
+/// One shared text and a few lengths, which count from its end: a clone does not copy the text, and the familiar
+/// form is its tail, so no accessor allocates.
 ///
 /// ```
 /// use image_prune::{Reference, Semantics};
@@ -38,12 +38,12 @@ const DEFAULT_TAG: &str = "latest";
 pub struct Reference {
     /// `[domain/]path[:tag][@digest]`
     text: Arc<str>,
-    /// 0 where there is no domain.
-    domain_length: usize,
-    /// The grammar limits a path to 255 bytes …
+    /// The grammar limits a path to 255 bytes, and no domain at all …
     path_length: u8,
-    /// … and a tag to 128. 0 where there is no tag.
+    /// … a tag to 128, 0 where there is none …
     tag_length: u8,
+    /// … and a digest to that of `sha512`. 0 where there is none.
+    digest_length: u8,
     /// How much of the text the familiar form leaves out.
     familiar_start: u8,
 }
@@ -111,7 +111,7 @@ impl Reference {
     /// like a domain and is none.
     #[must_use]
     pub fn domain(&self) -> &str {
-        self.part(0..self.domain_length)
+        self.part(0..self.path_start().saturating_sub(1))
     }
 
     /// The name without its domain.
@@ -136,7 +136,7 @@ impl Reference {
     /// Returns true when there is a digest.
     #[must_use]
     pub fn is_canonical(&self) -> bool {
-        self.tag_end() < self.text.len()
+        self.digest_length > 0
     }
 
     /// `TagNameOnly`: a name alone gets `:latest` (SPEC.md R-3).
@@ -162,25 +162,27 @@ impl Reference {
         }
     }
 
-    const fn path_start(&self) -> usize {
-        if self.domain_length == 0 { 0 } else { self.domain_length + 1 }
+    fn path_start(&self) -> usize {
+        self.name_end().saturating_sub(usize::from(self.path_length))
     }
 
     fn name_end(&self) -> usize {
-        self.path_start() + usize::from(self.path_length)
+        self.tag_end().saturating_sub(with_separator(self.tag_length))
     }
 
     fn tag_end(&self) -> usize {
-        match self.tag_length {
-            0 => self.name_end(),
-            length => self.name_end() + 1 + usize::from(length),
-        }
+        self.text.len().saturating_sub(with_separator(self.digest_length))
     }
 
     fn part(&self, range: Range<usize>) -> &str {
         // The lengths were taken from the text, so the empty default is never used.
         self.text.get(range).unwrap_or_default()
     }
+}
+
+/// The length of a tag or a digest and of what separates it; 0 where there is none.
+const fn with_separator(length: u8) -> usize {
+    if length == 0 { 0 } else { length as usize + 1 }
 }
 
 /// A length that the grammar keeps below 256.

@@ -36,9 +36,9 @@ pub(super) fn parse_normalized(text: &str, semantics: &Semantics) -> Result<Refe
 
     Ok(Reference {
         text: join(&[split.domain, "/", split.namespace, split.remainder]),
-        domain_length,
         path_length,
         tag_length: bounded(shape.tag.map_or(0, str::len)),
+        digest_length: bounded(shape.digest.map_or(0, str::len)),
         familiar_start: familiar_start(&split, &shape),
     })
 }

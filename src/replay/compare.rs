@@ -1,10 +1,10 @@
 //! How far an outcome is from the recorded one. Equal means equal, but for four texts that are not
 //! determined or not ours to copy (`testdata/vectors/README.md`, SPEC.md O-5).
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use crate::digest::short;
+use crate::oracle::check::is_same_refusal;
 use crate::world::Container;
 use crate::{Semantics, World};
 
@@ -54,70 +54,13 @@ fn excused(world: &World, action: &Action, expected: &Failure, got: &Failure) ->
     match action {
         Action::Delete { .. } => is_other_container(world, expected, got),
         Action::Prune { filters, .. } => {
-            is_from_go_json(expected) || is_other_order(filters, expected, got) || {
-                let semantics = world.profile.parse().unwrap_or_default();
-                is_other_key(filters, &semantics, expected, got)
-            }
+            let semantics = world.profile.parse().unwrap_or_default();
+            is_same_refusal(filters, &semantics, expected, got)
         }
     }
 }
 
-/// 1. Go's wording of a JSON error. No other error of a prune begins like it.
-fn is_from_go_json(message: &str) -> bool {
-    ["json: ", "invalid character ", "unexpected end of JSON input"]
-        .iter()
-        .any(|beginning| message.starts_with(beginning))
-}
-
-/// 2. Two or more values of `dangling`, in any order.
-fn is_other_order(filters: &str, expected: &str, got: &str) -> bool {
-    // Values may hold blanks, so blanks do not tell them apart, but no reordering changes the pieces.
-    let pieces = |message: &str| {
-        let (_, values) = message.split_once("nvalid filter 'dangling=[")?;
-        let mut pieces: Vec<String> = values.strip_suffix("]'")?.split(' ').map(str::to_owned).collect();
-        pieces.sort();
-        Some(pieces)
-    };
-    values_of(filters, "dangling").len() > 1
-        && pieces(expected).is_some()
-        && pieces(expected) == pieces(got)
-        && expected.get(..1) == got.get(..1)
-}
-
-/// 3. Two or more unknown keys, any of them.
-fn is_other_key(filters: &str, semantics: &Semantics, expected: &str, got: &str) -> bool {
-    let messages: Vec<String> = keys_of(filters)
-        .into_iter()
-        .filter(|key| !matches!(key.as_str(), "dangling" | "label" | "label!" | "until"))
-        .map(|key| match semantics.invalid_filter_prefix {
-            prefix if key.is_empty() && semantics.empty_key_is_bare => prefix.to_owned(),
-            prefix => format!("{prefix} '{key}'"),
-        })
-        .collect();
-    let named = |message: &str| messages.iter().any(|one| one == message);
-    messages.len() > 1 && named(expected) && named(got)
-}
-
-fn object_of(filters: &str) -> serde_json::Map<String, serde_json::Value> {
-    serde_json::from_str(filters).unwrap_or_default()
-}
-
-fn keys_of(filters: &str) -> BTreeSet<String> {
-    object_of(filters).into_iter().map(|(key, _)| key).collect()
-}
-
-fn values_of(filters: &str, key: &str) -> BTreeSet<String> {
-    match object_of(filters).remove(key) {
-        Some(serde_json::Value::Object(values)) => values.into_iter().map(|(value, _)| value).collect(),
-        Some(serde_json::Value::Array(values)) => {
-            // A null in an array of strings is the empty string (SPEC.md F-1).
-            values.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect()
-        }
-        _ => BTreeSet::new(),
-    }
-}
-
-/// 4. The container that a conflict names, where several qualify.
+/// 4. The container that a conflict names, where several qualify. 1 to 3 are the refusals'.
 fn is_other_container(world: &World, expected: &str, got: &str) -> bool {
     let (Some(expected), Some(got)) = (NamedContainer::of(expected), NamedContainer::of(got)) else {
         return false;

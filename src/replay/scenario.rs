@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{ChainId, ImageId};
-use crate::event::ImageEvent;
 use crate::record::Record;
 use crate::{Error, Now, Result, Semantics, World, world};
+
+pub use crate::event::EventText;
+pub use crate::record::RecordText;
 
 /// One row of `scenarios.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,26 +135,6 @@ impl PruneText {
     }
 }
 
-/// A [`Record`] as text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub enum RecordText {
-    /// A familiar reference.
-    Untagged(String),
-    /// An image ID or a chain ID.
-    Deleted(String),
-}
-
-impl From<&Record> for RecordText {
-    fn from(record: &Record) -> Self {
-        match record {
-            Record::Untagged(reference) => Self::Untagged(reference.familiar().to_owned()),
-            Record::Image(id) => Self::Deleted(id.to_string()),
-            Record::Layer(chain) => Self::Deleted(chain.to_string()),
-        }
-    }
-}
-
 /// An [`Error`] as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -166,33 +148,6 @@ pub struct Failure {
 impl From<&Error> for Failure {
     fn from(error: &Error) -> Self {
         Self { class: error.class(), message: error.to_string() }
-    }
-}
-
-/// An [`ImageEvent`] as text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct EventText {
-    /// `image`.
-    #[serde(rename = "Type")]
-    pub kind: String,
-    /// `untag`, `delete` or `prune`.
-    pub action: String,
-    /// The image ID, empty for `prune`.
-    #[serde(rename = "ID")]
-    pub id: String,
-    /// The actor's attributes.
-    pub attributes: BTreeMap<String, String>,
-}
-
-impl From<&ImageEvent> for EventText {
-    fn from(event: &ImageEvent) -> Self {
-        Self {
-            kind: "image".to_owned(),
-            action: event.action().to_owned(),
-            id: event.image().map(|id| id.to_string()).unwrap_or_default(),
-            attributes: event.attributes(),
-        }
     }
 }
 

@@ -102,7 +102,7 @@ impl PruneRequest {
         if !image.has_config() {
             return None; // L-1
         }
-        let labels = || image.labels().into_iter().flat_map(Labels::iter);
+        let labels = || image.labels().into_iter().flat_map(Labels::bytes);
         if !self.label.all_in(labels()) {
             return Some(Rejection::Label);
         }

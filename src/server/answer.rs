@@ -17,6 +17,8 @@ pub(super) struct Answer {
     /// Beside those that every answer has.
     pub headers: Vec<(&'static str, String)>,
     pub body: Body,
+    /// False where no route was found: then the daemon says nothing of itself.
+    pub is_routed: bool,
 }
 
 pub(super) enum Body {
@@ -29,7 +31,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 impl Answer {
     fn new(status: u16, content_type: Option<&'static str>, body: Body) -> Self {
-        Self { status, content_type, headers: Vec::new(), body }
+        Self { status, content_type, headers: Vec::new(), body, is_routed: true }
     }
 
     /// A status alone.
@@ -99,6 +101,8 @@ pub(super) enum Refusal {
     Status(u16, String),
     /// Nothing to say: 304.
     NotModified,
+    /// No such route (SPEC.md H-1).
+    NoRoute,
 }
 
 impl Refusal {
@@ -107,6 +111,7 @@ impl Refusal {
             Self::Error(error) => Answer::error(&error, form),
             Self::Status(status, message) => Answer::refusal(status, &message, form),
             Self::NotModified => Answer::empty(304),
+            Self::NoRoute => Answer { is_routed: false, ..Answer::refusal(404, "page not found", form) },
         }
     }
 

@@ -46,7 +46,7 @@ impl Head {
     /// What Go's server refuses before any route is asked.
     pub fn read(parts: &Parts, newest: u16, semantics: &Semantics) -> Result<Self, (Refusal, ErrorForm)> {
         let plain = |refusal| (refusal, ErrorForm::Text);
-        check_framing(parts).map_err(plain)?;
+        check_host(parts).map_err(plain)?;
         let path = form::decode(parts.uri.path(), false)
             .map_err(|escape| plain(Refusal::Status(400, form::bad_escape(&escape))))?;
         if path.contains('\0') {
@@ -131,14 +131,10 @@ fn read_up_to(body: &mut Upload, limit: u64) -> Result<Vec<u8>, Refusal> {
     Ok(bytes)
 }
 
-/// What Go's server refuses and hyper lets pass: two opinions of where a body ends, and no host.
-fn check_framing(parts: &Parts) -> Result<(), Refusal> {
+/// What Go's server refuses and hyper lets pass: no host, and several.
+fn check_host(parts: &Parts) -> Result<(), Refusal> {
     let bad = |message: &str| Err(Refusal::Status(400, message.to_owned()));
-    let headers = &parts.headers;
-    if headers.contains_key("content-length") && headers.contains_key("transfer-encoding") {
-        return bad("both Content-Length and Transfer-Encoding");
-    }
-    match headers.get_all("host").iter().count() {
+    match parts.headers.get_all("host").iter().count() {
         0 if parts.version == hyper::Version::HTTP_11 => bad("missing required Host header"),
         0 | 1 => Ok(()),
         _ => bad("too many Host headers"),

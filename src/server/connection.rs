@@ -26,34 +26,6 @@ use super::fault::Cut;
 use super::route;
 use super::upload::{Download, Upload};
 
-/// How much a client may ask of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at a time; more wait until one ends.
-    pub connections: usize,
-    /// For the head of a request, and between two requests.
-    pub head: Duration,
-    /// For each piece of a request's body.
-    pub piece: Duration,
-    /// Bytes of a request's body: of a tar to load.
-    pub body: u64,
-    /// Clients of `GET /events` at a time.
-    pub subscribers: usize,
-}
-
-impl Default for Limits {
-    /// 1,024 connections, 10 seconds, 60 seconds, 4 GiB, 64 subscribers.
-    fn default() -> Self {
-        Self {
-            connections: 1024,
-            head: Duration::from_secs(10),
-            piece: Duration::from_secs(60),
-            body: 4 << 30,
-            subscribers: 64,
-        }
-    }
-}
-
 /// Headers of one request.
 const HEADERS: usize = 64;
 /// Bytes of a request's head.
@@ -211,13 +183,15 @@ fn finish(
     if cut == Some(Cut::After) {
         return Err(CutOff);
     }
-    let Answer { status, content_type, headers, body } = answer;
-    let mut response = Response::builder()
-        .status(status)
-        .header("Api-Version", format!("1.{}", daemon.api_version()))
-        .header("Docker-Experimental", "false")
-        .header("Ostype", "linux")
-        .header("Server", daemon.server_name());
+    let Answer { status, content_type, headers, body, is_routed } = answer;
+    let mut response = Response::builder().status(status);
+    if is_routed {
+        response = response
+            .header("Api-Version", format!("1.{}", daemon.api_version()))
+            .header("Docker-Experimental", "false")
+            .header("Ostype", "linux")
+            .header("Server", daemon.server_name());
+    }
     if let Some(content_type) = content_type {
         response = response.header("Content-Type", content_type);
     }

@@ -4,12 +4,10 @@ mod change;
 mod create;
 mod list;
 mod prune;
-mod record;
 mod show;
 
 pub(super) use change::{kill, remove, start, stop};
 pub(super) use create::create;
 pub(super) use list::{list, summaries};
 pub(super) use prune::{Kind, prune};
-pub(super) use record::Shelf;
 pub(super) use show::{Summary, inspect};

@@ -41,7 +41,7 @@ pub(super) fn answer(daemon: &Arc<Daemon>, call: &mut Call, what: &str) -> Resul
             daemon.set_now(now.map(Into::into));
             Ok(Answer::empty(204))
         }
-        _ => Err(Refusal::Error(Error::not_found("page not found"))),
+        _ => Err(Refusal::NoRoute),
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::connection::Limits;
-use super::containers::Shelf;
 use super::contents::Contents;
 use super::fault::Faults;
+use super::limits::Limits;
+use super::record::Shelf;
 use super::settings::Settings;
 use crate::digest::ImageId;
 use crate::event::EventLog;

@@ -12,6 +12,6 @@ mod save;
 pub(super) use change::{prune, remove, tag};
 pub(super) use details::{DRIVER, GraphDriver, config as raw_config, history, inspect};
 pub(super) use import::{ARCHITECTURE, import};
-pub(super) use list::{Line, list, shape};
+pub(super) use list::{Line, list};
 pub(super) use load::load;
 pub(super) use save::save;

@@ -37,6 +37,8 @@ mod fault;
 mod form;
 mod images;
 mod json;
+mod limits;
+mod record;
 mod route;
 mod settings;
 mod shape;
@@ -45,6 +47,6 @@ mod system;
 mod test_daemon;
 mod upload;
 
-pub use connection::Limits;
 pub use fault::{Cut, Fault};
+pub use limits::Limits;
 pub use test_daemon::{Builder, TestDaemon};

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::containers::Kind;
 use super::daemon::Daemon;
 use super::{containers, control, events, images, system};
-use crate::{Error, Result};
+use crate::Result;
 
 /// Parts of the API that a daemon has and this one does not: what is asked of them is answered 501, not 404.
 const ABSENT: [&str; 20] = [
@@ -40,6 +40,7 @@ pub(super) fn answer(daemon: &Arc<Daemon>, mut call: Call) -> Result<Answer, Ref
     if let Some(clean) = cleaned(&path) {
         let mut moved = Answer::empty(301);
         moved.headers.push(("Location", clean));
+        moved.is_routed = false;
         return Ok(moved);
     }
     let method = call.method.clone();
@@ -131,7 +132,7 @@ fn absent(method: &Method, path: &str) -> Refusal {
     if ABSENT.iter().any(|part| is_part(part)) && !is_ours.contains(&path) && !path.ends_with('/') {
         return Refusal::not_implemented(&format!("{method} {path}"));
     }
-    Refusal::Error(Error::not_found("page not found"))
+    Refusal::NoRoute
 }
 
 /// The path that Go's router sends a client to instead, where it is another: without `//`, `.` and `..`.

@@ -1,7 +1,7 @@
 //! How a daemon in memory is set up.
 
-use super::connection::Limits;
 use super::fault::Fault;
+use super::limits::Limits;
 use crate::Semantics;
 use crate::go::time::Timestamp;
 use crate::select::Order;

@@ -8,7 +8,7 @@ use super::answer::{Answer, Body, Refusal};
 use super::call::Call;
 use super::containers::{self, Summary};
 use super::daemon::Daemon;
-use super::images::{ARCHITECTURE, Line, shape};
+use super::images::{ARCHITECTURE, Line};
 use super::shape::Object;
 use crate::{Error, Result};
 
@@ -157,8 +157,8 @@ pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal
             lines.end()
         }
     }
-    let mut usage = daemon.engine().usage().map_err(in_list)?;
-    usage.images.iter_mut().for_each(|image| shape(image, call.version));
+    // Unlike the list of images: names that are not there stay null in each version of the API (SPEC.md U-3).
+    let usage = daemon.engine().usage().map_err(in_list)?;
     let semantics = daemon.semantics();
     Ok(Answer::json(&DiskUsage {
         layers_size: usage.layers_size,

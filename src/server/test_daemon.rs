@@ -12,9 +12,10 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::watch;
 
-use super::connection::{Limits, Listener, serve};
+use super::connection::{Listener, serve};
 use super::daemon::Daemon;
 use super::fault::Fault;
+use super::limits::Limits;
 use super::settings::Settings;
 use super::socket::{SocketFile, listen_at};
 use crate::event::EventLog;

@@ -1,5 +1,9 @@
 //! A hash map from digests to values whose entries keep their place until they are removed, so that
 //! entries can name each other by place: four bytes instead of a digest and a lookup.
+//!
+//! It grows a little with each insertion, never all at once: whoever waits for a store's lock does not wait longer
+//! in a store of millions. Entries lie in parts of a fixed size, and of the buckets one is split at a time (linear
+//! hashing).
 
 use std::num::NonZeroU32;
 
@@ -44,8 +48,8 @@ struct Entry<K, V> {
 /// See the module. Entries are visited in the order of their places.
 #[derive(Debug, Clone)]
 pub(crate) struct Arena<K, V> {
-    entries: Vec<Entry<K, V>>,
-    /// Heads of the lists of entries; a power of two of them, at least as many as entries.
+    entries: Parts<Entry<K, V>>,
+    /// Heads of the lists of entries; at least as many as entries.
     buckets: Vec<Place>,
     free: Place,
     len: usize,
@@ -55,7 +59,7 @@ pub(crate) struct Arena<K, V> {
 impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
     pub(crate) fn new() -> Self {
         Self {
-            entries: Vec::new(),
+            entries: Parts::new(),
             buckets: vec![Place::NONE; 8],
             free: Place::NONE,
             len: 0,
@@ -67,6 +71,7 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
         self.len
     }
 
+    #[inline]
     pub(crate) fn find(&self, key: K) -> Option<Place> {
         let mut place = self.buckets.get(self.bucket(key)).copied()?;
         while let Some(entry) = self.entries.get(place.index()) {
@@ -117,7 +122,7 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<Place> {
         debug_assert!(self.find(key).is_none(), "the key is there already");
         if self.len == self.buckets.len() {
-            self.rehash(self.len * 2);
+            self.split_bucket();
         }
         let place = self.take_place(key, value)?;
         self.link(key, place);
@@ -125,13 +130,15 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
         Some(place)
     }
 
-    pub(crate) fn remove(&mut self, place: Place) -> Option<V> {
-        let key = self.key(place)?;
-        self.unlink(key, place);
-        self.len -= 1;
+    pub(crate) fn remove(&mut self, place: Place) -> Option<(K, V)> {
         let entry = self.entries.get_mut(place.index())?;
-        entry.next = std::mem::replace(&mut self.free, place);
-        entry.value.take()
+        let value = entry.value.take()?;
+        let key = entry.key;
+        let next = std::mem::replace(&mut entry.next, self.free);
+        self.unlink(key, place, next);
+        self.free = place;
+        self.len -= 1;
+        Some((key, value))
     }
 
     fn take_place(&mut self, key: K, value: V) -> Option<Place> {
@@ -154,9 +161,9 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
         }
     }
 
-    fn unlink(&mut self, key: K, place: Place) {
+    /// Takes a place from the list of its bucket; `next` is what came behind it.
+    fn unlink(&mut self, key: K, place: Place, next: Place) {
         let bucket = self.bucket(key);
-        let Some(next) = self.entries.get(place.index()).map(|entry| entry.next) else { return };
         let Some(head) = self.buckets.get_mut(bucket) else { return };
         if *head == place {
             *head = next;
@@ -172,20 +179,70 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
         }
     }
 
-    fn rehash(&mut self, buckets: usize) {
-        self.buckets = vec![Place::NONE; buckets];
-        for place in (0..self.entries.len()).map_while(Place::new) {
-            if let Some(key) = self.key(place) {
-                self.link(key, place);
-            }
+    /// Adds a bucket, for entries of the one whose number lacks its highest bit.
+    fn split_bucket(&mut self) {
+        let new = self.buckets.len();
+        self.buckets.push(Place::NONE);
+        let Some(split) = self.buckets.get_mut(new - (1 << new.ilog2())) else { return };
+        let mut place = std::mem::replace(split, Place::NONE);
+        while let Some(entry) = self.entries.get(place.index()) {
+            let (key, next) = (entry.key, entry.next);
+            self.link(key, place);
+            place = next;
         }
     }
 
+    #[inline]
     fn bucket(&self, key: K) -> usize {
         let digest: Digest = key.into();
         #[expect(clippy::cast_possible_truncation, reason = "the mask keeps fewer bits than that")]
         let hash = self.state.hash(digest.words()) as usize;
-        hash & (self.buckets.len() - 1)
+        let mask = usize::MAX >> (self.buckets.len() - 1).leading_zeros();
+        let bucket = hash & mask;
+        // Where that bucket is still to come, its entries are in the one that it will be split from.
+        if bucket < self.buckets.len() { bucket } else { bucket & (mask >> 1) }
+    }
+}
+
+/// A list in parts that stay where they are, each of so many items.
+#[derive(Debug, Clone)]
+struct Parts<T>(Vec<Vec<T>>);
+
+const PART: usize = 1024;
+
+impl<T> Parts<T> {
+    const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn len(&self) -> usize {
+        self.0.last().map_or(0, |last| (self.0.len() - 1) * PART + last.len())
+    }
+
+    #[inline]
+    fn get(&self, index: usize) -> Option<&T> {
+        self.0.get(index / PART)?.get(index % PART)
+    }
+
+    #[inline]
+    fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.0.get_mut(index / PART)?.get_mut(index % PART)
+    }
+
+    fn push(&mut self, item: T) {
+        match self.0.last_mut() {
+            Some(last) if last.len() < PART => last.push(item),
+            _ => {
+                // The first part may stay small.
+                let mut part = Vec::with_capacity(if self.0.is_empty() { 0 } else { PART });
+                part.push(item);
+                self.0.push(part);
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten()
     }
 }
 
@@ -205,7 +262,7 @@ mod tests {
         let mut arena = Arena::new();
         let places: Vec<_> = (0..1000).map(|n| arena.insert(key(n), n).unwrap()).collect();
         for n in (0..1000).step_by(3) {
-            assert_eq!(arena.remove(places[n as usize]), Some(n));
+            assert_eq!(arena.remove(places[n as usize]), Some((key(n), n)));
             assert_eq!(arena.remove(places[n as usize]), None);
         }
         for n in 0..1000 {
@@ -220,6 +277,30 @@ mod tests {
     }
 
     #[test]
+    fn grows_a_little_at_a_time() {
+        let mut arena = Arena::new();
+        let places: Vec<_> = (0..5000)
+            .map(|n| {
+                let buckets = arena.buckets.len();
+                let first = arena.at(Place::new(0).unwrap()).map(std::ptr::from_ref::<u32>);
+                let place = arena.insert(key(n), n).unwrap();
+                assert!(arena.buckets.len() <= buckets + 1);
+                // Behind the first part, no entry moves any more.
+                let moved =
+                    first.is_some() && first != arena.at(Place::new(0).unwrap()).map(std::ptr::from_ref);
+                assert!(!moved || (n as usize) < PART, "{n}");
+                for old in (0..=n).step_by(97) {
+                    assert_eq!(arena.get(key(old)), Some(&old), "{n}");
+                }
+                place
+            })
+            .collect();
+        assert_eq!((arena.buckets.len(), arena.entries.len()), (5000, 5000));
+        assert!(places.iter().zip(0..).all(|(place, n)| arena.at(*place) == Some(&n)));
+        assert!(arena.iter().map(|(_, n)| *n).eq(0..5000));
+    }
+
+    #[test]
     fn digests_alike_in_most_bytes_stay_apart() {
         let mut arena = Arena::<ChainId, usize>::new();
         for n in 0..4096_usize {
@@ -228,7 +309,7 @@ mod tests {
             arena.insert(Digest::from_bytes(bytes).into(), n).unwrap();
         }
         let longest = arena.buckets.iter().map(|head| {
-            std::iter::successors(head.some(), |place| arena.entries[place.index()].next.some()).count()
+            std::iter::successors(head.some(), |place| arena.entries.get(place.index())?.next.some()).count()
         });
         assert!(longest.max() < Some(20));
     }

@@ -101,7 +101,7 @@ impl Images {
     /// Of at most [`PART`] images those that there are, and whether each has children.
     fn part(&self, ids: &[ImageId]) -> SmallVec<[(ImageId, Arc<Image>, bool); PART]> {
         let inner = self.inner.read();
-        inner.images.fetch(ids, |entry| entry.image.fetch_labels());
+        inner.images.fetch(ids, |entry| entry.image.fetch());
         let describe = |id: &ImageId| {
             let entry = inner.images.get(*id)?;
             Some((*id, Arc::clone(&entry.image), inner.has_children(*id, entry)))
@@ -348,7 +348,7 @@ impl ImageStore for Images {
         self.layers.announce(&tops);
     }
 
-    fn delete_into(&self, id: ImageId, freed: &mut Vec<FreedLayer>) -> Result<()> {
+    fn delete_into(&self, id: ImageId, freed: &mut Vec<FreedLayer>) -> Result<Option<ImageId>> {
         let mut inner = self.inner.write();
         let Some(place) = inner.images.find(id) else {
             return Err(Error::system(format!("unrecognized image ID {id}")));
@@ -360,9 +360,10 @@ impl ImageStore for Images {
             let os = crate::go::quote::quote(entry.image.os().as_bytes(), self.semantics.unicode);
             return Err(Error::system(format!("unsupported image operating system {os}")));
         }
+        let parent = inner.images.at(place).and_then(|entry| inner.parent(id, entry));
         inner.orphan_children(id, place);
         inner.leave_parent(id, place);
-        let removed = inner.images.remove(place);
+        let removed = inner.images.remove(place).map(|(_, entry)| entry);
         // I-10: moby's lock covers the layers, too, so that no image comes between that holds them again.
         let released = match removed.as_ref().and_then(Entry::handle) {
             Some(handle) => self.layers.release_into(handle, freed),
@@ -370,7 +371,7 @@ impl ImageStore for Images {
         };
         drop(inner);
         drop(removed);
-        released
+        released.map(|()| parent)
     }
 }
 

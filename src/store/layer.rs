@@ -337,8 +337,7 @@ impl Layers {
             if entry.count > 0 {
                 break;
             }
-            let Some(chain_id) = inner.layers.key(place) else { break };
-            let Some(entry) = inner.layers.remove(place) else { break };
+            let Some((chain_id, entry)) = inner.layers.remove(place) else { break };
             if entry.parent == Place::NONE {
                 inner.bases.remove(&place);
             }

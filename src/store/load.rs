@@ -1,6 +1,6 @@
 //! Between a [`World`] and the in-memory stores.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
@@ -8,7 +8,7 @@ use std::thread;
 use super::hash::DigestState;
 use super::{Container, Layers, Stores};
 use crate::digest::{ChainId, ImageId};
-use crate::image::Image;
+use crate::image::{Chains, Image};
 use crate::reference::Reference;
 use crate::{Error, Semantics, World, world};
 
@@ -42,17 +42,7 @@ impl Stores {
     /// without its layers, a config or a reference that cannot be read, sizes that add up to more than
     /// 2^63 − 1 bytes.
     pub fn load(world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        Self::new(semantics).filled(world, semantics, Configs::Whole)
-    }
-
-    /// [`Stores::load`] of what was observed of a daemon from outside, where configs cannot be had: each image has
-    /// a config that says what is known of it, which is not the one that its ID is the digest of.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Stores::load`], but for the digests of configs.
-    pub fn load_observed(world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        Self::new(semantics).filled(world, semantics, Configs::Observed)
+        Self::new(semantics).filled(world, semantics)
     }
 
     /// [`Stores::load`] on a layer store of the caller's, one with a driver
@@ -62,7 +52,7 @@ impl Stores {
     ///
     /// Those of [`Stores::load`].
     pub fn load_on(layers: Layers, world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        Self::on(layers, semantics).filled(world, semantics, Configs::Whole)
+        Self::on(layers, semantics).filled(world, semantics)
     }
 
     /// [`Stores::load`] into stores [without raw configs](super::Images::without_configs): all is checked, less
@@ -72,15 +62,15 @@ impl Stores {
     ///
     /// Those of [`Stores::load`].
     pub fn load_without_configs(world: World, semantics: &Semantics) -> Result<Self, LoadError> {
-        Self::without_configs(semantics).filled(world, semantics, Configs::Whole)
+        Self::without_configs(semantics).filled(world, semantics)
     }
 
-    fn filled(self, world: World, semantics: &Semantics, configs: Configs) -> Result<Self, LoadError> {
-        let World { layers, images, references, containers, .. } = world;
+    fn filled(self, world: World, semantics: &Semantics) -> Result<Self, LoadError> {
+        let World { layers, images, references, containers, stand_ins, .. } = world;
         self.load_layers(&layers)?;
         drop(layers);
         let parents: Vec<_> = images.iter().filter_map(|image| Some((image.id, image.parent?))).collect();
-        self.load_images(images, semantics, configs)?;
+        self.load_images(images, &stand_ins, semantics)?;
         for (child, parent) in parents {
             self.images.restore_parent(child, parent);
         }
@@ -99,7 +89,7 @@ impl Stores {
             return Err(LoadError("the layers' sizes add up to more than 2^63 - 1 bytes".to_owned()));
         }
         let check = |layer: &world::Layer| layer.chain_id == ChainId::on(layer.parent, layer.diff_id);
-        for (layer, is_chain) in on_two_threads(parents_first(layers)?, |layer| (layer, check(layer))) {
+        for (layer, is_chain) in on_two_threads(parents_first(layers)?, || |layer| (layer, check(layer))) {
             if !is_chain {
                 return Err(LoadError(format!(
                     "layer {}: not the chain of diff {} on its parent",
@@ -114,16 +104,21 @@ impl Stores {
     fn load_images(
         &self,
         images: Vec<world::Image>,
+        stand_ins: &BTreeSet<ImageId>,
         semantics: &Semantics,
-        configs: Configs,
     ) -> Result<(), LoadError> {
         let mut images = images.into_iter();
         // In batches, so that a config does not live on beside what was read from it.
         while !images.as_slice().is_empty() {
             let batch = images.by_ref().take(BATCH).collect();
-            for (id, image) in
-                on_two_threads(batch, |image| (image.id, read_image(image, semantics, configs)))
-            {
+            let reader = || {
+                let mut chains = Chains::remembered();
+                move |image: world::Image| {
+                    let is_stand_in = stand_ins.contains(&image.id);
+                    (image.id, read_image(&image, is_stand_in, semantics, &mut chains))
+                }
+            };
+            for (id, image) in on_two_threads(batch, reader) {
                 let is_new = self.images.insert(id, image?);
                 if !is_new.map_err(|error| in_object("image", id, &error))? {
                     return Err(LoadError(format!("image {id}: there twice")));
@@ -187,35 +182,34 @@ const BATCH: usize = 8192;
 /// Fewer items than this are not worth a thread.
 const WORTH_A_THREAD: usize = 256;
 
-/// Does `work` to each item; the answers are in the order of the items.
-fn on_two_threads<T: Send, R: Send>(mut items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+/// Does the work of a worker to each item, with two workers; the answers are in the order of the items.
+fn on_two_threads<T: Send, R: Send, W: FnMut(T) -> R>(
+    mut items: Vec<T>,
+    worker: impl Fn() -> W + Sync,
+) -> Vec<R> {
     if items.len() < WORTH_A_THREAD {
-        return items.into_iter().map(work).collect();
+        return items.into_iter().map(worker()).collect();
     }
     let theirs = items.split_off(items.len() / 2);
     thread::scope(|scope| {
-        let helper = scope.spawn(|| theirs.into_iter().map(&work).collect::<Vec<_>>());
-        let mut answers: Vec<_> = items.into_iter().map(&work).collect();
+        let helper = scope.spawn(|| theirs.into_iter().map(worker()).collect::<Vec<_>>());
+        let mut answers: Vec<_> = items.into_iter().map(worker()).collect();
         answers.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         answers
     })
 }
 
-/// What the configs of a description are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Configs {
-    /// The ones that the IDs are the digests of.
-    Whole,
-    /// What is known of them.
-    Observed,
-}
-
-fn read_image(image: world::Image, semantics: &Semantics, configs: Configs) -> Result<Image, LoadError> {
+fn read_image(
+    image: &world::Image,
+    is_stand_in: bool,
+    semantics: &Semantics,
+    chains: &mut Chains,
+) -> Result<Image, LoadError> {
     let world::Image { id, config, .. } = image;
-    if configs == Configs::Whole && ImageId::of(&config) != id {
+    if !is_stand_in && ImageId::of(config) != *id {
         return Err(LoadError(format!("image {id}: not the digest of its config")));
     }
-    Image::parse(config, semantics).map_err(|error| in_object("image", id, &error))
+    Image::read(config, semantics, chains).map_err(|error| in_object("image", id, &error))
 }
 
 fn describe_image((id, image, parent): (ImageId, Arc<Image>, Option<ImageId>)) -> world::Image {

@@ -110,13 +110,16 @@ pub trait ImageStore {
     /// Where the image is unknown or must not go, and where a layer could not be removed.
     fn delete(&self, id: ImageId) -> Result<Vec<FreedLayer>>;
 
-    /// [`ImageStore::delete`], the layers that went added to a list that lives on.
+    /// [`ImageStore::delete`], the layers that went added to a list that lives on; the
+    /// [parent](ImageStore::parent) that the image had.
     ///
     /// # Errors
     ///
     /// Those of [`ImageStore::delete`]; nothing is added then.
-    fn delete_into(&self, id: ImageId, freed: &mut Vec<FreedLayer>) -> Result<()> {
-        self.delete(id).map(|layers| freed.extend(layers))
+    fn delete_into(&self, id: ImageId, freed: &mut Vec<FreedLayer>) -> Result<Option<ImageId>> {
+        let parent = self.parent(id);
+        freed.extend(self.delete(id)?);
+        Ok(parent)
     }
 
     /// Tells the store which images will be asked for next, so that it can have them at hand.
@@ -155,12 +158,14 @@ pub trait ReferenceStore {
         !self.references(id).is_empty()
     }
 
-    /// The digests of the repository of `removed` that are left on the image, sorted; none as long as a tag of
-    /// that repository is (SPEC.md D-5.4).
-    fn orphaned_digests(&self, id: ImageId, removed: &Reference) -> Vec<Reference> {
-        let left = self.references(id).into_iter();
-        let left: Vec<_> = left.filter(|reference| reference.name() == removed.name()).collect();
-        if left.iter().all(Reference::is_canonical) { left } else { Vec::new() }
+    /// [`ReferenceStore::delete`], and what the image has left then.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ReferenceStore::delete`].
+    fn untag(&self, id: ImageId, reference: &Reference) -> Result<Remaining> {
+        self.delete(reference)?;
+        Ok(Remaining::behind(reference, &self.references(id)))
     }
 
     /// Whether all references of the image are of one repository, with at most one tag among them
@@ -168,6 +173,38 @@ pub trait ReferenceStore {
     fn has_single_reference(&self, id: ImageId) -> bool {
         is_single_reference(&self.references(id))
     }
+}
+
+/// What an image has left of which a reference is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remaining {
+    /// Whether it has any reference.
+    pub any: bool,
+    /// The digests of the repository of a tag that is gone, sorted; none as long as another tag of that repository
+    /// is left, and none where a digest is gone (SPEC.md D-5.4).
+    pub orphaned_digests: Vec<Reference>,
+}
+
+impl Remaining {
+    /// Where `removed` is gone and `left` are the references left, sorted.
+    #[must_use]
+    pub fn behind(removed: &Reference, left: &[Reference]) -> Self {
+        Self { any: !left.is_empty(), orphaned_digests: orphaned_digests(removed, left) }
+    }
+}
+
+fn orphaned_digests(removed: &Reference, left: &[Reference]) -> Vec<Reference> {
+    if left.is_empty() || removed.is_canonical() {
+        return Vec::new();
+    }
+    // a repository's references stand side by side, its tags first.
+    let (before, behind) = left.split_at(left.partition_point(|reference| reference < removed));
+    let is_beside = |reference: &&Reference| reference.name() == removed.name();
+    let mut beside = before.last().into_iter().chain(behind.first()).filter(is_beside);
+    if beside.any(|reference| !reference.is_canonical()) {
+        return Vec::new();
+    }
+    behind.iter().take_while(is_beside).cloned().collect()
 }
 
 /// The layer store, as far as a prune looks into it (SPEC.md section 5; moby's `layer/layer_store.go`).

@@ -1,17 +1,18 @@
 //! Carries a plan out, and never more than it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use crate::digest::{ChainId, ImageId};
+use crate::store::{ImageStore, LayerStore};
 
 use super::super::answer::DeletedItem;
 use super::super::api::Client;
 use super::super::error::{ClientError, FailureKind};
-use super::super::state::State;
 use super::clock::Clock;
 use super::plan::{How, Remove, RunPlan, Step};
+use super::view::View;
 
 /// What a run took away so far.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +39,7 @@ pub struct Skipped {
 /// The daemon cannot be asked, or did something that nobody asked for.
 pub(super) fn apply(
     client: &Client,
-    state: &State,
+    view: &View,
     filters: &str,
     plan: &RunPlan,
     clock: &dyn Clock,
@@ -47,40 +48,21 @@ pub(super) fn apply(
     match &plan.how {
         How::Request => {
             let report = client.prune_images(filters)?;
-            let images: BTreeSet<String> =
-                state.world.images.iter().map(|image| image.id.to_string()).collect();
+            let is_image = |id: &String| id.parse().is_ok_and(|id| view.stores.images.contains(id));
             let deleted = report.images_deleted.iter().filter_map(|item| item.deleted.clone());
-            gone.deleted.extend(deleted.filter(|id| images.contains(id)));
+            gone.deleted.extend(deleted.filter(is_image));
             gone.untagged.extend(report.images_deleted.into_iter().filter_map(|item| item.untagged));
             gone.bytes = gone.bytes.saturating_add(report.space_reclaimed);
             Ok(())
         }
-        How::Steps(steps) => {
-            Walk { client, layers: layers_of(state), gone, left: BTreeSet::new() }.run(steps, clock)
-        }
+        How::Steps(steps) => Walk { client, view, gone, left: BTreeSet::new() }.run(steps, clock),
     }
-}
-
-/// The layers of each image, with their sizes.
-type LayersOf = HashMap<ImageId, HashMap<String, i64>>;
-
-fn layers_of(state: &State) -> LayersOf {
-    let sizes: HashMap<ChainId, i64> =
-        state.world.layers.iter().map(|layer| (layer.chain_id, layer.size)).collect();
-    let parents: HashMap<ChainId, Option<ChainId>> =
-        state.world.layers.iter().map(|layer| (layer.chain_id, layer.parent)).collect();
-    let layers = |top: Option<ChainId>| {
-        let chain = std::iter::successors(top, |chain| parents.get(chain).copied().flatten());
-        chain.map(|chain| (chain.to_string(), sizes.get(&chain).copied().unwrap_or(0))).collect()
-    };
-    let images = state.stores.images.images();
-    images.iter().map(|(id, image, _)| (*id, layers(image.chain().ok().flatten()))).collect()
 }
 
 /// One deletion after the other.
 struct Walk<'a> {
     client: &'a Client,
-    layers: LayersOf,
+    view: &'a View,
     gone: &'a mut Gone,
     /// Images that turned out not to be what was planned.
     left: BTreeSet<ImageId>,
@@ -144,13 +126,14 @@ impl Walk<'_> {
     /// Notes what the daemon says went, which must be the image and its layers.
     fn note(&mut self, step: &Step, items: Vec<DeletedItem>) -> Result<(), ClientError> {
         let id = step.image.to_string();
-        let layers = self.layers.get(&step.image);
+        let own = self.layers(step.image);
+        let mut freed = BTreeSet::new();
         for item in items {
             self.gone.untagged.extend(item.untagged);
             let Some(deleted) = item.deleted else { continue };
-            match layers.and_then(|layers| layers.get(&deleted)) {
+            match deleted.parse().ok().filter(|chain| own.contains(chain)) {
                 _ if deleted == id => self.gone.deleted.push(deleted),
-                Some(size) => self.gone.bytes = self.gone.bytes.saturating_add(size.unsigned_abs()),
+                Some(chain) => drop(freed.insert(chain)),
                 None => {
                     let message =
                         format!("the daemon deleted {deleted}, which was not planned, along with {id}");
@@ -158,6 +141,16 @@ impl Walk<'_> {
                 }
             }
         }
+        self.gone.bytes = self.gone.bytes.saturating_add(self.view.bytes_of_layers(&freed));
         Ok(())
+    }
+
+    fn layers(&self, image: ImageId) -> BTreeSet<ChainId> {
+        let mut layers = BTreeSet::new();
+        let top = self.view.stores.images.get(image).ok().and_then(|image| image.chain().ok().flatten());
+        if let Some(top) = top {
+            self.view.stores.layers.walk(top, &mut |chain, _| layers.insert(chain));
+        }
+        layers
     }
 }

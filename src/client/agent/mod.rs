@@ -1,9 +1,9 @@
 //! The agent: prunes a daemon again and again, on a device that nobody looks after.
 //!
 //! ```text
-//! StateReader ─► State ─► RunPlan ─► journal ─► apply ─► RunResult ─► journal, report, metrics
-//!                  ▲                              │
-//!                  └───── backoff, once more ◄────┘ the daemon is busy, slow, cut off or away
+//! View ─► RunPlan ─► journal ─► apply ─► RunResult ─► journal, report, metrics
+//!  ▲                              │
+//!  └───── backoff, once more ◄────┘ the daemon is busy, slow, cut off or away
 //! ```
 //!
 //! Without [keep rules](super::KeepRules) a run is one `POST /images/prune`. With them it is one deletion after the
@@ -34,6 +34,7 @@ mod metrics;
 mod plan;
 mod report;
 mod run;
+mod view;
 
 pub use apply::Skipped;
 pub use backoff::{Backoff, Jitter};
@@ -44,3 +45,4 @@ pub use metrics::Metrics;
 pub use plan::{How, Kept, Remove, RunPlan, Step, Why};
 pub use report::Reporter;
 pub use run::{Agent, Outcome, RunResult, Settings};
+pub use view::View;

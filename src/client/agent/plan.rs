@@ -7,16 +7,16 @@ use serde::Serialize;
 use crate::delete::Extent;
 use crate::digest::ImageId;
 use crate::event::Recorder;
-use crate::free::{bytes_between, children_first};
 use crate::plan::{ImagePlan, Reason, Verdict, plan};
 use crate::record::Record;
+use crate::removal::children_first;
 use crate::request::Rejection;
 use crate::select::Order;
 use crate::store::{ImageStore, ReferenceStore};
 use crate::{Engine, Error, PruneRequest, Result};
 
 use super::super::keep::{KeepReason, KeepRules, Keeping};
-use super::super::state::State;
+use super::view::View;
 
 /// What a run is going to delete.
 #[derive(Debug, Clone, Serialize)]
@@ -27,10 +27,10 @@ pub struct RunPlan {
     pub delete: Vec<ImageId>,
     /// The references that go, familiar, in order.
     pub untag: Vec<String>,
-    /// Bytes that come back.
+    /// The most bytes that come back.
     pub bytes_foretold: u64,
-    /// Whether every size was known; else the bytes are the most that comes back.
-    pub is_exact: bool,
+    /// The least, where the API does not tell the sizes of layers or what else holds them; else the same.
+    pub bytes_at_least: u64,
     /// All other images, by ID.
     pub kept: Vec<Kept>,
     /// What does not mean what it seems to.
@@ -96,37 +96,40 @@ impl RunPlan {
     /// # Errors
     ///
     /// Wrong filters; stores that cannot be rehearsed on.
-    pub fn new(state: &State, filters: &str, rules: &KeepRules) -> Result<Self> {
-        let request = PruneRequest::parse(filters, &state.semantics, state.now)?;
-        let prune = plan(&state.stores, filters, &state.semantics, state.now, &Order::ById)?;
+    pub fn new(view: &View, filters: &str, rules: &KeepRules) -> Result<Self> {
+        let request = PruneRequest::parse(filters, &view.semantics, view.now)?;
+        let prune = plan(&view.stores, filters, &view.semantics, view.now, &Order::ById)?;
         let mut warnings: Vec<String> = prune.warnings.iter().map(ToString::to_string).collect();
+        warnings.extend(view.doubts.iter().cloned());
         if rules.is_empty() {
             let delete = images_of(&prune.report.images_deleted);
             let kept = prune.images.into_iter().filter(|image| image.verdict != Verdict::Delete);
             let kept = kept.map(|image| Kept::new(&image, Why::Prune(image.reason.clone()))).collect();
+            let (bytes_at_least, bytes_foretold) = view.bytes(&prune.report.images_deleted);
             return Ok(Self {
                 how: How::Request,
-                is_exact: is_exact(state, &delete),
                 untag: references_of(&prune.report.images_deleted),
                 delete,
-                bytes_foretold: prune.report.space_reclaimed,
+                bytes_foretold,
+                bytes_at_least,
                 kept,
                 warnings,
             });
         }
-        let keeping = rules.apply(&state.stores);
+        let keeping = rules.apply(&view.stores);
         warnings.extend(
             keeping.idle.iter().map(|rule| format!("{rule} keeps nothing here: is it what was meant?")),
         );
-        let rehearsal = Rehearsal::run(state, &request, &prune.images, &keeping)?;
+        let rehearsal = Rehearsal::run(view, &request, &prune.images, &keeping)?;
         let kept = prune.images.iter().filter(|image| rehearsal.engine.stores().images.contains(image.id));
         let kept = kept.map(|image| Kept::new(image, rehearsal.why(image, &keeping))).collect();
         let delete = images_of(&rehearsal.records);
+        let (bytes_at_least, bytes_foretold) = view.bytes(&rehearsal.records);
         Ok(Self {
-            is_exact: is_exact(state, &delete),
             untag: references_of(&rehearsal.records),
             delete,
-            bytes_foretold: bytes_between(&state.stores, rehearsal.engine.stores()),
+            bytes_foretold,
+            bytes_at_least,
             kept,
             warnings,
             how: How::Steps(rehearsal.steps),
@@ -147,10 +150,6 @@ impl Kept {
     }
 }
 
-fn is_exact(state: &State, delete: &[ImageId]) -> bool {
-    state.orphans == 0 && !delete.iter().any(|id| state.estimated.contains(id))
-}
-
 fn images_of(records: &[Record]) -> Vec<ImageId> {
     let image = |record: &Record| if let Record::Image(id) = record { Some(*id) } else { None };
     records.iter().filter_map(image).collect()
@@ -166,7 +165,7 @@ fn references_of(records: &[Record]) -> Vec<String> {
 
 /// The steps, tried out on a copy.
 struct Rehearsal<'a> {
-    state: &'a State,
+    view: &'a View,
     request: &'a PruneRequest,
     engine: Engine<Recorder>,
     steps: Vec<Step>,
@@ -176,18 +175,18 @@ struct Rehearsal<'a> {
 impl<'a> Rehearsal<'a> {
     /// Deletes what a prune would delete and no rule keeps, children first.
     fn run(
-        state: &'a State,
+        view: &'a View,
         request: &'a PruneRequest,
         images: &[ImagePlan],
         keeping: &Keeping,
     ) -> Result<Self> {
-        let engine = Engine::new(state.stores.copy(), state.semantics, Recorder::default());
-        let mut rehearsal = Self { state, request, engine, steps: Vec::new(), records: Vec::new() };
+        let engine = Engine::new(view.stores.copy(), view.semantics, Recorder::default());
+        let mut rehearsal = Self { view, request, engine, steps: Vec::new(), records: Vec::new() };
         let by_id: HashMap<ImageId, &ImagePlan> = images.iter().map(|image| (image.id, image)).collect();
         let goes =
             |image: &&ImagePlan| image.verdict == Verdict::Delete && !keeping.images.contains_key(&image.id);
         let candidates: Vec<ImageId> = images.iter().filter(goes).map(|image| image.id).collect();
-        for id in children_first(&state.stores, &candidates) {
+        for id in children_first(&view.stores, &candidates) {
             let is_filtered = by_id.get(&id).is_some_and(|image| rehearsal.rejection(image).is_some());
             if !is_filtered && !rehearsal.engine.stores().images.has_children(id) {
                 rehearsal.delete(id)?;
@@ -202,7 +201,7 @@ impl<'a> Rehearsal<'a> {
         if !matches!(image.reason, Reason::ParentOfDeleted(_)) {
             return None;
         }
-        self.request.rejection(self.state.stores.images.get(image.id).ok()?.as_ref())
+        self.request.rejection(self.view.stores.images.get(image.id).ok()?.as_ref())
     }
 
     fn delete(&mut self, id: ImageId) -> Result<()> {
@@ -245,7 +244,7 @@ impl<'a> Rehearsal<'a> {
         let reason = match (self.rejection(image), self.request.until()) {
             (Some(Rejection::Label), _) => Reason::Label,
             (Some(Rejection::NewerThanUntil), Some(until)) => {
-                let found = self.state.stores.images.get(image.id).ok();
+                let found = self.view.stores.images.get(image.id).ok();
                 Reason::NewerThanUntil { created: found.and_then(|image| image.created()), until }
             }
             _ => Reason::NegatedLabel,

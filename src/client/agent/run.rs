@@ -7,17 +7,16 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::go::time::Timestamp;
-use crate::store::Stores;
 
 use super::super::api::Client;
 use super::super::error::ClientError;
 use super::super::keep::KeepRules;
-use super::super::state::{State, StateReader};
 use super::apply::{Gone, Skipped, apply};
 use super::backoff::{Backoff, Jitter};
 use super::clock::Clock;
 use super::journal::Journal;
 use super::plan::{Kept, RunPlan};
+use super::view::View;
 
 /// What an agent does, and how patiently.
 #[derive(Debug, Clone)]
@@ -94,10 +93,10 @@ pub struct RunResult {
     pub unconfirmed: Vec<String>,
     /// The references that went.
     pub untagged: Vec<String>,
-    /// Bytes that the first plan foretold.
+    /// The most bytes that the first plan foretold.
     pub bytes_foretold: u64,
-    /// Whether that plan knew all sizes.
-    pub is_exact: bool,
+    /// The least that it foretold, where it did not know all sizes.
+    pub bytes_at_least: u64,
     /// Bytes that came back, as the daemon says; of single deletions the layers that it says went.
     pub bytes_reported: u64,
     /// What was planned and left.
@@ -116,7 +115,6 @@ pub struct Agent {
     client: Client,
     journal: Journal,
     settings: Settings,
-    reader: StateReader,
     jitter: Jitter,
     runs: u64,
 }
@@ -151,7 +149,7 @@ impl Agent {
     #[must_use]
     pub fn new(client: Client, journal: Journal, settings: Settings) -> Self {
         let jitter = Jitter::new(settings.seed);
-        Self { client, journal, settings, reader: StateReader::default(), jitter, runs: 0 }
+        Self { client, journal, settings, jitter, runs: 0 }
     }
 
     /// Its journal.
@@ -215,23 +213,23 @@ impl Agent {
     ) -> Result<(), ClientError> {
         let wrong = |error: crate::Error| ClientError::invalid(error.to_string());
         let rules = rules().map_err(wrong)?;
-        let state = self.reader.read(&self.client)?;
-        run.look(&state);
-        let plan = RunPlan::new(&state, &self.settings.filters, &rules).map_err(wrong)?;
+        let view = View::read(&self.client)?;
+        run.look(&view);
+        let plan = RunPlan::new(&view, &self.settings.filters, &rules).map_err(wrong)?;
         run.note_plan(&plan);
         self.journal.append(&PlanLine {
             run: &run.id,
             attempt: run.attempts,
             time: clock.now().to_string(),
             host: self.client.host().to_string(),
-            daemon: &state.daemon,
+            daemon: &view.daemon,
             filters: &self.settings.filters,
             plan: &plan,
         });
         if plan.is_empty() || clock.is_stopping() {
             return Ok(());
         }
-        apply(&self.client, &state, &self.settings.filters, &plan, clock, &mut run.gone)
+        apply(&self.client, &view, &self.settings.filters, &plan, clock, &mut run.gone)
     }
 }
 
@@ -244,7 +242,7 @@ struct Run {
     /// Of all plans.
     planned: BTreeSet<String>,
     unconfirmed: Vec<String>,
-    foretold: Option<(u64, bool)>,
+    foretold: Option<(u64, u64)>,
     kept: Vec<Kept>,
     warnings: Vec<String>,
     error: Option<String>,
@@ -267,10 +265,10 @@ impl Run {
     }
 
     /// What was planned before and is gone now went with a request whose answer was lost.
-    fn look(&mut self, state: &State) {
-        state.daemon.clone_into(&mut self.daemon);
-        let is_there = |stores: &Stores, id: &str| id.parse().is_ok_and(|id| stores.images.contains(id));
-        let lost = self.planned.iter().filter(|id| !is_there(&state.stores, id));
+    fn look(&mut self, view: &View) {
+        view.daemon.clone_into(&mut self.daemon);
+        let is_there = |id: &str| id.parse().is_ok_and(|id| view.stores.images.contains(id));
+        let lost = self.planned.iter().filter(|id| !is_there(id));
         let lost: Vec<String> = lost.filter(|id| !self.gone.deleted.contains(*id)).cloned().collect();
         self.unconfirmed = lost;
         // They are planned anew, or not.
@@ -279,13 +277,13 @@ impl Run {
 
     fn note_plan(&mut self, plan: &RunPlan) {
         self.planned.extend(plan.images().iter().map(ToString::to_string));
-        self.foretold.get_or_insert((plan.bytes_foretold, plan.is_exact));
+        self.foretold.get_or_insert((plan.bytes_foretold, plan.bytes_at_least));
         self.kept.clone_from(&plan.kept);
         self.warnings.clone_from(&plan.warnings);
     }
 
     fn into_result(self, outcome: Outcome, began: Timestamp, ended: Timestamp, client: &Client) -> RunResult {
-        let (bytes_foretold, is_exact) = self.foretold.unwrap_or((0, false));
+        let (bytes_foretold, bytes_at_least) = self.foretold.unwrap_or_default();
         RunResult {
             run: self.id,
             time: ended.to_string(),
@@ -300,7 +298,7 @@ impl Run {
             unconfirmed: self.unconfirmed,
             untagged: self.gone.untagged,
             bytes_foretold,
-            is_exact,
+            bytes_at_least,
             bytes_reported: self.gone.bytes,
             skipped: self.gone.skipped,
             kept: self.kept,

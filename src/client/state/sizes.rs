@@ -1,165 +1,206 @@
-//! The sizes of layers, from what the API tells: the size of each image, and of each step of its history.
+//! What an API tells of the sizes of layers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
-use crate::digest::{ChainId, DiffId, ImageId};
-use crate::world::Layer;
+use crate::Record;
+use crate::digest::ChainId;
 
-/// The diff ID of a tar of nothing, which builders make where a step changes no file.
-const EMPTY: &str = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
-
-/// What is told of one image.
-pub(super) struct Chain<'a> {
-    pub image: ImageId,
-    /// Base first.
-    pub diffs: &'a [DiffId],
-    /// Bytes of each step, oldest first. A step without a layer has 0, and so has an empty layer.
-    pub history: &'a [i64],
-    /// Bytes of all layers.
-    pub size: i64,
+/// The size of a layer with all below it, between limits: that of an image's top layer is told, and what lies
+/// below stands between.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LayerSizes {
+    limits: BTreeMap<ChainId, Limits>,
+    parents: BTreeMap<ChainId, Option<ChainId>>,
 }
 
-/// The layers of all images.
-pub(super) struct Sizes {
-    layers: BTreeMap<ChainId, Layer>,
-    estimated: BTreeSet<ImageId>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Limits {
+    low: i64,
+    high: i64,
 }
 
-impl Sizes {
-    /// What is certain first; it tells most of the rest.
-    pub fn of(chains: Vec<Chain<'_>>) -> Self {
-        let mut sizes = Self { layers: BTreeMap::new(), estimated: BTreeSet::new() };
-        let mut uncertain = Vec::new();
-        for chain in chains {
-            match chain.told() {
-                Some(told) => sizes.add(&chain, &told),
-                None => uncertain.push(chain),
-            }
-        }
-        // Short chains tell about the long ones on them.
-        uncertain.sort_by_key(|chain| (chain.diffs.len(), chain.image));
-        for chain in uncertain {
-            let (guess, is_certain) = sizes.guess(&chain);
-            sizes.add(&chain, &guess);
-            if !is_certain {
-                sizes.estimated.insert(chain.image);
-            }
-        }
-        sizes
+impl LayerSizes {
+    /// Whether nothing is left to learn of these layers.
+    pub(super) fn are_known(&self, chains: &[ChainId]) -> bool {
+        chains.iter().all(|chain| self.limits.get(chain).is_some_and(|limits| limits.low == limits.high))
     }
 
-    pub fn into_layers(self) -> (Vec<Layer>, BTreeSet<ImageId>) {
-        (self.layers.into_values().collect(), self.estimated)
-    }
-
-    fn add(&mut self, chain: &Chain<'_>, sizes: &[i64]) {
-        for ((chain_id, diff_id, parent), size) in chain.layers().zip(sizes) {
-            self.layers.entry(chain_id).or_insert(Layer { chain_id, diff_id, parent, size: *size });
-        }
-    }
-
-    /// What other images tell, and the rest of the size on the first layer that nobody tells of. Certain where that
-    /// is the only one, and where there is nothing left.
-    fn guess(&self, chain: &Chain<'_>) -> (Vec<i64>, bool) {
-        let known: Vec<Option<i64>> = chain
-            .layers()
-            .map(|(id, diff, _)| match self.layers.get(&id) {
-                Some(layer) => Some(layer.size),
-                None => is_empty(diff).then_some(0),
-            })
-            .collect();
-        let rest = known.iter().flatten().fold(chain.size, |rest, size| rest.saturating_sub(*size));
-        let unknown = known.iter().filter(|size| size.is_none()).count();
-        let is_certain = unknown <= 1 || rest == 0;
-        let mut rest = Some(rest.max(0));
-        let sizes = known.into_iter().map(|size| size.unwrap_or_else(|| rest.take().unwrap_or(0)));
-        (sizes.collect(), is_certain)
-    }
-}
-
-fn is_empty(diff: DiffId) -> bool {
-    diff.to_string() == EMPTY
-}
-
-impl Chain<'_> {
-    fn layers(&self) -> impl Iterator<Item = (ChainId, DiffId, Option<ChainId>)> {
-        let mut below = None;
-        self.diffs.iter().map(move |diff| {
-            let parent = below;
-            let id = ChainId::on(parent, *diff);
-            below = Some(id);
-            (id, *diff, parent)
-        })
-    }
-
-    /// The sizes as the history tells them. None where it has fewer sizes than there are layers, since nobody says
-    /// which of the steps without a size have a layer; and where it contradicts the image's size.
-    fn told(&self) -> Option<Vec<i64>> {
-        let sizes: Vec<i64> = if self.history.len() == self.diffs.len() {
-            self.history.to_vec()
+    /// Takes in an image: its layers, base first, its size, and the sizes of its steps, oldest first. Steps that
+    /// made no layer have 0 bytes, and so may layers have.
+    pub(super) fn add(&mut self, chains: &[ChainId], size: i64, steps: &[i64]) {
+        let sizes: Vec<i64> = if steps.len() == chains.len() {
+            steps.to_vec()
         } else {
-            let mut sizes = self.history.iter().copied().filter(|size| *size != 0);
-            let told: Option<Vec<i64>> =
-                self.diffs.iter().map(|diff| if is_empty(*diff) { Some(0) } else { sizes.next() }).collect();
-            told.filter(|_| sizes.next().is_none())?
+            steps.iter().copied().filter(|size| *size != 0).collect()
         };
-        let sum = sizes.iter().try_fold(0_i64, |sum, size| sum.checked_add(*size))?;
-        (sum == self.size).then_some(sizes)
+        let told = sizes.iter().fold(0_i64, |sum, size| sum.saturating_add(*size));
+        // Steps that do not add up tell nothing.
+        let is_told = told == size && sizes.len() <= chains.len();
+        let zeros = chains.len().saturating_sub(sizes.len());
+        let sum = |steps: usize| sizes.iter().take(steps).fold(0_i64, |sum, size| sum.saturating_add(*size));
+        for (chain, number) in chains.iter().zip(1..) {
+            let is_top = number == chains.len();
+            let limits = match (is_top, is_told) {
+                (true, _) => Limits { low: size, high: size },
+                (false, true) => Limits { low: sum(number.saturating_sub(zeros)), high: sum(number) },
+                (false, false) => Limits { low: 0, high: size },
+            };
+            let known = self.limits.entry(*chain).or_insert(limits);
+            known.low = known.low.max(limits.low);
+            known.high = known.high.min(limits.high);
+        }
+    }
+
+    /// A layer is at least as large as what lies below, and at most as large as what stands on it.
+    pub(super) fn settle(&mut self, parents: impl Iterator<Item = (ChainId, Option<ChainId>)>) {
+        self.parents = parents.collect();
+        for top in self.parents.keys().copied().collect::<Vec<_>>() {
+            let chain = self.chain(top);
+            let mut low = 0;
+            for layer in chain.iter().rev() {
+                if let Some(limits) = self.limits.get_mut(layer) {
+                    limits.low = limits.low.max(low);
+                    low = limits.low;
+                }
+            }
+            let mut high = i64::MAX;
+            for layer in &chain {
+                if let Some(limits) = self.limits.get_mut(layer) {
+                    limits.high = limits.high.min(high).max(limits.low);
+                    high = limits.high;
+                }
+            }
+        }
+    }
+
+    /// The layer and all below it, top first.
+    fn chain(&self, top: ChainId) -> Vec<ChainId> {
+        let below = |layer: &ChainId| self.parents.get(layer).copied().flatten();
+        std::iter::successors(Some(top), below).collect()
+    }
+
+    /// The layer's own bytes, where everything is as small as it can be.
+    pub(super) fn least(&self, chain: ChainId, parent: Option<ChainId>) -> i64 {
+        let low = |chain: ChainId| self.limits.get(&chain).map_or(0, |limits| limits.low);
+        low(chain).saturating_sub(parent.map_or(0, low)).max(0)
+    }
+
+    /// Whether every size is known to the byte.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.limits.values().all(|limits| limits.low == limits.high)
+    }
+
+    /// Between what the bytes of the layers lie that these records tell of.
+    #[must_use]
+    pub fn freed(&self, records: &[Record]) -> RangeInclusive<u64> {
+        let chain = |record: &Record| match record {
+            Record::Layer(chain) => Some(*chain),
+            _ => None,
+        };
+        self.range(&records.iter().filter_map(chain).collect())
+    }
+
+    /// Between what the bytes of these layers lie.
+    ///
+    /// The size of what lies below a layer is added where the layer below goes, too, and taken away for each layer
+    /// that goes from above it. What is added and taken away alike need not be known.
+    #[must_use]
+    pub fn range(&self, layers: &BTreeSet<ChainId>) -> RangeInclusive<u64> {
+        let mut factors: BTreeMap<ChainId, i64> = BTreeMap::new();
+        for layer in layers {
+            *factors.entry(*layer).or_default() += 1;
+            if let Some(parent) = self.parents.get(layer).copied().flatten() {
+                *factors.entry(parent).or_default() -= 1;
+            }
+        }
+        let (mut low, mut high) = (0_i64, 0_i64);
+        for (layer, factor) in factors {
+            let Some(limits) = self.limits.get(&layer) else { continue };
+            let (least, most) =
+                if factor < 0 { (limits.high, limits.low) } else { (limits.low, limits.high) };
+            low = low.saturating_add(least.saturating_mul(factor));
+            high = high.saturating_add(most.saturating_mul(factor));
+        }
+        let bytes = |sum: i64| u64::try_from(sum).unwrap_or(0);
+        bytes(low)..=bytes(high.max(low))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "test code")]
+    #![allow(clippy::indexing_slicing, reason = "test code")]
 
     use super::*;
-    use crate::digest::Digest;
+    use crate::digest::{DiffId, Digest};
 
-    fn diffs(names: &[&str]) -> Vec<DiffId> {
-        let diff = |name: &&str| {
-            if *name == "empty" { EMPTY.parse().unwrap() } else { Digest::of(name.as_bytes()).into() }
-        };
-        names.iter().map(diff).collect()
+    /// Chains of layers with these names, one on the other.
+    fn chains(names: &str) -> Vec<ChainId> {
+        let mut chains: Vec<ChainId> = Vec::new();
+        for name in names.bytes() {
+            chains.push(ChainId::on(chains.last().copied(), DiffId::from(Digest::of(&[name]))));
+        }
+        chains
     }
 
-    /// The sizes of the last chain's layers, base first, and how many images are estimated.
-    fn sizes(images: &[(&[&str], &[i64], i64)]) -> (Vec<i64>, usize) {
-        let owned: Vec<_> =
-            images.iter().map(|(names, history, size)| (diffs(names), *history, *size)).collect();
-        let chain = |(number, (diffs, history, size)): (usize, &(Vec<DiffId>, &'_ [i64], i64))| Chain {
-            image: Digest::of(&[u8::try_from(number).unwrap()]).into(),
-            diffs: &*diffs.clone().leak(),
-            history: &*history.to_vec().leak(),
-            size: *size,
-        };
-        let (layers, estimated) = Sizes::of(owned.iter().enumerate().map(chain).collect()).into_layers();
-        let mut below = None;
-        let last = owned.last().unwrap().0.iter().map(|diff| {
-            below = Some(ChainId::on(below, *diff));
-            layers.iter().find(|layer| Some(layer.chain_id) == below).unwrap().size
-        });
-        (last.collect(), estimated.len())
+    fn sizes(images: &[(&str, i64, &[i64])]) -> LayerSizes {
+        let mut sizes = LayerSizes::default();
+        let mut parents = BTreeMap::new();
+        for (names, size, steps) in images {
+            let chains = chains(names);
+            sizes.add(&chains, *size, steps);
+            let below = std::iter::once(None).chain(chains.iter().copied().map(Some));
+            parents.extend(chains.iter().copied().zip(below));
+        }
+        sizes.settle(parents.into_iter());
+        sizes
     }
 
-    #[test]
-    fn a_history_tells_sizes() {
-        assert_eq!(sizes(&[(&["a", "b"], &[5, 7], 12)]), (vec![5, 7], 0));
-        assert_eq!(sizes(&[(&["a", "b"], &[5, 0, 7, 0], 12)]), (vec![5, 7], 0));
-        assert_eq!(sizes(&[(&["a", "b"], &[5, 0], 5)]), (vec![5, 0], 0));
-        assert_eq!(sizes(&[(&["a", "empty", "b"], &[5, 0, 0, 7], 12)]), (vec![5, 0, 7], 0));
-        assert_eq!(sizes(&[(&[], &[], 0)]), (vec![], 0));
+    fn range(sizes: &LayerSizes, names: &str, count: usize) -> (u64, u64) {
+        let freed = chains(names).into_iter().rev().take(count).collect();
+        (*sizes.range(&freed).start(), *sizes.range(&freed).end())
     }
 
     #[test]
-    fn one_layer_that_nobody_tells_of_has_the_rest() {
-        assert_eq!(sizes(&[(&["a"], &[], 9)]), (vec![9], 0));
-        assert_eq!(sizes(&[(&["a"], &[5], 5), (&["a", "b"], &[], 12)]), (vec![5, 7], 0));
+    fn steps_tell_the_layers() {
+        let told = sizes(&[("abc", 60, &[10, 0, 20, 0, 30])]);
+        assert_eq!(range(&told, "abc", 1), (30, 30));
+        assert_eq!(range(&told, "abc", 2), (50, 50));
+        assert_eq!(range(&told, "abc", 3), (60, 60));
     }
 
     #[test]
-    fn what_cannot_be_told_apart_is_estimated() {
-        assert_eq!(sizes(&[(&["a", "b", "c"], &[5, 0, 0, 7], 12)]), (vec![12, 0, 0], 1));
-        assert_eq!(sizes(&[(&["a", "b"], &[5, 7], 13)]), (vec![13, 0], 1), "a history that contradicts");
-        assert_eq!(sizes(&[(&["a", "b"], &[i64::MAX, 7], -1)]), (vec![0, 0], 1), "sizes that overflow");
+    fn a_layer_without_bytes_is_one_of_several_steps() {
+        let told = sizes(&[("abc", 30, &[10, 0, 20, 0])]);
+        assert_eq!(range(&told, "abc", 1), (0, 20));
+        assert_eq!(range(&told, "abc", 2), (20, 30));
+        assert_eq!(range(&told, "abc", 3), (30, 30));
+        // One step a layer: nothing is in doubt.
+        assert_eq!(range(&sizes(&[("abc", 30, &[10, 0, 20])]), "abc", 1), (20, 20));
+    }
+
+    #[test]
+    fn images_tell_what_no_step_tells() {
+        let told = sizes(&[("a", 10, &[]), ("abc", 60, &[]), ("abd", 50, &[])]);
+        // The layer `ab` is between 10 and 50.
+        assert_eq!(range(&told, "abc", 1), (10, 50));
+        assert_eq!(range(&told, "abc", 2), (50, 50));
+        assert_eq!(range(&told, "abc", 3), (60, 60));
+        let mut both: BTreeSet<_> = chains("abc").into_iter().chain(chains("abd")).collect();
+        both.remove(&chains("a")[0]);
+        // Everything on the base: 50 + 40, less what `ab` is counted twice.
+        assert_eq!(told.range(&both), 50..=90);
+        assert_eq!(told.range(&BTreeSet::new()), 0..=0);
+    }
+
+    #[test]
+    fn steps_that_do_not_add_up_tell_nothing() {
+        assert_eq!(range(&sizes(&[("ab", 30, &[1, 2])]), "ab", 1), (0, 30));
+        assert_eq!(range(&sizes(&[("ab", 30, &[10, 10, 10])]), "ab", 1), (0, 30));
+        assert_eq!(
+            range(&sizes(&[("ab", i64::MAX, &[i64::MAX, 1])]), "ab", 2),
+            (0, i64::MAX.cast_unsigned())
+        );
     }
 }

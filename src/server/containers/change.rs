@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::answer::{Answer, Refusal};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
-use super::record::{Record, State};
+use super::super::record::{Record, State};
 use crate::event::Actor;
 use crate::{Error, Result};
 

@@ -7,9 +7,9 @@ use super::super::answer::{Answer, Refusal, invalid};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::images::raw_config;
+use super::super::record::{Record, State, default_name, strings};
 use super::super::shape::{CONFIG, HOST_CONFIG, Object, find};
 use super::change::log;
-use super::record::{Record, State, default_name, strings};
 use crate::digest::{ContainerId, ImageId};
 use crate::store::{Container, ImageStore};
 use crate::{Error, Result};
@@ -42,8 +42,14 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     if config.get("Hostname").as_str().is_none_or(str::is_empty) {
         config.set("Hostname", crate::digest::short(&id.to_string()));
     }
-    let empty = Map::new();
-    let host_config = find(&body, "HostConfig").and_then(Value::as_object).unwrap_or(&empty);
+    let mut host_config = Map::new();
+    if let Some(given) = find(&body, "HostConfig").and_then(Value::as_object) {
+        host_config.clone_from(given);
+        // The daemon completes what the client has begun.
+        if find(given, "Runtime").is_none_or(is_unset) {
+            host_config.insert("Runtime".to_owned(), "runc".into());
+        }
+    }
     let record = Record {
         id,
         name: name(call.form.get("name"), id)?,
@@ -53,7 +59,7 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
         path: path.clone(),
         args: args.to_vec(),
         config,
-        host_config: Object::new(HOST_CONFIG, host_config),
+        host_config: Object::new(HOST_CONFIG, &host_config),
     };
     add(daemon, &record)?;
     Ok(Answer::json_with_status(201, &Created { id, warnings: [] }))
@@ -91,9 +97,12 @@ fn image_config(raw: &Map<String, Value>) -> Map<String, Value> {
     find(raw, "config").and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
+fn is_unset(value: &Value) -> bool {
+    value.is_null() || *value == ""
+}
+
 /// `runconfig.Merge`: what the image says where the request says nothing.
 fn merge(config: &mut Object, image: &Object) {
-    let is_unset = |value: &Value| value.is_null() || *value == "";
     for field in ["User", "WorkingDir", "Volumes", "Healthcheck", "StopSignal"] {
         if is_unset(config.get(field)) && !is_unset(image.get(field)) {
             config.set(field, image.get(field).clone());

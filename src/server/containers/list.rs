@@ -7,7 +7,7 @@ use regex::Regex;
 use super::super::answer::{Answer, Refusal};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
-use super::record::{Record, State};
+use super::super::record::{Record, State};
 use super::show::Summary;
 use crate::digest::{ContainerId, ImageId};
 use crate::filters::Filters;

@@ -35,7 +35,7 @@ pub fn list(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
 }
 
 /// What the version of the API wants.
-pub(in super::super) fn shape(image: &mut ImageSummary, version: u16) {
+fn shape(image: &mut ImageSummary, version: u16) {
     // Since 1.43 nothing stands for a name that is not there.
     if version >= 43 {
         let unnamed = |names: &mut Option<Vec<String>>| {

@@ -1,10 +1,10 @@
-//! Containers as the API shows them. What a prune asks of a container stands in the container store.
+//! Containers as the API shows them, and the shelf that holds them. What a prune asks of a container stands in the container store.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::super::shape::{CONFIG, HOST_CONFIG, Object};
+use super::shape::{CONFIG, HOST_CONFIG, Object};
 use crate::digest::{ContainerId, Digest, ImageId};
 use crate::go::time::Timestamp;
 use crate::sync::Mutex;
@@ -13,7 +13,7 @@ use crate::{Error, Result, World};
 
 /// One container.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Record {
+pub(super) struct Record {
     pub id: ContainerId,
     /// With the slash in front.
     pub name: String,
@@ -28,7 +28,7 @@ pub(in super::super) struct Record {
 
 /// What a container does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum State {
+pub(super) enum State {
     Created,
     Running { since: Timestamp },
     Exited { started: Timestamp, finished: Timestamp, code: i32 },
@@ -99,7 +99,7 @@ impl Record {
 }
 
 /// All containers, and the IDs of those to come.
-pub(in super::super) struct Shelf(Mutex<Inner>);
+pub(super) struct Shelf(Mutex<Inner>);
 
 struct Inner {
     records: BTreeMap<ContainerId, Record>,

@@ -1,4 +1,4 @@
-//! `prune`: the real thing, on a state file.
+//! `prune`: the real thing, on a state file or a running daemon.
 
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::path::Path;
@@ -16,26 +16,32 @@ use super::request::Selection;
 use super::source::Source;
 use super::{progress, units, write};
 
+mod live;
+
 pub fn run(args: &PruneArgs) -> Result<()> {
-    let output = args.output.as_deref().unwrap_or(&args.state);
+    let Some(file) = &args.state else { return live::run(args) };
+    let output = args.output.as_deref().unwrap_or(file);
     refuse_bad_usage(args, output)?;
-    let source = Source::read_state(&args.state, args.semantics)?;
+    let source = Source::read_state(file, args.semantics)?;
     let semantics = source.semantics;
     let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
     let (name, profile) = (source.world.name.clone(), source.world.profile.clone());
     let utc_offset_seconds = source.world.utc_offset_seconds;
+    let mut stand_ins = source.world.stand_ins.clone();
     let (stores, _) = source.into_stores()?;
     let plan = plan(&stores, &selection.filters, &semantics, selection.now, &selection.order)?;
     warn(&plan);
     if !args.force && !is_confirmed(args)? {
-        return print_table(&[], 0);
+        return print_table(&[] as &[Record], 0);
     }
 
     let engine = Engine::new(stores, semantics, Recorder::default()).with_order(selection.order);
     let stage = progress::of_images(engine.stores().images.len(), "pruning");
     let report = engine.prune(&selection.filters, selection.now, &Never)?;
     drop(stage);
-    let world = World { name, profile, utc_offset_seconds, ..engine.stores().to_world() };
+    let left = engine.stores().to_world();
+    stand_ins.retain(|id| left.images.iter().any(|image| image.id == *id));
+    let world = World { name, profile, utc_offset_seconds, stand_ins, ..left };
     write::write_state(output, &world)?;
     match args.format {
         Format::Table => print_table(&report.images_deleted, report.space_reclaimed),
@@ -48,7 +54,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
 }
 
 fn refuse_bad_usage(args: &PruneArgs, output: &Path) -> Result<()> {
-    let problem = if output == Path::new("-") {
+    let problem = if output == Path::new("-") && args.state.is_some() {
         "--output: stdout is for the report; name a file"
     } else if !args.force && !io::stdin().is_terminal() {
         "there is no terminal to ask for confirmation; -f goes ahead without"
@@ -82,7 +88,7 @@ fn ask(mut out: impl Write, question: &str) -> io::Result<()> {
 }
 
 /// docker's report. References need no escaping: their grammar has no control characters.
-fn print_table(deleted: &[Record], reclaimed: u64) -> Result<()> {
+fn print_table(deleted: &[impl std::fmt::Display], reclaimed: u64) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     if !deleted.is_empty() {
         writeln!(out, "Deleted Images:")?;

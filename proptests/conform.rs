@@ -1,0 +1,172 @@
+//! `conform`: our own daemon prunes as moby does, in every version; so does dockerd, where there is one. What
+//! is made is taken away, and nobody else's is touched.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use image_prune::Semantics;
+use image_prune::client::conform::{Group, Options, Report, conform};
+use image_prune::client::{Client, Host};
+use image_prune::select::Order;
+use image_prune::server::TestDaemon;
+use image_prune::store::ImageStore;
+
+fn client(host: &str) -> Client {
+    Client::new(Host::parse(host).unwrap()).unwrap()
+}
+
+fn options(cases: usize, seed: u64, semantics: Semantics) -> Options {
+    Options { cases, seed, semantics, others: false }
+}
+
+/// What a person would want to see of a report that is not clean.
+fn words(report: &Report) -> String {
+    let shortest = report.groups.iter().filter_map(|group| group.shortest.as_ref());
+    let lines =
+        shortest.map(|failing| format!("{}: {}\n{}", failing.case, failing.difference, failing.request));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn serve_prunes_as_moby() {
+    for (semantics, seed) in Semantics::ALL.into_iter().zip(10..) {
+        let daemon = TestDaemon::builder().semantics(semantics).order(Order::Shuffled(seed)).start().unwrap();
+        let report = conform(&client(&daemon.host()), &options(60, seed, semantics), &mut |_| {}).unwrap();
+        assert_eq!(report.explained, report.cases, "{semantics}:\n{}", words(&report));
+        assert!(daemon.stores().images.ids(false).is_empty(), "images are left");
+        assert!(daemon.world().containers.is_empty(), "containers are left");
+        let asked = |group| report.groups.iter().any(|found| found.group == group && found.cases > 5);
+        assert!(Group::ALL.into_iter().all(asked), "a group is hardly asked for");
+    }
+}
+
+/// One version judged by the rules of another is found out, in what they differ in and nothing else.
+#[test]
+fn another_version_is_told_apart() {
+    let daemon = TestDaemon::builder().semantics(Semantics::MOBY_20_10).start().unwrap();
+    let report =
+        conform(&client(&daemon.host()), &options(40, 1, Semantics::MOBY_26_1), &mut |_| {}).unwrap();
+    assert!(report.explained < report.cases);
+    let differ = report.groups.iter().filter(|group| group.differ > 0).map(|group| group.group);
+    assert_eq!(differ.collect::<Vec<_>>(), [Group::Filters, Group::DiskUsage]);
+    for group in report.groups.iter().filter(|group| group.differ > 0) {
+        let shortest = group.shortest.as_ref().unwrap();
+        assert!(shortest.before.images.len() <= 1, "{shortest:#?}");
+    }
+}
+
+#[test]
+fn a_failing_route_is_a_difference() {
+    for (rule, group) in [
+        ("POST /images/prune status=500 after=3", Group::Answers),
+        ("GET /system/df status=500 after=2", Group::DiskUsage),
+        ("GET /events status=500 after=2", Group::Events),
+        ("POST /images/load status=500 after=2 times=1", Group::Stores),
+        ("POST /images/prune cut=middle after=3", Group::Answers),
+    ] {
+        let daemon = TestDaemon::builder().fault(rule.parse().unwrap()).start().unwrap();
+        let report =
+            conform(&client(&daemon.host()), &options(6, 3, Semantics::MOBY_20_10), &mut |_| {}).unwrap();
+        let differs = |found: &&image_prune::client::conform::GroupReport| found.differ > 0;
+        assert!(
+            report.groups.iter().filter(differs).any(|found| found.group == group),
+            "{rule}: {}",
+            words(&report)
+        );
+        assert!(daemon.stores().images.ids(false).is_empty(), "{rule}: images are left");
+    }
+}
+
+#[test]
+fn somebody_elses_images_are_not_touched() {
+    let daemon = TestDaemon::builder().start().unwrap();
+    let config = br#"{"rootfs":{"type":"layers"}}"#;
+    let id = daemon.stores().images.create(config.as_slice()).unwrap();
+    let options = options(3, 1, Semantics::MOBY_20_10);
+    let error = conform(&client(&daemon.host()), &options, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("holds images (1) or containers (0)"), "{error}");
+    assert!(daemon.stores().images.get(id).is_ok());
+
+    // Allowed, they are judged along with the others.
+    let report = conform(&client(&daemon.host()), &Options { others: true, ..options }, &mut |_| {}).unwrap();
+    assert_eq!(report.explained, 3, "{}", words(&report));
+}
+
+/// The same against the real thing. `CONFORM_CASES` says how many.
+#[test]
+fn dockerd_prunes_as_moby() {
+    let Some(daemon) = Dockerd::start() else {
+        eprintln!("skipped: there is no dockerd here, or it may not run (apt-get install docker.io)");
+        return;
+    };
+    let cases = std::env::var("CONFORM_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
+    let client = client(&format!("unix://{}", daemon.socket().display()));
+    let semantics = match client.version().unwrap().version.as_str() {
+        version if version.starts_with("20.10.") => Semantics::MOBY_20_10,
+        version if version.starts_with("26.1.") => Semantics::MOBY_26_1,
+        version => return eprintln!("skipped: dockerd {version} is no version that is known here"),
+    };
+    let report = conform(&client, &options(cases, 1, semantics), &mut |_| {}).unwrap();
+    assert_eq!(report.explained, report.cases, "{}", words(&report));
+    assert!(client.images(true).unwrap().is_empty(), "images are left");
+}
+
+/// A daemon of its own: no network, no images, another folder.
+struct Dockerd {
+    process: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Dockerd {
+    fn start() -> Option<Self> {
+        let program = ["/usr/sbin/dockerd", "/usr/bin/dockerd"].map(Path::new);
+        let program = program.into_iter().find(|path| path.exists())?;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let log = fs::File::create(path("log")).unwrap();
+        let process = Command::new(program)
+            .args(["--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none"])
+            .arg("--data-root")
+            .arg(path("root"))
+            .arg("--exec-root")
+            .arg(path("exec"))
+            .arg("--pidfile")
+            .arg(path("pid"))
+            .arg("--host")
+            .arg(format!("unix://{}", path("socket").display()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .ok()?;
+        let mut daemon = Self { process, folder };
+        daemon.answers().then_some(daemon)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    fn answers(&mut self) -> bool {
+        let client = client(&format!("unix://{}", self.socket().display()));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline && self.process.try_wait().unwrap().is_none() {
+            if client.api_version().is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        false
+    }
+}
+
+impl Drop for Dockerd {
+    /// By its own signal, so that it ends its containerd, too.
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.process.wait();
+    }
+}

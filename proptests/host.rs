@@ -1,0 +1,222 @@
+//! A state read over the API: the plan on it is the plan on the stores themselves, and the bytes lie where it says.
+//! And the commands that take `--host`, on our own daemon.
+
+use std::path::Path;
+use std::process::Output;
+
+use image_prune::client::state::DaemonState;
+use image_prune::client::{Client, Host};
+use image_prune::plan::plan;
+use image_prune::select::Order;
+use image_prune::server::TestDaemon;
+use image_prune::store::Stores;
+use image_prune::{Error, Semantics, World};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::command::case::command;
+use crate::support::{Shape, config, filters, now, semantics_of, world};
+
+const SEEDS: &str = "proptests/regressions/host.txt";
+
+fn served(world: &World, semantics: Semantics) -> TestDaemon {
+    TestDaemon::builder().semantics(semantics).world(world.clone()).start().unwrap()
+}
+
+fn client(daemon: &TestDaemon) -> Client {
+    Client::new(Host::parse(&daemon.host()).unwrap()).unwrap()
+}
+
+/// Without what an API does not tell: references to images that are not there, containers that hold other layers
+/// than their image's, and mounts.
+fn tellable(mut world: World) -> World {
+    let semantics = semantics_of(&world);
+    let tops: Vec<_> = world
+        .images
+        .iter()
+        .map(|image| (image.id, image_prune::Image::parse(image.config.clone(), &semantics).unwrap()))
+        .map(|(id, image)| (id, image.chain().unwrap()))
+        .collect();
+    let top = |id| tops.iter().find(|(other, _)| *other == id).map(|(_, top)| *top);
+    world.references.retain(|reference| top(reference.id).is_some());
+    world.containers.retain(|container| top(container.image).is_some());
+    for container in &mut world.containers {
+        container.rw_layer_parent = top(container.image).flatten();
+        container.image_mounts.clear();
+    }
+    world
+}
+
+proptest! {
+    #![proptest_config(config(SEEDS, 40))]
+
+    #[test]
+    fn a_plan_of_what_is_told_is_the_plan(world in world(Shape::typical()), filters in filters()) {
+        let semantics = semantics_of(&world);
+        let world = tellable(world);
+        let daemon = served(&world, semantics);
+        let state = DaemonState::read(&client(&daemon), &semantics).unwrap();
+        prop_assert_eq!(state.doubts, Vec::<String>::new());
+
+        let plan = |world: World| {
+            let stores = Stores::load(world, &semantics).unwrap();
+            plan(&stores, &filters, &semantics, now(), &Order::ById)
+        };
+        match (plan(world), plan(state.world)) {
+            (Ok(expected), Ok(told)) => {
+                prop_assert_eq!(&told.report.images_deleted, &expected.report.images_deleted);
+                // The last tells the bytes.
+                let events = |plan: &image_prune::plan::Plan| plan.events.split_last().unwrap().1.to_vec();
+                prop_assert_eq!(events(&told), events(&expected));
+                let of = |plan: &image_prune::plan::Plan| -> Vec<_> {
+                    plan.images.iter().map(|image| (image.id, image.verdict, image.size)).collect()
+                };
+                prop_assert_eq!(of(&told), of(&expected));
+                let range = state.sizes.freed(&told.report.images_deleted);
+                prop_assert!(range.contains(&expected.report.space_reclaimed), "{range:?}: {expected:?}");
+                prop_assert!(range.contains(&told.report.space_reclaimed), "{range:?}");
+            }
+            (expected, told) => {
+                let error = |plan: Result<image_prune::plan::Plan, Error>| plan.unwrap_err();
+                prop_assert_eq!(error(told), error(expected));
+            }
+        }
+    }
+}
+
+/// The state that the cases of the command use.
+fn small() -> World {
+    serde_json::from_str(include_str!("../testdata/cases/cli/files/small.json")).unwrap()
+}
+
+fn run(daemon: &TestDaemon, args: &[&str]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let args = args.iter().map(|arg| if *arg == "HOST" { daemon.host() } else { (*arg).to_owned() });
+    let Output { status, stdout, stderr } = command(folder.path()).args(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+#[test]
+fn a_daemon_is_planned_for() {
+    let daemon = served(&small(), Semantics::MOBY_20_10);
+    let (code, stdout, stderr) = run(&daemon, &["plan", "--host", "HOST", "-a", "--no-trunc"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("used by container"), "{stdout}");
+    let (_, same, _) = run(&daemon, &["plan", "--host", "HOST", "-a", "--no-trunc"]);
+    assert_eq!(stdout, same);
+    assert_eq!(daemon.world().images.len(), small().images.len(), "a plan changed something");
+
+    // By the environment, and not where another state is named.
+    let folder = tempfile::tempdir().unwrap();
+    let with_environment = |args: &[&str]| {
+        command(folder.path()).env("DOCKER_HOST", daemon.host()).args(args).output().unwrap().status.code()
+    };
+    assert_eq!(with_environment(&["plan"]), Some(0));
+    assert_eq!(with_environment(&["plan", "--data-root", "no/such/root"]), Some(1));
+}
+
+#[test]
+fn sizes_that_nobody_tells_are_estimated() {
+    let daemon = served(&small(), Semantics::MOBY_20_10);
+    let (code, stdout, stderr) = run(&daemon, &["plan", "--host", "HOST", "-a", "--format", "json"]);
+    assert_eq!(code, 0, "{stderr}");
+    let plan: Value = serde_json::from_str(&stdout).unwrap();
+    let (low, high) = (plan["estimate"]["low"].as_u64().unwrap(), plan["estimate"]["high"].as_u64().unwrap());
+    let stores = Stores::load(small(), &Semantics::MOBY_20_10).unwrap();
+    let exact =
+        image_prune::Engine::new(stores, Semantics::MOBY_20_10, image_prune::event::Recorder::default());
+    let exact = exact.prune(crate::support::ALL, now(), &image_prune::cancel::Never).unwrap();
+    assert!((low..=high).contains(&exact.space_reclaimed), "{low} to {high}: {exact:?}");
+    assert_eq!(plan["estimate"]["why"].as_array().unwrap().is_empty(), low == high);
+}
+
+#[test]
+fn an_exported_daemon_is_a_state() {
+    let daemon = served(&small(), Semantics::MOBY_20_10);
+    let (code, stdout, stderr) = run(&daemon, &["export", "--host", "HOST"]);
+    assert_eq!(code, 0, "{stderr}");
+    let world: World = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(world.stand_ins.len(), small().images.len());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("state.json"), &stdout).unwrap();
+    let prune = |_: usize| {
+        let output = command(folder.path()).args(["prune", "-f", "--state", "state.json"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    // What was pruned can be read again.
+    (0..2).for_each(prune);
+}
+
+#[test]
+fn usage_is_what_the_daemon_tells() {
+    let daemon = served(&small(), Semantics::MOBY_20_10);
+    let (code, told, stderr) = run(&daemon, &["df", "--host", "HOST"]);
+    assert_eq!(code, 0, "{stderr}");
+    let folder = tempfile::tempdir().unwrap();
+    let state = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/cases/cli/files/small.json");
+    let computed = command(folder.path()).args(["df", "--state"]).arg(state).output().unwrap();
+    assert_eq!(told, String::from_utf8(computed.stdout).unwrap());
+}
+
+#[test]
+fn a_prune_comes_as_foretold() {
+    let daemon = served(&small(), Semantics::MOBY_20_10);
+    let (code, stdout, stderr) = run(&daemon, &["prune", "--host", "HOST", "-f", "-a"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stdout.contains("Total reclaimable space: "), "{stdout}");
+    assert!(stdout.ends_with("This is what was foretold.\n"), "{stdout}");
+    assert!(daemon.world().images.len() < small().images.len());
+    let (code, stdout, _) = run(&daemon, &["prune", "--host", "HOST", "-f", "-a", "--format", "json"]);
+    assert_eq!(code, 0);
+    let done: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&done["foretold"], &done["daemon"]["status"]), (&Value::Bool(true), &Value::from(200)));
+}
+
+#[test]
+fn a_prune_that_comes_otherwise_is_told() {
+    // The daemon does as another version: two values of `dangling` are an error there, and no prune.
+    let daemon = served(&small(), Semantics::MOBY_28_5);
+    let filters = r#"{"dangling":["1","0"]}"#;
+    let args = ["prune", "--host", "HOST", "-f", "--semantics", "moby-20.10", "--filters", filters];
+    let (code, stdout, stderr) = run(&daemon, &args);
+    assert_eq!(code, 3, "{stdout}{stderr}");
+    assert!(stdout.contains("This is not what was foretold"), "{stdout}");
+    assert!(stderr.contains("the daemon answered: 400"), "{stderr}");
+}
+
+#[test]
+fn what_cannot_be_asked_is_an_error() {
+    let daemon = served(&small(), Semantics::MOBY_20_10);
+    for (args, code, words) in [
+        (&["plan", "--host", "unix:///no/such/socket"][..], 1, "/no/such/socket"),
+        (&["plan", "--host", "ssh://there"], 2, "ssh:// is not supported"),
+        (&["prune", "--host", "HOST"], 2, "no terminal"),
+        (&["prune", "--host", "HOST", "-f", "--in", "1h"], 2, "a daemon has its own clock"),
+        (&["prune", "--host", "HOST", "--state", "x"], 2, "cannot be used with"),
+        (&["prune", "-f"], 2, "--state"),
+        (&["conform", "--host", "HOST", "--cases", "1"], 1, "a prune may take them away"),
+    ] {
+        let (got, stdout, stderr) = run(&daemon, args);
+        assert_eq!(got, code, "{args:?}: {stdout}{stderr}");
+        assert!(stderr.contains(words), "{args:?}: {stderr}");
+    }
+    assert_eq!(daemon.world().images.len(), small().images.len());
+}
+
+#[test]
+fn conform_tells_people_and_programs() {
+    let daemon = TestDaemon::builder().start().unwrap();
+    let (code, stdout, stderr) = run(&daemon, &["conform", "--host", "HOST", "--cases", "5"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.ends_with("5 of 5 cases are as moby-20.10 has them (seed 1).\n"), "{stdout}");
+    let args = ["conform", "--host", "HOST", "--cases", "5", "--semantics", "moby-26.1", "--format", "json"];
+    let (code, stdout, _) = run(&daemon, &args);
+    assert_eq!(code, 3);
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    let groups = report["groups"].as_array().unwrap();
+    let failing = groups.iter().find(|group| group["group"] == "disk-usage").unwrap();
+    assert!(
+        failing["shortest"]["before"]["format"] == 1 && failing["shortest"]["request"]["now"].is_string()
+    );
+}

@@ -1,0 +1,191 @@
+//! Why moby does not do what was observed: the rule, and a sentence.
+
+use crate::Image;
+use crate::cancel::Never;
+use crate::digest::{ChainId, ImageId};
+use crate::oracle::model::Model;
+use crate::record::{Record, RecordText};
+use crate::request::{PruneRequest, Rejection};
+use crate::{Reference, World};
+
+use super::{Case, Left};
+
+/// A rule's ID and a sentence.
+pub(super) type Reason = (&'static str, String);
+
+/// What is known when something turns out to be wrong: the stores before and as a run of the model left them.
+pub(super) struct Reasons<'a> {
+    case: &'a Case<'a>,
+    request: &'a PruneRequest,
+    left: &'a World,
+}
+
+/// The rule behind a refusal, by its text.
+pub(super) fn of_refusal(message: &str) -> &'static str {
+    let rules = [
+        ("more than one until", "T-1"),
+        ("failed to parse value as time", "T-2"),
+        ("parsing time", "T-6"),
+        ("nvalid filter 'dangling", "F-8"),
+        ("nvalid filter '", "F-2"),
+    ];
+    rules.iter().find(|(text, _)| message.contains(text)).map_or("F-1", |(_, rule)| rule)
+}
+
+impl<'a> Reasons<'a> {
+    pub fn new(case: &'a Case<'a>, request: &'a PruneRequest, left: &'a World) -> Self {
+        Self { case, request, left }
+    }
+
+    /// Of the record at `at`, where moby has `expected`.
+    pub fn of_record(&self, observed: &[RecordText], at: usize, expected: Option<&Record>) -> Reason {
+        let (told, rest) = observed.split_at_checked(at).unwrap_or((observed, &[]));
+        if let Some(record) = rest.first() {
+            if told.contains(record) {
+                return ("D-11", "this went already".to_owned());
+            }
+            if self.stays(record) {
+                return match record {
+                    RecordText::Untagged(name) => self.of_reference(name),
+                    RecordText::Deleted(id) => self.of_deleted(id),
+                };
+            }
+        }
+        let (rule, why) = match expected {
+            Some(Record::Untagged(_)) => ("P-5", "the reference goes with a visit of its image"),
+            Some(Record::Image(id)) if !self.is_candidate(*id) => {
+                ("D-12", "the image goes in the wake of its child")
+            }
+            Some(Record::Image(_)) => ("D-8", "the image goes with its last reference, or by its ID"),
+            Some(Record::Layer(_)) => ("Y-5", "the layer goes with the last that held it, top to base"),
+            None => ("D-11", "this goes, but not so late"),
+        };
+        (rule, format!("{why}, at this place"))
+    }
+
+    /// Whether moby keeps what this record says is gone.
+    fn stays(&self, record: &RecordText) -> bool {
+        let (before, left) = (self.state(self.case.before), self.state(self.left));
+        let goes = match record {
+            RecordText::Untagged(name) => {
+                let has = |state: &Left| state.references.as_ref().is_some_and(|all| all.contains_key(name));
+                has(&before) && !has(&left)
+            }
+            RecordText::Deleted(id) => {
+                let image = id.parse::<ImageId>().ok();
+                let chain = id.parse::<ChainId>().ok();
+                let has = |state: &Left| {
+                    image.is_some_and(|id| state.images.as_ref().is_some_and(|all| all.contains(&id)))
+                        || chain.is_some_and(|id| state.layers.as_ref().is_some_and(|all| all.contains(&id)))
+                };
+                has(&before) && !has(&left)
+            }
+        };
+        !goes
+    }
+
+    fn state(&self, world: &World) -> Left {
+        Left::of(world, self.case.semantics)
+    }
+
+    fn of_deleted(&self, id: &str) -> Reason {
+        let image = id.parse().ok().filter(|id| self.case.before.images.iter().any(|image| image.id == *id));
+        match (image, id.parse()) {
+            (Some(id), _) => self.of_image(id),
+            (None, Ok(chain)) if self.case.before.layers.iter().any(|layer| layer.chain_id == chain) => {
+                self.of_layer(chain)
+            }
+            _ => ("I-10", "there is no such image and no such layer".to_owned()),
+        }
+    }
+
+    /// Why moby keeps the image, or that it does not.
+    pub fn of_image(&self, id: ImageId) -> Reason {
+        if !self.case.before.images.iter().any(|image| image.id == id) {
+            return ("I-10", "there is no such image".to_owned());
+        }
+        if !self.left.images.iter().any(|image| image.id == id) {
+            let rule = if self.is_candidate(id) { "D-8" } else { "D-12" };
+            return (rule, "moby deletes this image".to_owned());
+        }
+        self.of_staying(id)
+    }
+
+    /// Why moby keeps a reference in its familiar form, or that it does not.
+    pub fn of_reference(&self, name: &str) -> Reason {
+        let owner = self.case.before.references.iter().find(|stored| {
+            let reference = Reference::parse(&stored.name, self.case.semantics);
+            reference.is_ok_and(|reference| reference.familiar() == name)
+        });
+        let Some(owner) = owner else {
+            return ("R-8", "there is no such reference".to_owned());
+        };
+        if self.state(self.left).references.is_some_and(|left| !left.contains_key(name)) {
+            return ("P-5", "moby removes this reference".to_owned());
+        }
+        if self.is_candidate(owner.id) && self.is_used(owner.id) {
+            return ("D-5.1", format!("a container keeps the last reference of image {}", owner.id));
+        }
+        self.of_staying(owner.id)
+    }
+
+    /// Why moby keeps a layer, or that it does not.
+    pub fn of_layer(&self, chain: ChainId) -> Reason {
+        if !self.case.before.layers.iter().any(|layer| layer.chain_id == chain) {
+            return ("Y-5", "there is no such layer".to_owned());
+        }
+        if self.left.layers.iter().any(|layer| layer.chain_id == chain) {
+            return ("Y-5", "an image, a layer above or a container still holds this layer".to_owned());
+        }
+        ("Y-5", "moby frees this layer: nothing holds it any more".to_owned())
+    }
+
+    /// Why an image is still there.
+    fn of_staying(&self, id: ImageId) -> Reason {
+        let find = |world: &'a World| world.images.iter().find(|image| image.id == id);
+        let Some(before) = find(self.case.before) else {
+            return ("P-4", format!("there is no image {id}"));
+        };
+        let has_children = |world: &World| world.images.iter().any(|image| image.parent == Some(id));
+        let names = |world: &'a World| world.references.iter().filter(move |reference| reference.id == id);
+        let parsed = Image::parse(before.config.clone(), self.case.semantics);
+        if let Some(rejection) = parsed.ok().and_then(|image| self.request.rejection(&image)) {
+            return match rejection {
+                Rejection::NewerThanUntil => ("T-10", format!("image {id} is newer than `until`")),
+                Rejection::Label => ("L-2", format!("a `label` does not match image {id}")),
+                Rejection::NegatedLabel => ("L-3", format!("every `label!` matches image {id}")),
+            };
+        }
+        if self.request.dangling_only() && has_children(self.case.before) {
+            return ("P-3", format!("image {id} has children, and only dangling images are asked for"));
+        }
+        let is_tag = |reference: &crate::world::Reference| !reference.name.contains('@');
+        if self.request.dangling_only() && names(self.case.before).any(is_tag) {
+            return ("P-5", format!("image {id} has a tag, and only dangling images are asked for"));
+        }
+        if has_children(self.left) {
+            return ("D-7", format!("image {id} has dependent child images"));
+        }
+        if self.is_used(id) {
+            return ("D-7", format!("a container uses image {id}"));
+        }
+        if names(self.left).next().is_some() {
+            return ("D-5", format!("image {id} still has references"));
+        }
+        ("P-6", format!("the deletion of image {id} fails"))
+    }
+
+    fn is_used(&self, id: ImageId) -> bool {
+        let is_user = |container: &crate::world::Container| {
+            container.image == id
+                || self.case.semantics.image_mounts_are_use && container.image_mounts.contains(&id)
+        };
+        self.case.before.containers.iter().any(is_user)
+    }
+
+    fn is_candidate(&self, id: ImageId) -> bool {
+        let model = Model::new(self.case.before, self.case.semantics);
+        let candidates = model.and_then(|model| model.candidates(self.request, &Never));
+        candidates.is_ok_and(|candidates| candidates.contains(&id))
+    }
+}

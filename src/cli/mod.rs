@@ -9,14 +9,19 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+mod agent;
 mod args;
 mod check;
+mod clean;
+mod confirm;
 mod conform;
 mod df;
 mod error;
 mod estimate;
 mod export;
 mod host;
+mod keep;
+mod logs;
 mod plan;
 mod progress;
 mod prune;
@@ -24,6 +29,7 @@ mod render;
 mod replay;
 mod request;
 mod serve;
+mod signals;
 mod source;
 mod units;
 mod why;
@@ -53,6 +59,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Export(args) => export::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Serve(args) => serve::run(args),
+        Command::Clean(args) => clean::run(&args),
+        Command::Agent(args) => agent::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Conform(args) => conform::run(&args),

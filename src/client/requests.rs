@@ -259,6 +259,15 @@ impl Client {
         let query = Query::new().add_flag("force", force);
         self.ask(Method::DELETE, &format!("/containers/{}{query}", segment(id)), None).map(drop)
     }
+
+    /// `DELETE /volumes/{name}`, not forced.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::version`]; no such volume; a container uses it.
+    pub fn remove_volume(&self, name: &str) -> Result<(), ClientError> {
+        self.ask(Method::DELETE, &format!("/volumes/{}", segment(name)), None).map(drop)
+    }
 }
 
 /// The error of a line like `{"errorDetail":{"message":"…"},"error":"…"}`.

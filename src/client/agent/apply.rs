@@ -14,12 +14,16 @@ use super::clock::Clock;
 use super::plan::{How, Remove, RunPlan, Step};
 use super::view::View;
 
-/// What a run took away so far.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Gone {
+/// What a plan took away so far.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Applied {
+    /// The images that went, in order.
     pub deleted: Vec<String>,
+    /// The references that went.
     pub untagged: Vec<String>,
+    /// Bytes that came back, as the daemon says; of single deletions the layers that it says went.
     pub bytes: u64,
+    /// What was planned and left.
     pub skipped: Vec<Skipped>,
 }
 
@@ -32,18 +36,28 @@ pub struct Skipped {
     pub why: String,
 }
 
-/// Carries `plan` out. Ends early where the agent is to stop.
-///
-/// # Errors
-///
-/// The daemon cannot be asked, or did something that nobody asked for.
-pub(super) fn apply(
+/// Carries out a plan of this view, and never more. Ends early where `clock` says so. What went, and the failure that
+/// ended it: the daemon cannot be asked, or did something that nobody asked for.
+pub fn apply(
     client: &Client,
     view: &View,
     filters: &str,
     plan: &RunPlan,
     clock: &dyn Clock,
-    gone: &mut Gone,
+) -> (Applied, Option<ClientError>) {
+    let mut applied = Applied::default();
+    let failure = continue_with(client, view, filters, plan, clock, &mut applied).err();
+    (applied, failure)
+}
+
+/// [`apply`], added to what went before.
+pub(super) fn continue_with(
+    client: &Client,
+    view: &View,
+    filters: &str,
+    plan: &RunPlan,
+    clock: &dyn Clock,
+    gone: &mut Applied,
 ) -> Result<(), ClientError> {
     match &plan.how {
         How::Request => {
@@ -63,7 +77,7 @@ pub(super) fn apply(
 struct Walk<'a> {
     client: &'a Client,
     view: &'a View,
-    gone: &'a mut Gone,
+    gone: &'a mut Applied,
     /// Images that turned out not to be what was planned.
     left: BTreeSet<ImageId>,
 }

@@ -36,7 +36,7 @@ mod report;
 mod run;
 mod view;
 
-pub use apply::Skipped;
+pub use apply::{Applied, Skipped, apply};
 pub use backoff::{Backoff, Jitter};
 pub use clock::{Clock, Stopper, SystemClock};
 pub use endpoint::Endpoint;

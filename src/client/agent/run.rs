@@ -11,7 +11,7 @@ use crate::go::time::Timestamp;
 use super::super::api::Client;
 use super::super::error::ClientError;
 use super::super::keep::KeepRules;
-use super::apply::{Gone, Skipped, apply};
+use super::apply::{Applied, Skipped, continue_with};
 use super::backoff::{Backoff, Jitter};
 use super::clock::Clock;
 use super::journal::Journal;
@@ -229,7 +229,7 @@ impl Agent {
         if plan.is_empty() || clock.is_stopping() {
             return Ok(());
         }
-        apply(&self.client, &view, &self.settings.filters, &plan, clock, &mut run.gone)
+        continue_with(&self.client, &view, &self.settings.filters, &plan, clock, &mut run.gone)
     }
 }
 
@@ -238,7 +238,7 @@ struct Run {
     id: String,
     daemon: String,
     attempts: u32,
-    gone: Gone,
+    gone: Applied,
     /// Of all plans.
     planned: BTreeSet<String>,
     unconfirmed: Vec<String>,
@@ -254,7 +254,7 @@ impl Run {
             id,
             daemon: String::new(),
             attempts: 0,
-            gone: Gone { deleted: Vec::new(), untagged: Vec::new(), bytes: 0, skipped: Vec::new() },
+            gone: Applied { deleted: Vec::new(), untagged: Vec::new(), bytes: 0, skipped: Vec::new() },
             planned: BTreeSet::new(),
             unconfirmed: Vec::new(),
             foretold: None,

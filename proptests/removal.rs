@@ -3,10 +3,10 @@
 
 use std::collections::HashSet;
 
-use image_prune::ImageId;
 use image_prune::free::Sharing;
 use image_prune::removal::remove;
 use image_prune::store::{ContainerStore, Stores};
+use image_prune::{ImageId, Record, World};
 use proptest::prelude::*;
 
 use crate::support::{Shape, config, engine, semantics_of, world};
@@ -21,15 +21,20 @@ fn subset(ids: &[ImageId], bits: u64) -> Vec<ImageId> {
 /// Images that no container uses.
 fn unused(stores: &Stores) -> Vec<ImageId> {
     let ids = stores.to_world().images.into_iter().map(|image| image.id);
-    ids.filter(|id| stores.containers.count(*id) == 0 && stores.containers.first_mounting(*id).is_none())
-        .collect()
+    ids.filter(|id| stores.containers.count(*id) == 0).collect()
+}
+
+/// What docker before 28.0 does not know.
+fn without_mounts(mut world: World) -> World {
+    world.containers.iter_mut().for_each(|container| container.image_mounts.clear());
+    world
 }
 
 proptest! {
     #![proptest_config(config(SEEDS, 400))]
 
     #[test]
-    fn a_copy_changes_and_what_stays_has_a_reason(world in world(Shape::broken()), bits: u64) {
+    fn a_copy_changes_and_what_stays_has_a_reason(world in world(Shape::typical()), bits: u64) {
         let semantics = semantics_of(&world);
         let engine = engine(&world, semantics);
         let before = engine.stores().to_world();
@@ -38,9 +43,9 @@ proptest! {
         let removal = remove(engine.stores(), &set, &semantics);
         prop_assert_eq!(engine.stores().to_world(), before);
         for id in set {
-            let goes = removal.records.contains(&image_prune::Record::Image(id));
+            let goes = removal.records.contains(&Record::Image(id));
             let stays = removal.stays.iter().any(|(stays, _)| *stays == id);
-            prop_assert!(goes || stays || !removal.stays.is_empty(), "{id}: {removal:?}");
+            prop_assert!(goes != stays, "{id}: {removal:?}");
         }
     }
 
@@ -50,7 +55,7 @@ proptest! {
         wanted in 0_u64..300,
     ) {
         let semantics = semantics_of(&world);
-        let engine = engine(&world, semantics);
+        let engine = engine(&without_mounts(world), semantics);
         let ids = unused(engine.stores());
         let sharing = Sharing::new(engine.stores(), &ids, &HashSet::new());
         let choice = sharing.smallest(wanted);
@@ -59,7 +64,7 @@ proptest! {
         for bits in 0..1 << ids.len() {
             let set = subset(&ids, bits);
             let removal = remove(engine.stores(), &set, &semantics);
-            let gone = removal.records.iter().filter(|record| matches!(record, image_prune::Record::Image(_)));
+            let gone = removal.records.iter().filter(|record| matches!(record, Record::Image(_)));
             let is_smaller = (gone.count(), removal.bytes) < (choice.images.len(), choice.freed);
             let does = removal.bytes >= wanted;
             prop_assert!(!does || choice.is_enough, "{set:?} frees {}", removal.bytes);
@@ -71,10 +76,8 @@ proptest! {
     fn each_alone_is_counted_as_it_is_deleted(world in world(Shape::typical())) {
         let semantics = semantics_of(&world);
         let engine = engine(&world, semantics);
-        let ids = unused(engine.stores());
         for (id, bytes) in image_prune::removal::marginal(engine.stores(), &semantics) {
             prop_assert_eq!(bytes, remove(engine.stores(), &[id], &semantics).bytes, "{}", id);
-            prop_assert!(bytes == 0 || ids.contains(&id));
         }
     }
 }

@@ -118,7 +118,7 @@ impl Device {
 
 #[test]
 fn two_hundred_days_with_faults() {
-    for (seed, has_rules) in [(1, true), (2, true), (3, false)] {
+    for (seed, has_rules) in [(1, true), (2, false)] {
         live(seed, has_rules);
     }
 }

@@ -1,8 +1,10 @@
 //! The agent against a daemon in memory: what it deletes and what it leaves, on daemons that are busy, slow, cut off
 //! or away, and what its journal says of it.
 
+mod command;
 mod days;
 mod killed;
+mod live;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -176,7 +178,8 @@ fn with_rules_each_deletion_is_a_step() {
         kept.iter().find(|kept| kept["id"] == id.to_string()).unwrap()["why"]["kind"].clone()
     };
     let kinds = [pinned, pattern, newest, second, needed, used].map(why);
-    assert_eq!(kinds, ["keep_label", "keep_pattern", "keep_last", "keep_last", "needed_by", "container"]);
+    // The first rule that keeps an image is the reason, in the order of the flags.
+    assert_eq!(kinds, ["keep_label", "keep_pattern", "keep_last", "keep_last", "needed_by", "keep_last"]);
     assert_eq!(lines[0]["delete"], lines[1]["deleted"], "nothing but the plan");
 }
 

@@ -96,8 +96,10 @@ impl Document {
     fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(|error| Failure::io(path, &error))?;
         toml::from_str(&text).map_err(|error| {
-            let problem = error.to_string();
-            let failure = Failure::at(path, ErrorClass::InvalidParameter, problem.trim_end());
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let problem = format!("line {line}: {}", error.message().trim_end());
+            let failure = Failure::at(path, ErrorClass::InvalidParameter, problem);
             failure.with_hint("its keys are the names of the flags; see `image-prune agent --help`")
         })
     }

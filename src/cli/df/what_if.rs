@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use image_prune::client::{KeepReason, KeepRules};
 use image_prune::free::Sharing;
 use image_prune::removal::{Removal, marginal, remove};
-use image_prune::store::{ContainerStore, ReferenceStore, Stores};
+use image_prune::store::{ContainerStore, ImageStore, ReferenceStore, Stores};
 use image_prune::{Error, ImageId, Semantics};
 use serde_json::json;
 
@@ -109,7 +109,7 @@ impl Question {
         self.warn_of_estimates();
         if !choice.is_enough {
             let least = human_size(bytes.into());
-            render::line_to_stderr("warning", &format!("all that may go does not free {least}"));
+            render::line_to_stderr("warning", &format!("all that may go together does not free {least}"));
         }
         let rows = choice.images.iter().map(|id| [identifier(id, false), self.name(*id)]);
         print_lines(&mut out, &table(["IMAGE ID", "REFERENCES"], rows))?;
@@ -119,9 +119,14 @@ impl Question {
         Ok(out.flush()?)
     }
 
+    /// Nothing uses it, and no rule keeps it, or an unnamed parent that would go along.
     fn may_go(&self, id: ImageId, kept: &BTreeMap<ImageId, KeepReason>) -> bool {
-        let containers = &self.stores.containers;
-        containers.count(id) == 0 && containers.first_mounting(id).is_none() && !kept.contains_key(&id)
+        let Stores { images, references, containers, .. } = &self.stores;
+        let unnamed = |id: &ImageId| images.parent(*id).filter(|parent| !references.has_references(*parent));
+        // A damaged store may have a circle.
+        let mut family = std::iter::successors(Some(id), unnamed).take(images.len());
+        let is_used = containers.count(id) > 0 || containers.first_mounting(id).is_some();
+        !is_used && !family.any(|id| kept.contains_key(&id))
     }
 
     fn bytes(&self, removal: &Removal) -> (u64, u64) {

@@ -197,7 +197,7 @@ fn a_full_disk_is_no_reason_not_to_prune() {
         eprintln!("skipped: a full disk needs root, to mount one");
         return;
     }
-    let filler = fs::write(folder.path().join("filler"), [0; 64 << 10]);
+    let filler = fs::write(folder.path().join("filler"), vec![0; 64 << 10]);
     let host = daemon.host();
     let args = ["agent", "--once", "--journal", "journal", "--host", &host];
     let output = command(folder.path()).args(args).output().unwrap();

@@ -170,3 +170,46 @@ impl Drop for Dockerd {
         let _ = self.process.wait();
     }
 }
+
+/// Podman is no moby: see `src/docs/podman.md`. What it was given is taken away all the same.
+#[test]
+fn podman_is_told_apart() {
+    let program = Path::new("/usr/bin/podman");
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let url = format!("unix://{}", socket.display());
+    let podman = |args: &[&str]| {
+        let mut command = Command::new(program);
+        command.arg("--root").arg(folder.path().join("root")).arg("--runroot").arg(folder.path().join("run"));
+        command.args(["--storage-driver", "vfs"]).args(args).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::null());
+        command
+    };
+    let service = program.exists().then(|| podman(&["system", "service", "--time=0", &url]).spawn().ok());
+    let Some(_service) = service.flatten().map(Ended) else {
+        eprintln!("skipped: there is no podman here (apt-get install podman)");
+        return;
+    };
+    let client = client(&url);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while client.api_version().is_err() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    if client.api_version().is_ok() {
+        let report = conform(&client, &options(4, 1, Semantics::MOBY_20_10), &mut |_| {}).unwrap();
+        assert_eq!(report.explained, 0, "podman has changed: src/docs/podman.md is to be measured again");
+        assert!(client.images(true).unwrap().is_empty(), "images are left");
+    } else {
+        eprintln!("skipped: podman does not serve its API here");
+    }
+}
+
+/// A process that ends with this, whatever a test says.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

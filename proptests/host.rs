@@ -1,6 +1,7 @@
 //! A state read over the API: the plan on it is the plan on the stores themselves, and the bytes lie where it says.
 //! And the commands that take `--host`, on our own daemon.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
 
@@ -10,7 +11,7 @@ use image_prune::plan::plan;
 use image_prune::select::Order;
 use image_prune::server::TestDaemon;
 use image_prune::store::Stores;
-use image_prune::{Error, Semantics, World};
+use image_prune::{Error, Reference, Semantics, World};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -27,8 +28,8 @@ fn client(daemon: &TestDaemon) -> Client {
     Client::new(Host::parse(&daemon.host()).unwrap()).unwrap()
 }
 
-/// Without what an API does not tell: references to images that are not there, containers that hold other layers
-/// than their image's, and mounts.
+/// Without what an API does not tell: layers of no image, references to images that are not there, names that are
+/// told as another's (SPEC.md R-9), containers that hold other layers than their image's, and mounts.
 fn tellable(mut world: World) -> World {
     let semantics = semantics_of(&world);
     let tops: Vec<_> = world
@@ -38,12 +39,25 @@ fn tellable(mut world: World) -> World {
         .map(|(id, image)| (id, image.chain().unwrap()))
         .collect();
     let top = |id| tops.iter().find(|(other, _)| *other == id).map(|(_, top)| *top);
-    world.references.retain(|reference| top(reference.id).is_some());
+    let is_told = |name: &str| {
+        let familiar = Reference::parse(name, &semantics).unwrap();
+        Reference::parse(familiar.familiar(), &semantics).unwrap().as_str() == name
+    };
+    world.references.retain(|reference| top(reference.id).is_some() && is_told(&reference.name));
     world.containers.retain(|container| top(container.image).is_some());
     for container in &mut world.containers {
         container.rw_layer_parent = top(container.image).flatten();
         container.image_mounts.clear();
     }
+    let mut used = BTreeSet::new();
+    for (_, top) in &tops {
+        let mut next = *top;
+        while let Some(layer) = next.and_then(|id| world.layers.iter().find(|layer| layer.chain_id == id)) {
+            used.insert(layer.chain_id);
+            next = layer.parent;
+        }
+    }
+    world.layers.retain(|layer| used.contains(&layer.chain_id));
     world
 }
 

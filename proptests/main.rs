@@ -28,7 +28,10 @@ mod data_root;
 mod determinism;
 mod engine_vs_model;
 mod faults;
+#[cfg(feature = "cli")]
+mod fit;
 mod foreign_stores;
+mod free;
 #[cfg(all(feature = "cli", not(shuttle)))]
 mod host;
 #[cfg(shuttle)]
@@ -37,6 +40,8 @@ mod laws;
 mod layering;
 mod locks;
 mod oracle;
+#[cfg(feature = "cli")]
+mod registry;
 mod removal;
 mod scenarios;
 #[cfg(feature = "server")]

@@ -158,15 +158,14 @@ impl Sharing {
     /// follow.
     fn family(&self, gone: &BTreeSet<usize>, one: usize) -> Vec<usize> {
         let (mut family, mut next) = (Vec::new(), vec![one]);
-        while let Some(place) = next.pop() {
-            if family.contains(&place) || gone.contains(&place) {
-                continue;
+        while !next.is_empty() {
+            while let Some(place) = next.pop() {
+                if !family.contains(&place) && !gone.contains(&place) {
+                    family.push(place);
+                    next.extend(self.children.get(place).into_iter().flatten());
+                }
             }
-            family.push(place);
-            next.extend(self.children.get(place).into_iter().flatten());
-            if next.is_empty() {
-                next.extend(family.iter().filter_map(|place| self.follower(*place, gone, &family)));
-            }
+            next.extend(family.iter().filter_map(|place| self.follower(*place, gone, &family)));
         }
         family
     }

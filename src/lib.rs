@@ -29,8 +29,8 @@
 //!
 //! * [`Engine`]: `ImagesPrune` and `ImageDelete` over four [`store`]s, which are traits: bring your own.
 //! * [`plan`]: what a prune would do to every image, and why.
-//! * [`removal`]: what deleting exactly a set of images does. [`free`]: the smallest set that frees enough.
-//! * [`usage`]: the image part of `docker system df`.
+//! * [`removal`]: what deleting exactly a set of images does.
+//! * [`usage`]: the image part of `docker system df`. [`free`]: the smallest set of images that frees enough.
 //! * [`World`]: four stores as a file; [`data_root`] reads one from `/var/lib/docker`.
 //! * [`Semantics`]: which version of moby to equal.
 //! * [`oracle`]: the executable specification. [`replay`]: what moby was recorded to do, as data.
@@ -64,6 +64,8 @@ pub mod fit;
 pub mod free;
 pub mod go;
 pub mod image;
+#[cfg(any(feature = "registry", feature = "fit"))]
+pub mod manifest;
 pub mod oracle;
 pub mod plan;
 mod prune;
@@ -107,6 +109,8 @@ pub mod _docs {
     pub mod differences {}
     #[doc = include_str!("docs/glossary.md")]
     pub mod glossary {}
+    #[doc = include_str!("docs/podman.md")]
+    pub mod podman {}
     #[doc = include_str!("../CHANGELOG.md")]
     pub mod changelog {}
 }

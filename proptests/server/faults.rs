@@ -46,6 +46,22 @@ fn requests_fail_as_they_are_told() {
 }
 
 #[test]
+fn requests_are_told_of() {
+    let (told, heard) = std::sync::mpsc::channel();
+    let daemon = TestDaemon::builder()
+        .on_request(move |visit| told.send(visit.to_string()).unwrap())
+        .fault("GET /version cut=after".parse().unwrap())
+        .start()
+        .unwrap();
+    let socket = daemon.socket().unwrap();
+    get(socket, "/v1.41/images/json?all=1");
+    raw(socket, b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n");
+    get(socket, "/nope");
+    let visits: Vec<_> = heard.try_iter().collect();
+    assert_eq!(visits, ["GET /v1.41/images/json?all=1 200", "GET /version cut", "GET /nope 404"]);
+}
+
+#[test]
 fn control_is_off_unless_it_was_asked_for() {
     let plain = TestDaemon::builder().start().unwrap();
     assert_eq!(get(plain.socket().unwrap(), "/_control/state").status, 501);

@@ -146,6 +146,31 @@ fn a_client_that_leaves_cancels_its_prune() {
     assert_eq!(post(daemon.socket().unwrap(), "/images/prune").status, 200);
 }
 
+/// C14: what was begun is answered, also when the daemon ends meanwhile.
+#[test]
+fn a_prune_in_flight_is_answered() {
+    let (told, begun) = std::sync::mpsc::channel();
+    let daemon = TestDaemon::builder()
+        .fault("POST /images/prune delay=300ms".parse().unwrap())
+        .on_request(move |visit| told.send(visit.path.clone()).unwrap())
+        .start()
+        .unwrap();
+    daemon.stores().images.create(r#"{"rootfs":{"type":"layers"}}"#).unwrap();
+    let socket = daemon.socket().unwrap().to_owned();
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            get(&socket, "/_ping");
+            post(&socket, "/images/prune")
+        });
+        assert_eq!(begun.recv().unwrap(), "/_ping");
+        std::thread::sleep(Duration::from_millis(100));
+        drop(daemon);
+        let answer = client.join().unwrap();
+        assert!(answer.body.contains("Deleted"), "{answer:?}");
+    });
+    assert!(!socket.exists());
+}
+
 #[test]
 fn a_seed_chooses_orders_and_ids() {
     let run = |seed| {

@@ -20,6 +20,11 @@ pub struct Dockerd {
 impl Dockerd {
     /// None where there is no dockerd on this machine, or not by root; then one line says what was skipped.
     pub fn start(test: &str) -> Option<Self> {
+        Self::start_on(test, None)
+    }
+
+    /// The same, with its data root at a place of the test's.
+    pub fn start_on(test: &str, root: Option<&Path>) -> Option<Self> {
         if !is_installed("dockerd") || !rustix::process::getuid().is_root() {
             eprintln!("skipped: {test} needs dockerd (Debian's docker.io), run as root");
             return None;
@@ -30,7 +35,7 @@ impl Dockerd {
         let process = Command::new("dockerd")
             .args(["--storage-driver", "vfs", "--iptables=false", "--ip6tables=false", "--bridge=none"])
             .arg("--data-root")
-            .arg(at("root"))
+            .arg(root.map_or_else(|| at("root"), Path::to_owned))
             .arg("--exec-root")
             .arg(at("exec"))
             .arg("--pidfile")

@@ -9,6 +9,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
 use image_prune::Semantics;
 
+use super::fit::args::FitArgs;
+use super::registry::args::RegistryArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 an error, 2 wrong usage, 3 a check found differences.
 With --format json an error is also printed on stdout, as {\"error\":{\"class\",\"message\",\"status\"}}.";
@@ -32,6 +35,10 @@ pub enum Command {
     Export(ExportArgs),
     /// Prune a state file, or a running daemon
     Prune(PruneArgs),
+    /// Say whether an update fits on the disk, and what to prune if it does not
+    Fit(Box<FitArgs>),
+    /// Delete tags of a registry, except those to keep; a dry run unless told otherwise
+    Registry(RegistryArgs),
     /// Clean up a running daemon: containers, images, logs, volumes that are named
     Clean(super::clean::CleanArgs),
     /// Prune a running daemon again and again
@@ -62,6 +69,8 @@ impl Command {
             Self::Plan(args) => args.format,
             Self::Df(args) => args.format,
             Self::Prune(args) => args.format,
+            Self::Registry(args) => args.format,
+            Self::Fit(args) => args.format,
             Self::Agent(args) => args.format,
             Self::Clean(args) => args.format,
             Self::Check(args) => args.format,
@@ -168,7 +177,7 @@ pub struct SourceArgs {
 }
 
 /// Which images, and when.
-#[derive(Debug, ArgGroup)]
+#[derive(Debug, Clone, ArgGroup)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectionArgs {
     /// All unused images, not just dangling ones

@@ -19,12 +19,14 @@ mod df;
 mod error;
 mod estimate;
 mod export;
+mod fit;
 mod host;
 mod keep;
 mod logs;
 mod plan;
 mod progress;
 mod prune;
+mod registry;
 mod render;
 mod replay;
 mod request;
@@ -58,6 +60,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Df(args) => df::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Fit(args) => fit::run(&args),
+        Command::Registry(args) => registry::run(&args),
         Command::Serve(args) => serve::run(args),
         Command::Clean(args) => clean::run(&args),
         Command::Agent(args) => agent::run(&args),

@@ -21,6 +21,11 @@ pub fn of_root() -> ProgressBar {
     styled(ProgressBar::no_length(), "reading {bar:40} {human_pos}/{human_len} {eta}")
 }
 
+/// A bar for the tags of a registry; its length comes with the first progress.
+pub fn of_tags(doing: &'static str) -> ProgressBar {
+    styled(ProgressBar::no_length().with_message(doing), "{msg} {bar:40} {human_pos}/{human_len} {eta}")
+}
+
 /// A bar for trying `cases` cases on a daemon.
 pub fn of_cases(cases: usize) -> ProgressBar {
     let length = cases.try_into().unwrap_or(u64::MAX);

@@ -66,6 +66,9 @@ pub struct ServeArgs {
     /// Add the routes below /_control: faults, state, now
     #[arg(long)]
     pub control: bool,
+    /// Print each request and its status to stderr
+    #[arg(short, long)]
+    pub verbose: bool,
 }
 
 pub fn run(args: ServeArgs) -> Result<()> {
@@ -94,6 +97,9 @@ pub fn run(args: ServeArgs) -> Result<()> {
     }
     if args.control {
         builder = builder.control();
+    }
+    if args.verbose {
+        builder = builder.on_request(|visit| render::line_to_stderr("request", &visit.to_string()));
     }
     builder = args.fault.into_iter().fold(builder, image_prune::server::Builder::fault);
     builder = match (args.tcp, args.socket) {

@@ -24,6 +24,8 @@ pub struct Source {
     pub utc_offset: Option<i32>,
     /// What was wrong with the data root.
     pub warnings: Vec<data_root::Warning>,
+    /// The storage driver of a data root; a state file does not say.
+    pub driver: Option<String>,
     /// How well the sizes are known; none where they are exact.
     pub estimate: Option<Estimate>,
     /// What to call it in an error.
@@ -52,7 +54,8 @@ impl Source {
         let label = format!("daemon {}", client.host());
         let utc_offset = Some(state.world.utc_offset_seconds);
         let estimate = Some(Estimate { sizes: state.sizes, doubts: state.doubts });
-        Ok(Self { world: state.world, semantics, utc_offset, warnings: Vec::new(), estimate, label })
+        let (world, warnings) = (state.world, Vec::new());
+        Ok(Self { world, semantics, utc_offset, warnings, driver: None, estimate, label })
     }
 
     /// Reads a state file; `-` is stdin. Without `semantics` the file chooses.
@@ -69,7 +72,7 @@ impl Source {
         };
         let utc_offset = Some(world.utc_offset_seconds);
         let label = format!("state file {}", named(file).display());
-        Ok(Self { world, semantics, utc_offset, warnings: Vec::new(), estimate: None, label })
+        Ok(Self { world, semantics, utc_offset, warnings: Vec::new(), driver: None, estimate: None, label })
     }
 
     fn read_root(root: &Path, args: &SourceArgs) -> Result<Self> {
@@ -87,8 +90,9 @@ impl Source {
             render::line_to_stderr("warning", &warning.to_string());
         }
         let label = format!("data root {}", root.display());
-        let Reading { world, warnings, .. } = reading;
-        Ok(Self { world, semantics, utc_offset: None, warnings, estimate: None, label })
+        let Reading { world, warnings, driver } = reading;
+        let driver = Some(driver);
+        Ok(Self { world, semantics, utc_offset: None, warnings, driver, estimate: None, label })
     }
 
     /// The stores that it describes.

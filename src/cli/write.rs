@@ -12,19 +12,26 @@ use super::error::{Failure, Result};
 /// Writes `world` to `file`. A regular file is replaced in one step, and holds the old or the new state
 /// whenever the machine stops.
 pub fn write_state(file: &Path, world: &World) -> Result<()> {
+    write_with(file, |out| write(out, world).map(drop))
+}
+
+fn write_with(file: &Path, content: impl Fn(&File) -> io::Result<()>) -> Result<()> {
     // A link is kept; what it points to is replaced.
     let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let written = match fs::metadata(&target) {
-        Ok(metadata) if metadata.is_file() => replace(&target, metadata.permissions(), world),
+        Ok(metadata) if metadata.is_file() => replace(&target, metadata.permissions(), &content),
         // A device or a pipe cannot be replaced.
-        Ok(_) => {
-            OpenOptions::new().write(true).open(&target).and_then(|device| write(device, world).map(drop))
-        }
-        Err(_) => replace(&target, Permissions::from_mode(0o666), world),
+        Ok(_) => OpenOptions::new().write(true).open(&target).and_then(|device| content(&device)),
+        Err(_) => replace(&target, Permissions::from_mode(0o666), &content),
     };
     written.map_err(|error| {
         Failure::io(file, &io::Error::new(error.kind(), format!("cannot be written: {error}")))
     })
+}
+
+/// Writes a file, all of it or nothing.
+pub fn write_bytes(file: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(file, |mut out| out.write_all(bytes))
 }
 
 /// As text, with a line end.
@@ -36,7 +43,11 @@ pub fn write<W: Write>(out: W, world: &World) -> io::Result<W> {
 }
 
 /// The permissions of a file that is there are kept; those of a new one are up to the umask.
-fn replace(target: &Path, permissions: Permissions, world: &World) -> io::Result<()> {
+fn replace(
+    target: &Path,
+    permissions: Permissions,
+    content: &dyn Fn(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -49,7 +60,8 @@ fn replace(target: &Path, permissions: Permissions, world: &World) -> io::Result
     if is_there {
         temporary.as_file().set_permissions(permissions)?;
     }
-    write(temporary.as_file(), world)?.sync_all()?;
+    content(temporary.as_file())?;
+    temporary.as_file().sync_all()?;
     temporary.persist(target)?;
     File::open(folder)?.sync_all()
 }

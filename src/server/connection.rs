@@ -25,6 +25,7 @@ use super::daemon::Daemon;
 use super::fault::Cut;
 use super::route;
 use super::upload::{Download, Upload};
+use super::visit::{Observer, Visit};
 
 /// Headers of one request.
 const HEADERS: usize = 64;
@@ -97,7 +98,7 @@ impl Talk {
     async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, socket: S) {
         let limits = self.daemon.limits();
         let daemon = Arc::clone(&self.daemon);
-        let service = service_fn(move |request| respond(Arc::clone(&daemon), request));
+        let service = service_fn(move |request| observe(Arc::clone(&daemon), request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
@@ -141,6 +142,18 @@ impl Drop for Watch {
 }
 
 type Outgoing = BoxBody<Bytes, io::Error>;
+
+/// Answers, and tells who wants to know.
+async fn observe(daemon: Arc<Daemon>, request: Request<Incoming>) -> Result<Response<Outgoing>, CutOff> {
+    let Some(Observer(observer)) = daemon.settings().observer.clone() else {
+        return respond(daemon, request).await;
+    };
+    let (method, path) = (request.method().to_string(), request.uri().to_string());
+    let answer = respond(daemon, request).await;
+    let status = answer.as_ref().ok().map(|response| response.status().as_u16());
+    observer(&Visit { method, path, status });
+    answer
+}
 
 async fn respond(daemon: Arc<Daemon>, request: Request<Incoming>) -> Result<Response<Outgoing>, CutOff> {
     let (parts, body) = request.into_parts();

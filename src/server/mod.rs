@@ -46,7 +46,9 @@ mod socket;
 mod system;
 mod test_daemon;
 mod upload;
+mod visit;
 
 pub use fault::{Cut, Fault};
 pub use limits::Limits;
 pub use test_daemon::{Builder, TestDaemon};
+pub use visit::Visit;

@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::limits::Limits;
+use super::visit::Observer;
 use crate::Semantics;
 use crate::go::time::Timestamp;
 use crate::select::Order;
@@ -20,6 +21,7 @@ pub(super) struct Settings {
     pub seed: u64,
     pub limits: Limits,
     pub faults: Vec<Fault>,
+    pub observer: Option<Observer>,
     /// Whether `/_control` is there.
     pub has_control: bool,
 }
@@ -36,6 +38,7 @@ impl Default for Settings {
             seed: 0,
             limits: Limits::default(),
             faults: Vec::new(),
+            observer: None,
             has_control: false,
         }
     }

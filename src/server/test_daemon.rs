@@ -18,6 +18,7 @@ use super::fault::Fault;
 use super::limits::Limits;
 use super::settings::Settings;
 use super::socket::{SocketFile, listen_at};
+use super::visit::{Observer, Visit};
 use crate::event::EventLog;
 use crate::go::time::Timestamp;
 use crate::select::Order;
@@ -183,6 +184,13 @@ impl Builder {
     /// Makes requests fail.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.settings.faults.push(fault);
+        self
+    }
+
+    /// Tells `observer` of every request, once it is answered. It is called in the thread of the connections, and
+    /// should not wait.
+    pub fn on_request(mut self, observer: impl Fn(&Visit) + Send + Sync + 'static) -> Self {
+        self.settings.observer = Some(Observer(Arc::new(observer)));
         self
     }
 

@@ -8,7 +8,9 @@ use image_prune::Semantics;
 use crate::cli::args::{Format, semantics};
 
 /// Shown below the flags.
-pub const FILES: &str = r#"The files, each may be `-` for stdin:
+pub const FILES: &str = r#"Exit codes: 0 explained, 3 impossible, 1 where the search gave up, or an error.
+
+The files, each may be `-` for stdin:
 
 REQUEST   {"filters":"{\"dangling\":[\"false\"]}", "now":"2024-03-10T12:00:00Z"}
           `filters` is the raw query value, or that as an object; empty for none. Optional:

@@ -3,7 +3,8 @@
 //! An API tells what is in an image's config, but not its bytes: a config is a
 //! [stand-in](crate::World::stand_ins), made of what counts, and the ID is the daemon's own. Nor does it tell the
 //! sizes of layers, but those of images and of the steps that made them, so that a layer's size is known between
-//! [limits](LayerSizes). It does not tell what else holds a layer: a build cache, a container whose image is gone.
+//! [limits](LayerSizes). It does not tell what else holds a layer: a build cache, a container whose image is gone. And
+//! it tells familiar names, so that `docker.io/foo.com/x` is taken for `foo.com/x` (SPEC.md R-9).
 
 use std::collections::BTreeMap;
 

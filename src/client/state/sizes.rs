@@ -34,9 +34,10 @@ impl LayerSizes {
         } else {
             steps.iter().copied().filter(|size| *size != 0).collect()
         };
-        let told = sizes.iter().fold(0_i64, |sum, size| sum.saturating_add(*size));
+        let told = sizes.iter().try_fold(0_i64, |sum, size| sum.checked_add(*size));
         // Steps that do not add up tell nothing.
-        let is_told = told == size && sizes.len() <= chains.len();
+        let is_told =
+            told == Some(size) && sizes.len() <= chains.len() && sizes.iter().all(|size| *size >= 0);
         let zeros = chains.len().saturating_sub(sizes.len());
         let sum = |steps: usize| sizes.iter().take(steps).fold(0_i64, |sum, size| sum.saturating_add(*size));
         for (chain, number) in chains.iter().zip(1..) {
@@ -199,7 +200,7 @@ mod tests {
         assert_eq!(range(&sizes(&[("ab", 30, &[1, 2])]), "ab", 1), (0, 30));
         assert_eq!(range(&sizes(&[("ab", 30, &[10, 10, 10])]), "ab", 1), (0, 30));
         assert_eq!(
-            range(&sizes(&[("ab", i64::MAX, &[i64::MAX, 1])]), "ab", 2),
+            range(&sizes(&[("ab", i64::MAX, &[i64::MAX, 1])]), "ab", 1),
             (0, i64::MAX.cast_unsigned())
         );
     }

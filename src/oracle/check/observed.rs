@@ -95,7 +95,9 @@ impl Left {
     }
 }
 
+/// A misspelt field would go unjudged, so that there are no unknown ones.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ObservedText {
     status: Option<u16>,
     #[serde(default, deserialize_with = "present")]

@@ -90,6 +90,7 @@ fn what_is_no_observation_is_refused() {
         r#"{"body":null}"#,
         r#"{"closed":true,"status":200}"#,
         r#"{"events":[{}]}"#,
+        r#"{"event":[]}"#,
         r#"{"after":{"references":[{"name":"A B","id":"sha256:0000000000000000000000000000000000000000000000000000000000000000"}]}}"#,
         r#"{"after":[{"Id":"sha256:00"}]}"#,
     ] {

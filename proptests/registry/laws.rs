@@ -1,0 +1,240 @@
+//! Laws of the plan, on made-up registries: whatever the rules are, nothing that stays loses anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use image_prune::Digest;
+use image_prune::manifest::{Descriptor, Manifest};
+use image_prune::registry::{Entry, Inventory, KeepReason, Plan, Pointer, Repository, Rules, Schemes, plan};
+use proptest::prelude::*;
+
+use crate::support::config;
+
+/// The environment that is cleaned up; `domino-x` and the shared repository are concerned, `other` is not.
+const NAMES: [&str; 4] = ["domino-x", "dominodatalab/environment", "team/app", "other"];
+const NOW: i64 = 1_000;
+
+/// What a manifest is made of: picks of layers, and of manifests made before.
+#[derive(Debug, Clone)]
+struct Made {
+    layers: BTreeSet<u8>,
+    lists: Vec<prop::sample::Index>,
+    created: Option<i64>,
+    /// Unreadable, and whether it may list others then.
+    unreadable: Option<bool>,
+}
+
+#[derive(Debug, Clone)]
+struct Tagged {
+    name: String,
+    /// None where even the digest is unknown.
+    manifest: Option<prop::sample::Index>,
+}
+
+fn made() -> impl Strategy<Value = Made> {
+    let layers = prop::collection::btree_set(0..6_u8, 0..4);
+    let lists =
+        prop_oneof![3 => Just(Vec::new()), 2 => prop::collection::vec(any::<prop::sample::Index>(), 1..4)];
+    let unreadable = prop_oneof![20 => Just(None), 1 => Just(Some(false)), 1 => Just(Some(true))];
+    (layers, lists, prop::option::weighted(0.9, 1..NOW), unreadable)
+        .prop_map(|(layers, lists, created, unreadable)| Made { layers, lists, created, unreadable })
+}
+
+fn tagged() -> impl Strategy<Value = Tagged> {
+    let name = prop_oneof![
+        (1..9_u8).prop_map(|n| n.to_string()),
+        (1..9_u8).prop_map(|n| format!("x-{n}")),
+        Just("v1".to_owned())
+    ];
+    let manifest = prop::option::weighted(0.98, any::<prop::sample::Index>());
+    (name, manifest).prop_map(|(name, manifest)| Tagged { name, manifest })
+}
+
+fn descriptor(digest: Digest, size: u64) -> Descriptor {
+    let (media_type, platform, urls, annotations) = <_>::default();
+    Descriptor { media_type, digest, size, platform, urls, annotations }
+}
+
+fn repository(name: &str, made: &[Made], tagged: &[Tagged]) -> Repository {
+    let mut known: Vec<Digest> = Vec::new();
+    let mut repository = Repository { name: name.to_owned(), ..Repository::default() };
+    for one in made {
+        let layers =
+            one.layers.iter().map(|layer| descriptor(Digest::of(&[*layer]), 100 + u64::from(*layer)));
+        let lists = one.lists.iter().filter(|_| !known.is_empty());
+        let mut manifests: Vec<_> = lists.map(|pick| descriptor(*pick.get(&known), 10)).collect();
+        // A platform that was never pushed.
+        if one.lists.len() == 3 {
+            manifests.push(descriptor(Digest::of(b"never pushed"), 10));
+        }
+        let manifest = Manifest { layers: layers.collect(), manifests, ..Manifest::default() };
+        let text = serde_json::to_vec(&manifest).unwrap();
+        let digest = Digest::of(&text);
+        known.push(digest);
+        repository.manifests.insert(
+            digest,
+            match one.unreadable {
+                Some(may_list) => Entry::Unreadable { why: "odd".to_owned(), may_list },
+                None => Entry::Read {
+                    size: text.len() as u64,
+                    manifest: Box::new(manifest),
+                    created: one.created,
+                },
+            },
+        );
+    }
+    for tag in tagged {
+        let pointer = match &tag.manifest {
+            Some(pick) if !known.is_empty() => Pointer::To(*pick.get(&known)),
+            _ => Pointer::Unknown { why: "odd".to_owned() },
+        };
+        repository.tags.insert(tag.name.clone(), pointer);
+    }
+    repository
+}
+
+fn inventory() -> impl Strategy<Value = Inventory> {
+    let one = (prop::collection::vec(made(), 0..8), prop::collection::vec(tagged(), 0..8));
+    prop::collection::vec(one, NAMES.len()).prop_map(|repositories| {
+        let repositories = NAMES.iter().zip(repositories);
+        let repositories =
+            repositories.map(|(name, (made, tagged))| repository(name, &made, &tagged)).collect();
+        Inventory { repositories, is_whole: true, notes: Vec::new() }
+    })
+}
+
+fn rules() -> impl Strategy<Value = String> {
+    let revisions = prop::collection::vec(1..9_u8, 0..5);
+    let clause =
+        prop_oneof![Just("keep-last 2"), Just("keep ^[12]$"), Just("older-than 400s"), Just("keep-last 0")];
+    let clauses = prop::collection::vec(clause, 1..3);
+    (revisions, clauses).prop_map(|(revisions, clauses)| {
+        let revisions: Vec<String> = revisions.iter().map(ToString::to_string).collect();
+        format!("x {}\nteam/* {}", revisions.join(" "), clauses.join(" "))
+    })
+}
+
+/// A registry as far as deletions go.
+struct Simulated<'a> {
+    repository: &'a Repository,
+    tags: BTreeMap<&'a str, Digest>,
+    gone: BTreeSet<Digest>,
+}
+
+impl<'a> Simulated<'a> {
+    /// After the plan's deletions; a digest takes all its tags along.
+    fn after(repository: &'a Repository, plan: &Plan) -> Self {
+        let own = plan.delete.iter().filter(|deletion| deletion.repository == repository.name);
+        let gone: BTreeSet<Digest> =
+            own.flat_map(|deletion| deletion.images.iter().copied().chain([deletion.digest])).collect();
+        let tags = repository.tags.iter().filter_map(|(tag, pointer)| match pointer {
+            Pointer::To(digest) if !gone.contains(digest) => Some((tag.as_str(), *digest)),
+            _ => None,
+        });
+        Self { tags: tags.collect(), repository, gone }
+    }
+
+    /// Whether nothing below a digest that was there is gone. Recursive on purpose: another way than the plan's.
+    fn is_whole(&self, digest: Digest) -> bool {
+        if self.gone.contains(&digest) {
+            return false;
+        }
+        match self.repository.manifests.get(&digest) {
+            Some(Entry::Read { manifest, .. }) => {
+                manifest.manifests.iter().all(|child| self.is_whole(child.digest))
+            }
+            _ => true,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config("proptests/regressions/registry.txt", 1000))]
+
+    #[test]
+    fn what_stays_loses_nothing(inventory in inventory(), text in rules()) {
+        let rules = Rules::parse(&text, Schemes::default()).unwrap();
+        let plan = plan(&inventory, &rules, NOW);
+        for repository in &inventory.repositories {
+            let after = Simulated::after(repository, &plan);
+            let going: BTreeSet<&str> = plan.delete.iter()
+                .filter(|deletion| deletion.repository == repository.name)
+                .map(|deletion| deletion.tag.as_str()).collect();
+            for (tag, pointer) in &repository.tags {
+                if let (Pointer::To(digest), false) = (pointer, going.contains(tag.as_str())) {
+                    prop_assert_eq!(after.tags.get(tag.as_str()), Some(digest), "{} went, unasked", tag);
+                    prop_assert!(after.is_whole(*digest), "{} lost something", tag);
+                }
+            }
+            // Somebody unreadable might need anything.
+            let may_need_all = |(tag, pointer): (&String, &Pointer)| !going.contains(tag.as_str()) && match pointer {
+                Pointer::Unknown { .. } => true,
+                Pointer::To(digest) => matches!(repository.manifests.get(digest),
+                    Some(Entry::Unreadable { may_list: true, .. })),
+            };
+            prop_assert!(going.is_empty() || !repository.tags.iter().any(may_need_all));
+        }
+    }
+
+    #[test]
+    fn each_tag_goes_or_stays_for_a_reason_that_holds(inventory in inventory(), text in rules()) {
+        let rules = Rules::parse(&text, Schemes::default()).unwrap();
+        let plan = plan(&inventory, &rules, NOW);
+        let name = |repository: &str, tag: &str| format!("{repository}:{tag}");
+        let mut seen: Vec<String> = plan.delete.iter().map(|gone| name(&gone.repository, &gone.tag)).collect();
+        seen.extend(plan.keep.iter().map(|kept| name(&kept.repository, &kept.tag)));
+        seen.sort();
+        let concerned = inventory.repositories.iter().filter(|repository| rules.concern(&repository.name));
+        let mut all: Vec<String> = concerned
+            .flat_map(|repository| repository.tags.keys().map(|tag| name(&repository.name, tag))).collect();
+        all.sort();
+        prop_assert_eq!(seen, all);
+        let retained: BTreeSet<&str> = text.lines().next().unwrap().split(' ').skip(1).collect();
+        for gone in &plan.delete {
+            let revision = match gone.repository.as_str() {
+                "domino-x" => Some(gone.tag.as_str()),
+                "dominodatalab/environment" => gone.tag.strip_prefix("x-"),
+                _ => continue,
+            };
+            prop_assert!(revision.is_some_and(|revision| !retained.contains(revision)), "{gone:?}");
+        }
+        for kept in &plan.keep {
+            let stays = |tag: &str| plan.keep.iter()
+                .find(|other| other.repository == kept.repository && other.tag == tag);
+            match &kept.reason {
+                KeepReason::SharedDigest { tag } => {
+                    prop_assert_eq!(stays(tag).and_then(|other| other.digest), kept.digest);
+                }
+                KeepReason::InIndex { tag } => prop_assert!(stays(tag).is_some()),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_that_nobody_needs_any_more(inventory in inventory(), text in rules()) {
+        let rules = Rules::parse(&text, Schemes::default()).unwrap();
+        let plan = plan(&inventory, &rules, NOW);
+        let all = |after: bool| -> BTreeMap<Digest, u64> {
+            let mut blobs = BTreeMap::new();
+            for repository in &inventory.repositories {
+                let gone = Simulated::after(repository, &plan).gone;
+                for (digest, entry) in &repository.manifests {
+                    if let Entry::Read { size, manifest, .. } = entry && !(after && gone.contains(digest)) {
+                        blobs.insert(*digest, *size);
+                        blobs.extend(manifest.layers.iter().map(|layer| (layer.digest, layer.size)));
+                    }
+                }
+            }
+            blobs
+        };
+        let sum = |blobs: BTreeMap<Digest, u64>| blobs.into_values().sum::<u64>();
+        prop_assert_eq!(plan.bytes, sum(all(false)) - sum(all(true)));
+    }
+
+    #[test]
+    fn no_input_file_makes_it_panic(text in "([a-z0-9./*{}\\[\\]#, -]|keep|keep-last|older-than|\\PC|\n){0,60}") {
+        if let Ok(rules) = Rules::parse(&text, Schemes::default()) {
+            let _ = (rules.named_repositories(), rules.concern("a/b"));
+        }
+    }
+}

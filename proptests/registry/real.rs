@@ -1,0 +1,397 @@
+//! The command against Debian's `docker-registry`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use image_prune::Digest;
+use serde_json::{Value, json};
+
+use super::peer::{DOCKER_MANIFEST, Peer, Setup};
+use super::{image_prune, reason, tags};
+
+const A: &str = "62798b9bee0eb12322fc97e8";
+const B: &str = "62798b9bee0eb12322fc97e9";
+const SHARED: &str = "dominodatalab/environment";
+const LATER: &str = "2024-06-01T00:00:00Z";
+
+/// Runs `registry` with an input file.
+fn clean(peer: &Peer, input: &str, args: &[&str]) -> Output {
+    let mut command = image_prune(&["registry", "--registry", &peer.address, "--environments", "-"]);
+    let mut child = command
+        .args(["--format", "json", "--now", LATER])
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn answer(peer: &Peer, input: &str, args: &[&str]) -> Value {
+    let output = clean(peer, input, args);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    super::json(&output)
+}
+
+/// Both naming schemes, shared digests, shared layers, indexes, signatures, and repositories of others.
+fn fill(peer: &Peer) {
+    let own = |id: &str| format!("domino-{id}");
+    let day = |day: u32| format!("2024-01-{day:02}T00:00:00Z");
+    for (revision, layers) in [("1", ["base", "a1"]), ("2", ["base", "a2"]), ("3", ["base", "a3"])] {
+        peer.push_image(&own(A), Some(revision), &layers, &day(1));
+        peer.push_image(SHARED, Some(&format!("{A}-{revision}")), &layers, &day(2));
+    }
+    // Two revisions of one digest: one is kept.
+    let four = peer.push_image(SHARED, Some(&format!("{A}-4")), &["base", "a4"], &day(4));
+    peer.retag(SHARED, &four, &format!("{A}-5"));
+    peer.retag(SHARED, &four, "somebody-elses");
+    // Two of one digest, both go.
+    let six = peer.push_image(SHARED, Some(&format!("{A}-6")), &["base", "a6"], &day(6));
+    peer.retag(SHARED, &six, &format!("{A}-7"));
+    // An index that goes, with an image of its own and one that stays; and an index that stays.
+    let lonely = peer.push_image(SHARED, None, &["base", "lonely"], &day(7));
+    let tagged = peer.push_image(SHARED, Some(&format!("{B}-1")), &["base", "tagged"], &day(7));
+    let listed = peer.push_image(SHARED, Some(&format!("{A}-8")), &["base", "listed"], &day(7));
+    peer.push_index(SHARED, &format!("{A}-9"), &[lonely, tagged.clone()]);
+    peer.push_index(SHARED, &format!("{B}-2"), &[tagged, listed]);
+    // The signature of an image that stays.
+    let kept = peer.push_image(&own(B), Some("1"), &["base", "b1"], &day(8));
+    let signature = kept["digest"].as_str().unwrap().replace(':', "-");
+    peer.push_image(&own(B), Some(&format!("{signature}.sig")), &["signature"], &day(8));
+    peer.push_image(&own(B), Some("2"), &["base", "b2", "elsewhere"], &day(8));
+    // A layer that only somebody else needs, and an old kind of manifest.
+    peer.push_image("other/app", Some("1"), &["elsewhere"], &day(9));
+    let config = peer.push_blob("other/app", b"{}");
+    let manifest = json!({"schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": config, "layers": []});
+    peer.push_manifest("other/app", Some("2"), DOCKER_MANIFEST, &manifest);
+}
+
+const INPUT: &str =
+    "62798b9bee0eb12322fc97e8 3 5\n#62798b9bee0eb12322fc97e8 1\n62798b9bee0eb12322fc97e9 1\nmissing 1\n";
+
+fn everything(peer: &Peer) -> BTreeMap<String, String> {
+    let repositories = [&format!("domino-{A}"), &format!("domino-{B}"), SHARED, "other/app"];
+    repositories.into_iter().flat_map(|repository| peer.whole_tags(repository)).collect()
+}
+
+#[test]
+fn the_dry_run_says_what_is_deleted_and_what_the_garbage_collection_frees() {
+    let Some(mut peer) = Peer::start(Setup::default()) else { return };
+    fill(&peer);
+    let before = everything(&peer);
+    let dry = answer(&peer, INPUT, &[]);
+    assert_eq!(everything(&peer), before, "a dry run changes nothing");
+    assert_eq!(dry["applied"], false);
+    let going: Vec<String> = [
+        format!("{SHARED}:{A}-1"),
+        format!("{SHARED}:{A}-2"),
+        format!("{SHARED}:{A}-6"),
+        format!("{SHARED}:{A}-7"),
+        format!("{SHARED}:{A}-9"),
+        format!("domino-{A}:1"),
+        format!("domino-{A}:2"),
+        format!("domino-{B}:2"),
+    ]
+    .into();
+    // B-2 goes, too: then nothing lists A-8 any more.
+    let mut expected = going.clone();
+    expected.extend([format!("{SHARED}:{A}-8"), format!("{SHARED}:{B}-2")]);
+    expected.sort();
+    assert_eq!(tags(&dry, "delete"), expected);
+    for (tag, why) in [
+        (format!("{A}-3"), "retained"),
+        (format!("{A}-4"), "shared_digest"),
+        ("somebody-elses".to_owned(), "no_rule"),
+        (format!("{B}-1"), "retained"),
+    ] {
+        assert_eq!(reason(&dry, &tag), why, "{tag}");
+    }
+    let signature = dry["keep"].as_array().unwrap().iter().find(|kept| kept["kind"] == "belongs_to").unwrap();
+    assert!(signature["tag"].as_str().unwrap().starts_with("sha256-"));
+    let notes = dry["notes"].to_string();
+    assert!(
+        notes.contains("`domino-missing` does not exist")
+            && notes.contains("revision 1 of environment missing")
+    );
+    assert_eq!(dry["bytes_exact"], true);
+
+    let applied = answer(&peer, INPUT, &["--apply"]);
+    assert_eq!(applied["delete"], dry["delete"]);
+    assert_eq!(applied["keep"], dry["keep"]);
+    assert_eq!(applied["bytes"], dry["bytes"]);
+    let mut after = before.clone();
+    after.retain(|tag, _| !expected.contains(tag));
+    assert_eq!(everything(&peer), after, "exactly the listed tags are gone, all others can be pulled");
+
+    let disk = peer.blob_bytes();
+    peer.collect_garbage();
+    assert_eq!(disk - peer.blob_bytes(), dry["bytes"].as_u64().unwrap());
+    assert_eq!(everything(&peer), after, "and still after the garbage collection");
+
+    let again = answer(&peer, INPUT, &["--apply"]);
+    assert_eq!((&again["delete"], &again["bytes"]), (&json!([]), &json!(0)));
+}
+
+#[test]
+fn an_index_that_stays_keeps_what_it_lists() {
+    let Some(mut peer) = Peer::start(Setup::default()) else { return };
+    fill(&peer);
+    let input = format!("{A} 3 5\n{B} 1 2\n");
+    let dry = answer(&peer, &input, &[]);
+    assert_eq!(reason(&dry, &format!("{A}-8")), "in_index");
+    let before = everything(&peer);
+    let disk = peer.blob_bytes();
+    let applied = answer(&peer, &input, &["--apply"]);
+    let gone = tags(&applied, "delete");
+    assert_eq!(applied["delete"], dry["delete"]);
+    let mut after = before;
+    after.retain(|tag, _| !gone.contains(tag));
+    assert_eq!(everything(&peer), after);
+    peer.collect_garbage();
+    assert_eq!(disk - peer.blob_bytes(), dry["bytes"].as_u64().unwrap());
+}
+
+#[test]
+fn schemes_are_turned_off() {
+    let Some(peer) = Peer::start(Setup::default()) else { return };
+    fill(&peer);
+    let own = answer(&peer, INPUT, &["--no-shared-repository"]);
+    assert!(tags(&own, "delete").iter().all(|tag| tag.starts_with("domino-")), "{own}");
+    let shared = answer(&peer, INPUT, &["--no-own-repositories"]);
+    assert!(tags(&shared, "delete").iter().all(|tag| tag.starts_with(SHARED)), "{shared}");
+    let both = answer(&peer, INPUT, &[]);
+    let sum = tags(&own, "delete").len() + tags(&shared, "delete").len();
+    assert_eq!(tags(&both, "delete").len(), sum);
+}
+
+#[test]
+fn rules_for_other_repositories() {
+    let Some(peer) = Peer::start(Setup::default()) else { return };
+    for day in 1..=9 {
+        peer.push_image(
+            "team/app",
+            Some(&format!("v{day}")),
+            &["base"],
+            &format!("2024-05-{day:02}T00:00:00Z"),
+        );
+    }
+    peer.push_image("team/app", Some("stable"), &["base"], "2020-01-01T00:00:00Z");
+    peer.push_image("team/app", Some("reproducible"), &["base"], "1970-01-01T00:00:00Z");
+    peer.push_image("team/deep/app", Some("v1"), &["base"], "2020-01-01T00:00:00Z");
+    let dry = answer(&peer, "team/* keep-last 3 keep ^sta older-than 25days", &[]);
+    let gone: Vec<String> = (1..=6).map(|day| format!("team/app:v{day}")).collect();
+    assert_eq!(tags(&dry, "delete"), gone, "25 days before June are May 7");
+    assert_eq!(reason(&dry, "v7"), "newest");
+    assert_eq!(reason(&dry, "stable"), "matches");
+    assert_eq!(reason(&dry, "reproducible"), "unknown_age");
+    let young = answer(&peer, "team/app older-than 27days", &[]);
+    assert_eq!(reason(&young, "v5"), "young");
+    assert!(tags(&young, "delete").contains(&"team/app:v4".to_owned()));
+}
+
+#[test]
+fn deletion_that_is_disabled_is_recognised() {
+    let Some(peer) = Peer::start(Setup { no_deletion: true, ..Setup::default() }) else { return };
+    fill(&peer);
+    let before = everything(&peer);
+    let output = clean(&peer, INPUT, &["--apply"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("REGISTRY_STORAGE_DELETE_ENABLED=true"), "{stderr}");
+    assert_eq!(super::json(&output)["delete"], json!([]));
+    assert_eq!(everything(&peer), before);
+}
+
+#[test]
+fn passwords_come_from_the_environment_or_a_file() {
+    let Some(peer) = Peer::start(Setup { user: Some(("me", "s3cret")), ..Setup::default() }) else { return };
+    peer.push_image(&format!("domino-{A}"), Some("1"), &["base"], LATER);
+    let run = |args: &[&str], environment: &[(&str, &str)]| {
+        let base = ["registry", "--registry", &peer.address, "--rule", A];
+        image_prune(&base).args(args).envs(environment.iter().copied()).output().unwrap()
+    };
+    let file = peer.folder.path().join("password");
+    fs::write(&file, "s3cret\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (args, environment) in [
+        (&["--username", "me"][..], &[("IMAGE_PRUNE_PASSWORD", "s3cret")][..]),
+        (&["--username", "me"], &[("SKOPEO_PASSWORD", "s3cret")]),
+        (&["--username", "me"], &[("IMAGE_PRUNE_PASSWORD", "s3cret"), ("SKOPEO_PASSWORD", "wrong")]),
+        (&["--username", "me", "--password-file", file], &[("SKOPEO_PASSWORD", "wrong")]),
+        (&[], &[("SKOPEO_USERNAME", "me"), ("SKOPEO_PASSWORD", "s3cret")]),
+    ] {
+        let output = run(args, environment);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{args:?} {environment:?}: {stderr}");
+        assert!(!stderr.contains("s3cret"));
+    }
+    for (args, environment, problem) in [
+        (&[][..], &[][..], "asks for a user and a password"),
+        (&["--username", "me"], &[("SKOPEO_PASSWORD", "wrong")], "refuses the user `me`"),
+        (&["--username", "me"], &[], "without a password"),
+        (&[], &[("SKOPEO_PASSWORD", "s3cret")], "asks for a user and a password"),
+    ] {
+        let output = run(args, environment);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_ne!(output.status.code(), Some(0), "{args:?} {environment:?}: {stderr}");
+        assert!(stderr.contains(problem) && !stderr.contains("s3cret"), "{stderr}");
+    }
+    let applied = run(&["--username", "me", "--apply"], &[("SKOPEO_PASSWORD", "s3cret")]);
+    assert_eq!(applied.status.code(), Some(0));
+    assert!(peer.whole_tags(&format!("domino-{A}")).is_empty());
+}
+
+#[test]
+fn certificates_are_checked() {
+    let Some(peer) = Peer::start(Setup { tls: true, ..Setup::default() }) else { return };
+    let address = format!("https://{}", peer.address);
+    let authority = peer.folder.path().join("ca.pem");
+    let key = peer.folder.path().join("ca.key");
+    let run = |args: &[&str]| {
+        let base = ["registry", "--registry", &address, "--rule", A, "--format", "json"];
+        image_prune(&base).args(args).output().unwrap()
+    };
+    let trusted = run(&["--ca-file", authority.to_str().unwrap()]);
+    assert_eq!(trusted.status.code(), Some(0), "{}", String::from_utf8_lossy(&trusted.stderr));
+    for (args, problem) in [
+        (&[][..], "--ca-file names the certificates to trust"),
+        (&["--ca-file", key.to_str().unwrap()], "none in the file"),
+        (&["--ca-file", "/nowhere"], "No such file"),
+    ] {
+        let output = run(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(problem), "{stderr}");
+    }
+}
+
+#[test]
+fn five_thousand_tags() {
+    const REVISIONS: usize = 5_000;
+    let Some(peer) = Peer::start(Setup::default()) else { return };
+    // One push makes the repository; the others are written to its disk, which is a hundred times as fast.
+    let image = peer.push_image(SHARED, Some("first"), &["base"], LATER);
+    let (_, _, text) =
+        peer.send("GET", &format!("/v2/{SHARED}/manifests/first"), image["mediaType"].as_str().unwrap(), b"");
+    let manifest: Value = serde_json::from_slice(&text).unwrap();
+    let link = |folder: std::path::PathBuf, digest: Digest| {
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("link"), digest.to_string()).unwrap();
+    };
+    for number in 0..REVISIONS {
+        let mut manifest = manifest.clone();
+        manifest["annotations"] = json!({"number": number.to_string()});
+        let text = manifest.to_string();
+        let digest = Digest::of(text.as_bytes());
+        let hex = digest.hex();
+        let blob = peer.data().join(format!("blobs/sha256/{}/{hex}", &hex[..2]));
+        fs::create_dir_all(&blob).unwrap();
+        fs::write(blob.join("data"), text).unwrap();
+        let manifests = peer.data().join(format!("repositories/{SHARED}/_manifests"));
+        link(manifests.join(format!("revisions/sha256/{hex}")), digest);
+        // Every tenth is of the environment to clean up.
+        let id = if number % 10 == 0 { A } else { B };
+        let tag = manifests.join(format!("tags/{id}-{number}"));
+        link(tag.join("current"), digest);
+        link(tag.join(format!("index/sha256/{hex}")), digest);
+    }
+    let kept: Vec<String> = (100..REVISIONS).map(|revision| revision.to_string()).collect();
+    let input = format!("{A} {}\n", kept.join(" "));
+    let started = Instant::now();
+    let dry = answer(&peer, &input, &[]);
+    println!("{REVISIONS} tags read in {:?}", started.elapsed());
+    assert_eq!(tags(&dry, "delete").len(), 10);
+    assert_eq!(dry["keep"].as_array().unwrap().len(), REVISIONS + 1 - 10);
+    let applied = answer(&peer, &input, &["--apply"]);
+    assert_eq!(applied["delete"], dry["delete"]);
+    let (_, _, list) = peer.send("GET", &format!("/v2/{SHARED}/tags/list"), "", b"");
+    let list: Value = serde_json::from_slice(&list).unwrap();
+    assert_eq!(list["tags"].as_array().unwrap().len(), REVISIONS + 1 - 10);
+}
+
+#[test]
+fn a_killed_run_loses_nothing_that_is_kept_and_the_next_one_goes_on() {
+    const ROUNDS: u32 = 100;
+    let Some(peer) = Peer::start(Setup::default()) else { return };
+    let repository = format!("domino-{A}");
+    let input = format!("{A} 1 2 3\n");
+    let kept = fill_for_kill(&peer, &repository);
+    let snapshot = snapshot(&peer.data().join("repositories"));
+    let mut whole = Duration::ZERO;
+    let mut partial = 0;
+    for round in 0..ROUNDS {
+        restore(&peer.data().join("repositories"), &snapshot);
+        let mut command =
+            image_prune(&["registry", "--registry", &peer.address, "--environments", "-", "--apply"]);
+        let started = Instant::now();
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        if round == 0 {
+            assert!(child.wait().unwrap().success());
+            whole = started.elapsed();
+        } else {
+            // Spread over the whole run, in no order.
+            std::thread::sleep(whole * (round * 37 % ROUNDS) / ROUNDS);
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        let left = peer.listed_tags(&repository);
+        for (tag, digest) in &kept {
+            assert_eq!(left.get(tag), Some(digest), "round {round}: {tag} is lost");
+        }
+        partial += usize::from(left.len() > kept.len() && left.len() < kept.len() + 6);
+        if round % 10 == 9 {
+            answer(&peer, &input, &["--apply"]);
+            assert_eq!(peer.listed_tags(&repository), kept, "round {round}: the next run goes on");
+        }
+    }
+    assert!(partial > 5, "only {partial} runs were killed in the middle");
+}
+
+/// The files below a folder, with what is in them.
+fn snapshot(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(snapshot(&path));
+        } else {
+            found.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    found
+}
+
+fn restore(folder: &Path, snapshot: &[(PathBuf, Vec<u8>)]) {
+    fs::remove_dir_all(folder).unwrap();
+    for (path, content) in snapshot {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+}
+
+/// Three revisions that stay, one by an index and one by another tag's digest, and six that go.
+fn fill_for_kill(peer: &Peer, repository: &str) -> BTreeMap<String, String> {
+    let image = |tag: Option<&str>, layer: &str| peer.push_image(repository, tag, &["base", layer], LATER);
+    let part = image(Some("4"), "part");
+    peer.push_index(repository, "1", &[part]);
+    let two = image(Some("2"), "two");
+    peer.retag(repository, &two, "5");
+    image(Some("3"), "three");
+    for revision in 6..=10 {
+        image(Some(&revision.to_string()), &revision.to_string());
+    }
+    let lonely = image(None, "lonely");
+    peer.push_index(repository, "11", &[lonely]);
+    let tags = peer.whole_tags(repository);
+    assert_eq!(tags.len(), 11);
+    let stays = ["1", "2", "3", "4", "5"].map(|tag| format!("{repository}:{tag}"));
+    tags.into_iter().filter(|(tag, _)| stays.contains(tag)).collect()
+}

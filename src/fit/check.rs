@@ -1,0 +1,275 @@
+//! Whether it fits: what is missing, what that takes, and how much room there is.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::measure::{Range, Source, Unpacked, guess};
+use super::volume::{Policy, Volume};
+use super::wanted::{Wanted, WantedLayer};
+use crate::digest::{ChainId, DiffId, Digest};
+use crate::manifest::Descriptor;
+use crate::store::{LayerStore, Stores};
+
+/// Where an update is to go.
+pub struct Place<'a> {
+    /// What the daemon has.
+    pub stores: &'a Stores,
+    /// The diff IDs of compressed layers that the daemon pulled once, where that is known.
+    pub diff_ids: &'a dyn Fn(Digest) -> Option<DiffId>,
+    /// The volume of the data root.
+    pub volume: Volume,
+    /// A second store, which keeps compressed layers.
+    pub blob_store: Option<BlobStore>,
+    /// Whether the storage driver copies all layers below into each, as `vfs` does.
+    pub copies: bool,
+}
+
+impl std::fmt::Debug for Place<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { volume, blob_store, copies, .. } = self;
+        formatter
+            .debug_struct("Place")
+            .field("volume", volume)
+            .field("blob_store", blob_store)
+            .field("copies", copies)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A store of compressed layers, by digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobStore {
+    /// Its folder; blobs lie in `blobs/sha256` or `sha256` below it.
+    pub folder: PathBuf,
+    /// Its volume.
+    pub volume: Volume,
+}
+
+/// How to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counting {
+    /// How full volumes may get.
+    pub policy: Policy,
+    /// How many times its compressed size a layer may take, where nobody knows.
+    pub ratio: u32,
+}
+
+/// The answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fit {
+    /// Whether it fits for sure: the upper limits do.
+    pub fits: bool,
+    /// What has to be downloaded and unpacked.
+    pub missing: Missing,
+    /// One or two volumes: the data root's, and the blob store's where that is another.
+    pub volumes: Vec<Room>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// Layers that are there, and that the update stands on: whatever else is pruned, these must stay.
+    #[serde(skip)]
+    pub reused: HashSet<ChainId>,
+}
+
+/// What is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Missing {
+    /// The number of layers that have to be unpacked.
+    pub layers: usize,
+    /// Bytes to download.
+    pub compressed: u64,
+    /// Bytes of unpacked files, at least.
+    pub unpacked_low: u64,
+    /// Bytes of unpacked files, at most.
+    pub unpacked_high: u64,
+    /// How that is known, of the layer that is known worst.
+    pub source: Source,
+}
+
+/// A volume, and what is needed of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Room {
+    /// A folder on it.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub capacity: u64,
+    /// Bytes that an unprivileged user may still write.
+    pub available: u64,
+    /// Bytes that may be added under the policy.
+    pub allowed: u64,
+    /// Bytes in blocks that are needed, at least.
+    pub needed_low: u64,
+    /// Bytes in blocks that are needed, at most.
+    pub needed_high: u64,
+    /// Bytes that have to be freed before that fits.
+    #[serde(skip)]
+    pub shortfall: u64,
+}
+
+impl Fit {
+    /// Whether the lower limits fit.
+    #[must_use]
+    pub fn may_fit(&self) -> bool {
+        self.volumes.iter().all(|room| room.needed_low <= room.allowed)
+    }
+}
+
+/// Whether `wanted` fits into `place`.
+///
+/// What has to be unpacked goes to the data root. What has to be downloaded goes to the blob store for good, or
+/// to the data root until it is unpacked: both are there at the same time.
+#[must_use]
+pub fn fit(wanted: &Wanted, place: &Place<'_>, counting: Counting) -> Fit {
+    let mut count = Count::new(place, counting);
+    for layer in &wanted.layers {
+        count.layer(layer);
+    }
+    let downloads: Vec<&Descriptor> = match &place.blob_store {
+        Some(_) => wanted.layers.iter().map(|layer| &layer.blob).chain(&wanted.others).collect(),
+        None => count.unpacked_blobs.values().copied().collect(),
+    };
+    let (compressed, blocks) = download(&downloads, place);
+    let Count { mut missing, unpacked, reused, .. } = count;
+    missing.compressed = compressed;
+    let volumes = rooms(place, unpacked, Range::exactly(blocks), counting.policy);
+    let fits = volumes.iter().all(|room| room.shortfall == 0);
+    let mut answer = Fit { fits, missing, volumes, notes: wanted.notes.clone(), reused };
+    if !fits && answer.may_fit() {
+        answer.notes.push("it may fit: some sizes are guessed, and the lower limits do".to_owned());
+    }
+    answer
+}
+
+/// Layers being counted.
+struct Count<'a> {
+    place: &'a Place<'a>,
+    ratio: u32,
+    /// The sizes of layers in the store, by what is in them.
+    known: BTreeMap<DiffId, i64>,
+    seen: BTreeSet<(Option<ChainId>, Digest)>,
+    unpacked_blobs: BTreeMap<Digest, &'a Descriptor>,
+    missing: Missing,
+    /// In blocks.
+    unpacked: Range,
+    /// What lies below the next layer of an image, for a driver that copies.
+    below: Range,
+    below_of: Option<ChainId>,
+    reused: HashSet<ChainId>,
+}
+
+impl<'a> Count<'a> {
+    fn new(place: &'a Place<'a>, counting: Counting) -> Self {
+        let layers = place.stores.layers.layers();
+        Self {
+            place,
+            ratio: counting.ratio,
+            known: layers.into_iter().map(|layer| (layer.diff_id, layer.size)).collect(),
+            seen: BTreeSet::new(),
+            unpacked_blobs: BTreeMap::new(),
+            missing: Missing::default(),
+            unpacked: Range::default(),
+            below: Range::default(),
+            below_of: None,
+            reused: HashSet::new(),
+        }
+    }
+
+    fn layer(&mut self, layer: &'a WantedLayer) {
+        let diff_id = layer.diff_id.or_else(|| (self.place.diff_ids)(layer.blob.digest));
+        let unpacked = self.size(layer, diff_id);
+        let usage = self.usage(unpacked);
+        // A driver that copies writes what is below once more.
+        let is_on_top = layer.chain_id.is_some_and(|_| self.below_of.is_some());
+        let below = if self.place.copies && is_on_top { self.below } else { Range::default() };
+        self.below = below.plus(usage);
+        self.below_of = layer.chain_id;
+        if self.is_there(layer, diff_id) || !self.seen.insert((layer.chain_id, layer.blob.digest)) {
+            return;
+        }
+        self.unpacked_blobs.insert(layer.blob.digest, &layer.blob);
+        self.unpacked = self.unpacked.plus(usage).plus(below);
+        let Missing { layers, unpacked_low, unpacked_high, source, .. } = &mut self.missing;
+        *layers += 1;
+        *unpacked_low = unpacked_low.saturating_add(unpacked.size.low);
+        *unpacked_high = unpacked_high.saturating_add(unpacked.size.high);
+        *source = unpacked.source.max(*source);
+    }
+
+    /// Whether the store has the layer; where nobody says what it stands on, on anything.
+    fn is_there(&mut self, layer: &WantedLayer, diff_id: Option<DiffId>) -> bool {
+        let layers = &self.place.stores.layers;
+        let found: Vec<ChainId> = match (layer.chain_id, diff_id) {
+            (Some(chain), _) => layers.layer(chain).map(|_| chain).into_iter().collect(),
+            (None, Some(diff_id)) if self.known.contains_key(&diff_id) => {
+                let all = layers.layers().into_iter();
+                all.filter(|layer| layer.diff_id == diff_id).map(|layer| layer.chain_id).collect()
+            }
+            _ => Vec::new(),
+        };
+        self.reused.extend(&found);
+        !found.is_empty()
+    }
+
+    fn size(&self, layer: &WantedLayer, diff_id: Option<DiffId>) -> Unpacked {
+        let known = diff_id.and_then(|diff_id| self.known.get(&diff_id));
+        let exact = known.and_then(|size| u64::try_from(*size).ok()).map(|size| {
+            let size = Range::exactly(size);
+            Unpacked { size, usage: size, source: Source::Exact }
+        });
+        let counted = layer.unpacked.filter(|unpacked| unpacked.source == Source::Exact);
+        counted
+            .or(exact)
+            .or(layer.unpacked)
+            .unwrap_or_else(|| guess(&layer.blob.media_type, layer.blob.size, self.ratio))
+    }
+
+    fn usage(&self, unpacked: Unpacked) -> Range {
+        let volume = &self.place.volume;
+        Range { low: volume.round(unpacked.usage.low), high: volume.round(unpacked.usage.high) }
+    }
+}
+
+/// Bytes to download, and the blocks that they take.
+fn download(blobs: &[&Descriptor], place: &Place<'_>) -> (u64, u64) {
+    let volume = place.blob_store.as_ref().map_or(&place.volume, |store| &store.volume);
+    let (mut bytes, mut blocks, mut seen) = (0_u64, 0_u64, BTreeSet::new());
+    for blob in blobs.iter().filter(|blob| seen.insert(blob.digest)) {
+        if place.blob_store.as_ref().is_some_and(|store| store.has(blob)) {
+            continue;
+        }
+        bytes = bytes.saturating_add(blob.size);
+        blocks = blocks.saturating_add(volume.round(blob.size));
+    }
+    (bytes, blocks)
+}
+
+impl BlobStore {
+    /// Whether it has all of a blob. Half a blob is downloaded again.
+    fn has(&self, blob: &Descriptor) -> bool {
+        let file = |folder: &Path| folder.join("sha256").join(blob.digest.hex());
+        let is_whole =
+            |file: PathBuf| fs::metadata(file).is_ok_and(|found| found.is_file() && found.len() == blob.size);
+        is_whole(file(&self.folder.join("blobs"))) || is_whole(file(&self.folder))
+    }
+}
+
+/// What is needed of each volume; of one, where both stores are on the same.
+fn rooms(place: &Place<'_>, unpacked: Range, downloads: Range, policy: Policy) -> Vec<Room> {
+    let room = |volume: &Volume, needed: Range| Room {
+        path: volume.path.clone(),
+        capacity: volume.capacity,
+        available: volume.available,
+        allowed: volume.allowed(policy),
+        needed_low: needed.low,
+        needed_high: needed.high,
+        shortfall: volume.shortfall(policy, needed.high),
+    };
+    match &place.blob_store {
+        Some(store) if store.volume.device != place.volume.device => {
+            vec![room(&place.volume, unpacked), room(&store.volume, downloads)]
+        }
+        _ => vec![room(&place.volume, unpacked.plus(downloads))],
+    }
+}

@@ -1,0 +1,250 @@
+//! From a [`Plan`] to deletions.
+//!
+//! A registry deletes digests, and with a digest all its tags. So everything is looked at again right before:
+//! each repository is read and planned anew, and each tag before each request. An interrupted run leaves nothing
+//! behind that the next one does not see: the images of an index go before the index itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::client::{Deletion as Outcome, Registry};
+use super::collect::read_repository;
+use super::http::Failure;
+use super::inventory::{Inventory, Repository};
+use super::plan::{Deletion, Kept, Plan, bytes, plan_repository};
+use super::rules::Rules;
+use super::ruling::KeepReason;
+use crate::digest::Digest;
+use crate::{Error, Result};
+
+/// How often a deletion is tried.
+const ATTEMPTS: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause that a registry may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What was done of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The tags that are gone, those that stay, and what that frees.
+    pub plan: Plan,
+    /// Why it ended early; run it again to go on.
+    pub stopped: Option<Error>,
+}
+
+impl Applied {
+    /// How many tags could not be deleted, though they should.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        let is_failed = |kept: &&Kept| matches!(kept.reason, KeepReason::Failed { .. });
+        self.plan.keep.iter().filter(is_failed).count()
+    }
+}
+
+/// Deletes what `plan`, made of `inventory` at `now`, says, as far as that still holds. `progress` is told the
+/// number of tags done.
+#[must_use]
+pub fn apply(
+    registry: &Registry,
+    rules: &Rules,
+    inventory: &Inventory,
+    plan: Plan,
+    now: i64,
+    progress: &mut dyn FnMut(usize),
+) -> Applied {
+    let mut planned: BTreeMap<String, Vec<Deletion>> = BTreeMap::new();
+    for deletion in &plan.delete {
+        planned.entry(deletion.repository.clone()).or_default().push(deletion.clone());
+    }
+    let mut run = Run { registry, deleted: Vec::new(), kept: plan.keep, stopped: None, progress };
+    for (name, deletions) in planned {
+        run.repository(&name, deletions, rules, now);
+    }
+    let Run { mut deleted, mut kept, stopped, .. } = run;
+    deleted.sort();
+    kept.sort_by(|a, b| (&a.repository, &a.tag).cmp(&(&b.repository, &b.tag)));
+    let bytes = bytes(inventory, &deleted);
+    Applied { plan: Plan { delete: deleted, keep: kept, bytes, ..plan }, stopped }
+}
+
+struct Run<'a> {
+    registry: &'a Registry,
+    deleted: Vec<Deletion>,
+    kept: Vec<Kept>,
+    stopped: Option<Error>,
+    progress: &'a mut dyn FnMut(usize),
+}
+
+impl Run<'_> {
+    fn repository(&mut self, name: &str, deletions: Vec<Deletion>, rules: &Rules, now: i64) {
+        if let Some(error) = &self.stopped {
+            let why = format!("not tried: {error}");
+            return self.keep_all(deletions, &KeepReason::Failed { why });
+        }
+        let read = read_repository(self.registry, name, rules.need_dates(name), &|_, _| ());
+        let repository = match read {
+            Ok(Some((repository, _))) => repository,
+            // It vanished, and its tags with it.
+            Ok(None) => return self.deleted.extend(deletions),
+            Err(error) => {
+                self.keep_all(deletions, &KeepReason::Failed { why: error.to_string() });
+                self.stopped = Some(error);
+                return;
+            }
+        };
+        let (fresh, staying) = plan_repository(&repository, rules, now);
+        let (going, changed) = split(deletions, &fresh);
+        for deletion in changed {
+            match staying.iter().find(|kept| kept.tag == deletion.tag) {
+                Some(kept) => self.kept.push(kept.clone()),
+                None if repository.tags.contains_key(&deletion.tag) => {
+                    self.keep_all(vec![deletion], &KeepReason::Moved);
+                }
+                None => self.deleted.push(deletion),
+            }
+        }
+        self.digests(&repository, going);
+    }
+
+    /// Deletes digest by digest, an index before what it lists.
+    fn digests(&mut self, repository: &Repository, going: Vec<Deletion>) {
+        let mut by_digest: BTreeMap<Digest, Vec<Deletion>> = BTreeMap::new();
+        for deletion in going {
+            by_digest.entry(deletion.digest).or_default().push(deletion);
+        }
+        let mut digests: Vec<Digest> = by_digest.keys().copied().collect();
+        digests.sort_by_cached_key(|digest| std::cmp::Reverse(repository.closure(*digest).len()));
+        let parents = repository.parents();
+        let mut gone = BTreeSet::new();
+        for digest in digests {
+            let tags = by_digest.remove(&digest).unwrap_or_default();
+            self.digest(&repository.name, digest, tags, &parents, &mut gone);
+            (self.progress)(self.deleted.len());
+        }
+    }
+
+    /// Deletes one digest with its tags, behind the images that it alone lists.
+    fn digest(
+        &mut self,
+        name: &str,
+        digest: Digest,
+        mut tags: Vec<Deletion>,
+        parents: &BTreeMap<Digest, Vec<Digest>>,
+        gone: &mut BTreeSet<Digest>,
+    ) {
+        if let Some(error) = &self.stopped {
+            let why = format!("not tried: {error}");
+            return self.keep_all(tags, &KeepReason::Failed { why });
+        }
+        let images: BTreeSet<Digest> =
+            tags.iter().flat_map(|deletion| deletion.images.iter().copied()).collect();
+        for next in images.into_iter().chain([digest]) {
+            let mut listed_by = parents.get(&next).into_iter().flatten();
+            let listed_by = listed_by.find(|parent| **parent != digest && !gone.contains(*parent));
+            match listed_by {
+                None if gone.contains(&next) => continue,
+                None => {}
+                // Its turn comes with that index; or never, where the index could not be deleted.
+                Some(_) if next != digest => continue,
+                Some(parent) => {
+                    return self.keep_all(tags, &KeepReason::InIndex { tag: parent.to_string() });
+                }
+            }
+            match self.delete(name, next, digest, &mut tags) {
+                Ok(true) => drop(gone.insert(next)),
+                Ok(false) => return,
+                Err((error, is_fatal)) => {
+                    self.keep_all(tags, &KeepReason::Failed { why: error.to_string() });
+                    self.stopped = is_fatal.then_some(error);
+                    return;
+                }
+            }
+        }
+        self.deleted.extend(tags);
+    }
+
+    /// Deletes `next`, which is `digest` or an image of it, while its tags still point to `digest`; false where
+    /// none does any more. Failures come with a flag: whether the rest has no chance, either.
+    fn delete(
+        &mut self,
+        name: &str,
+        next: Digest,
+        digest: Digest,
+        tags: &mut Vec<Deletion>,
+    ) -> Result<bool, (Error, bool)> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..ATTEMPTS {
+            self.reread(name, digest, tags).map_err(|error| (error, false))?;
+            if tags.is_empty() {
+                return Ok(false);
+            }
+            match self.registry.delete(name, next) {
+                Ok(Outcome::Done | Outcome::Missing) => return Ok(true),
+                Ok(Outcome::Later(Some(asked))) if asked > LONGEST_PAUSE => {
+                    let seconds = asked.as_secs();
+                    let why = format!("the registry asks to wait {seconds} seconds; run it again later");
+                    return Err((Error::system(why), true));
+                }
+                Ok(Outcome::Later(asked)) => self.registry.pause(asked.unwrap_or(pause)),
+                Err(Failure::Status { status: 405, .. }) => return Err((disabled(), true)),
+                Err(
+                    failure @ (Failure::Unauthorized(_) | Failure::Unreachable(_) | Failure::Untrusted(_)),
+                ) => {
+                    return Err((failure.during(&format!("{name}@{next}")), true));
+                }
+                Err(failure @ Failure::Status { status: 401 | 403, .. }) => {
+                    return Err((failure.during(&format!("{name}@{next}: we may not delete")), true));
+                }
+                Err(failure) => return Err((failure.during(&format!("{name}@{next}")), false)),
+            }
+            pause *= 2;
+        }
+        Err((Error::system(format!("{name}@{next}: the registry fails again and again")), false))
+    }
+
+    /// Takes out the tags that do not point to `digest` any more.
+    fn reread(&mut self, name: &str, digest: Digest, tags: &mut Vec<Deletion>) -> Result<()> {
+        for deletion in std::mem::take(tags) {
+            match self.registry.digest(name, &deletion.tag) {
+                Ok(Some(found)) if found == digest => tags.push(deletion),
+                Ok(Some(_)) => self.keep_all(vec![deletion], &KeepReason::Moved),
+                Ok(None) => self.deleted.push(deletion),
+                Err(error) => {
+                    tags.push(deletion);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_all(&mut self, deletions: Vec<Deletion>, reason: &KeepReason) {
+        let kept = |Deletion { repository, tag, digest, .. }| Kept {
+            repository,
+            tag,
+            digest: Some(digest),
+            reason: reason.clone(),
+        };
+        self.kept.extend(deletions.into_iter().map(kept));
+    }
+}
+
+/// What both plans say, with the images that the fresh one says go along; and the rest.
+fn split(planned: Vec<Deletion>, fresh: &[Deletion]) -> (Vec<Deletion>, Vec<Deletion>) {
+    let (mut both, mut rest) = (Vec::new(), Vec::new());
+    for deletion in planned {
+        let same = |other: &&Deletion| other.tag == deletion.tag && other.digest == deletion.digest;
+        match fresh.iter().find(same) {
+            Some(fresh) => both.push(fresh.clone()),
+            None => rest.push(deletion),
+        }
+    }
+    (both, rest)
+}
+
+fn disabled() -> Error {
+    Error::conflict(
+        "the registry has deletion disabled: set `storage: {delete: {enabled: true}}` in its configuration, or \
+         REGISTRY_STORAGE_DELETE_ENABLED=true in its environment, and restart it",
+    )
+}

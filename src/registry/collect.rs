@@ -1,0 +1,282 @@
+//! From a registry to an [`Inventory`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::DateTime;
+use serde::Deserialize;
+
+use super::client::{CONFIG_SIZE, Fetched, Registry};
+use super::inventory::{Entry, Inventory, Pointer, Repository};
+use super::rules::Rules;
+use crate::digest::Digest;
+use crate::manifest::{Descriptor, Manifest};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::{Error, Result};
+
+/// How many requests are under way at a time.
+const WORKERS: usize = 8;
+
+/// Called with the number of tags read and known, from several threads.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// Reads what the rules are about; with `others` all other repositories, too, whose images may need the same
+/// layers.
+///
+/// # Errors
+///
+/// A list cannot be read as a whole, or the registry refuses us. A repository that does not exist is a note.
+pub fn collect(
+    registry: &Registry,
+    rules: &Rules,
+    others: bool,
+    progress: Progress<'_>,
+) -> Result<Inventory> {
+    let mut inventory = Inventory { is_whole: others, ..Inventory::default() };
+    let catalog = match registry.repositories().map(Some) {
+        _ if !others && !rules.needs_catalog() => None,
+        Err(error) if rules.needs_catalog() => {
+            let why = format!("{error}; without it, rules need the full names of repositories");
+            return Err(Error::new(error.class(), why));
+        }
+        Err(error) => {
+            inventory.is_whole = false;
+            let why = format!("{error}: layers that other repositories need may be counted as freed");
+            inventory.notes.push(why);
+            None
+        }
+        Ok(catalog) => catalog,
+    };
+    let listed = catalog.unwrap_or_default();
+    let mut names = rules.named_repositories();
+    names.extend(listed.iter().filter(|name| others || rules.concern(name)).cloned());
+
+    for name in names {
+        let is_concerned = rules.concern(&name);
+        let read = read_repository(registry, &name, rules.need_dates(&name), progress);
+        match read {
+            Ok(Some((repository, notes))) => {
+                inventory.notes.extend(notes);
+                inventory.repositories.push(repository);
+            }
+            Ok(None) if is_concerned => {
+                inventory.notes.push(format!("repository `{name}` does not exist"));
+            }
+            Ok(None) => {}
+            Err(error) if is_concerned => return Err(error),
+            Err(error) => {
+                inventory.is_whole = false;
+                inventory.notes.push(format!("{error}: layers that it needs may be counted as freed"));
+            }
+        }
+    }
+    let unreadable = |entry: &Entry| matches!(entry, Entry::Unreadable { .. });
+    let unknown = |pointer: &Pointer| matches!(pointer, Pointer::Unknown { .. });
+    let is_blind = |repository: &Repository| {
+        repository.manifests.values().any(unreadable) || repository.tags.values().any(unknown)
+    };
+    if inventory.repositories.iter().any(is_blind) {
+        inventory.is_whole = false;
+        inventory.notes.push("layers that unreadable manifests need may be counted as freed".to_owned());
+    }
+    note_missing_revisions(rules, &mut inventory);
+    Ok(inventory)
+}
+
+/// One repository and notes about it; none where it does not exist.
+pub(super) fn read_repository(
+    registry: &Registry,
+    name: &str,
+    dates: bool,
+    progress: Progress<'_>,
+) -> Result<Option<(Repository, Vec<String>)>> {
+    let Some(tags) = registry.tags(name)? else { return Ok(None) };
+    let tags: Vec<String> = tags.into_iter().collect();
+    let fetched = parallel(&tags, progress, |tag| registry.manifest(name, tag))?;
+
+    let mut repository = Repository { name: name.to_owned(), ..Repository::default() };
+    let mut notes = Vec::new();
+    for (tag, fetched) in tags.into_iter().zip(fetched) {
+        let pointer = match fetched {
+            Fetched::Missing => {
+                notes.push(format!("`{name}:{tag}` is listed and does not exist"));
+                continue;
+            }
+            Fetched::Read(content) => {
+                let digest = content.digest;
+                repository.manifests.insert(digest, Entry::of(*content));
+                Pointer::To(digest)
+            }
+            Fetched::Unreadable { why, digest: Some(digest), may_list } => {
+                repository.manifests.entry(digest).or_insert(Entry::Unreadable { why, may_list });
+                Pointer::To(digest)
+            }
+            Fetched::Unreadable { why, digest: None, .. } => Pointer::Unknown { why },
+        };
+        repository.tags.insert(tag, pointer);
+    }
+    read_children(registry, &mut repository)?;
+    if dates {
+        read_dates(registry, &mut repository)?;
+    }
+    Ok(Some((repository, notes)))
+}
+
+/// What indexes list, level by level. A platform that was never pushed is no fault.
+fn read_children(registry: &Registry, repository: &mut Repository) -> Result<()> {
+    let mut asked: BTreeSet<Digest> = repository.manifests.keys().copied().collect();
+    let mut parents: Vec<Digest> = asked.iter().copied().collect();
+    while !parents.is_empty() {
+        let entries = parents.iter().filter_map(|parent| repository.manifests.get(parent));
+        let children: BTreeSet<Digest> =
+            entries.flat_map(Entry::children).filter(|child| !asked.contains(child)).collect();
+        let children: Vec<Digest> = children.into_iter().collect();
+        let name = &repository.name;
+        let fetched = parallel(&children, &|_, _| (), |child| registry.manifest(name, &child.to_string()))?;
+        for (child, fetched) in children.iter().zip(fetched) {
+            asked.insert(*child);
+            let entry = match fetched {
+                Fetched::Missing => continue,
+                Fetched::Read(content) => Entry::of(*content),
+                Fetched::Unreadable { why, may_list, .. } => Entry::Unreadable { why, may_list },
+            };
+            repository.manifests.insert(*child, entry);
+        }
+        parents = children;
+    }
+    Ok(())
+}
+
+/// The age of images, from their configs; of an index, that of its newest image.
+fn read_dates(registry: &Registry, repository: &mut Repository) -> Result<()> {
+    let configs: BTreeSet<Digest> = repository.manifests.values().filter_map(config_of).collect();
+    let configs: Vec<Digest> = configs.into_iter().collect();
+    let name = repository.name.clone();
+    let dates = parallel(&configs, &|_, _| (), |config| {
+        // What cannot be read has no date, and stays.
+        let text = registry.blob(&name, *config, CONFIG_SIZE).ok().flatten();
+        Ok(text.and_then(|text| created(&text)))
+    })?;
+    let dates: BTreeMap<Digest, i64> =
+        configs.into_iter().zip(dates).filter_map(|(config, date)| Some((config, date?))).collect();
+    let date = |config: &Descriptor| dates.get(&config.digest).copied();
+    let date_of = |entry: &Entry| match entry {
+        Entry::Read { manifest, .. } => manifest.config.as_ref().and_then(date),
+        Entry::Unreadable { .. } => None,
+    };
+    let images: BTreeMap<Digest, i64> =
+        repository.manifests.iter().filter_map(|(digest, entry)| Some((*digest, date_of(entry)?))).collect();
+    for entry in repository.manifests.values_mut() {
+        if let Entry::Read { manifest, created, .. } = entry {
+            *created = match &manifest.config {
+                Some(config) => date(config),
+                None => newest(manifest, &images),
+            };
+        }
+    }
+    Ok(())
+}
+
+fn config_of(entry: &Entry) -> Option<Digest> {
+    match entry {
+        Entry::Read { manifest, .. } => manifest.config.as_ref().map(|config| config.digest),
+        Entry::Unreadable { .. } => None,
+    }
+}
+
+/// The age of an index; none where that of one of its images is unknown. Attestations are no images.
+fn newest(index: &Manifest, images: &BTreeMap<Digest, i64>) -> Option<i64> {
+    let is_image = |listed: &&Descriptor| {
+        listed.platform.as_ref().is_none_or(|platform| platform.architecture != "unknown")
+    };
+    let dates = index.manifests.iter().filter(is_image).map(|listed| images.get(&listed.digest).copied());
+    dates.collect::<Option<Vec<i64>>>()?.into_iter().max()
+}
+
+/// When a config says that its image was made. A date up to 1970 is what reproducible builds write: no date.
+fn created(config: &[u8]) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Config {
+        created: Option<String>,
+    }
+    let config: Config = serde_json::from_slice(config).ok()?;
+    let created = DateTime::parse_from_rfc3339(&config.created?).ok()?.timestamp();
+    (created > 0).then_some(created)
+}
+
+/// Tells of revisions that are to be kept and are not there: a slip of the pen would otherwise cost an image.
+fn note_missing_revisions(rules: &Rules, inventory: &mut Inventory) {
+    let has = |(name, tag): &(String, String)| {
+        let repository = inventory.repositories.iter().find(|repository| repository.name == *name);
+        repository.is_some_and(|repository| repository.tags.contains_key(tag))
+    };
+    let missing = rules.retained().filter(|(id, revision)| !rules.names_of(id, revision).iter().any(has));
+    let notes: Vec<String> =
+        missing.map(|(id, revision)| format!("no tag is revision {revision} of environment {id}")).collect();
+    inventory.notes.extend(notes);
+}
+
+/// Does something for each item, several at a time; in their order, or the first error.
+fn parallel<T: Sync, U: Send>(
+    items: &[T],
+    progress: Progress<'_>,
+    work: impl Fn(&T) -> Result<U> + Sync,
+) -> Result<Vec<U>> {
+    let (next, done, is_over) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let worker = || {
+        let mut results = Vec::new();
+        while is_over.load(Ordering::Relaxed) == 0 {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(place) else { break };
+            let result = work(item);
+            if result.is_err() {
+                is_over.store(1, Ordering::Relaxed);
+            }
+            results.push((place, result));
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, items.len());
+        }
+        results
+    };
+    let mut results: Vec<(usize, Result<U>)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS.min(items.len())).map(|_| scope.spawn(worker)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| lost()));
+        joined.flatten().collect()
+    });
+    results.sort_by_key(|(place, _)| *place);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What a thread leaves that panicked; nothing here does.
+fn lost<U>() -> Vec<(usize, Result<U>)> {
+    vec![(0, Err(Error::system("a thread was lost while the registry was read")))]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+
+    use super::*;
+
+    #[test]
+    fn dates_that_say_nothing() {
+        for (config, date) in [
+            (r#"{"created":"2024-01-01T00:00:00+01:00"}"#, Some(1_704_063_600)),
+            (r#"{"created":"1970-01-01T00:00:00Z"}"#, None),
+            (r#"{"created":"0001-01-01T00:00:00Z"}"#, None),
+            (r#"{"created":null}"#, None),
+            (r#"{"created":"yesterday"}"#, None),
+            ("{}", None),
+            ("", None),
+        ] {
+            assert_eq!(created(config.as_bytes()), date, "{config}");
+        }
+    }
+
+    #[test]
+    fn results_keep_their_order() {
+        let items: Vec<usize> = (0..100).collect();
+        let doubled = parallel(&items, &|_, _| (), |item| Ok(item * 2)).unwrap();
+        assert_eq!(doubled, (0..100).map(|item| item * 2).collect::<Vec<_>>());
+        let failing = |item: &usize| if *item == 50 { Err(Error::system("fifty")) } else { Ok(()) };
+        assert_eq!(parallel(&items, &|_, _| (), failing).unwrap_err().to_string(), "fifty");
+    }
+}

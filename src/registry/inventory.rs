@@ -1,0 +1,143 @@
+//! What is in a registry: tags, what they point to, and what that lists.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::client::Content;
+use crate::digest::Digest;
+use crate::manifest::Manifest;
+
+/// What was read of a registry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Repositories that rules are about, and the others as far as they were read.
+    pub repositories: Vec<Repository>,
+    /// Whether that is all there is, so that what nothing here needs is needed by nothing.
+    pub is_whole: bool,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// One repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repository {
+    /// Its name.
+    pub name: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, Pointer>,
+    /// What the tags point to, and what that lists.
+    pub manifests: BTreeMap<Digest, Entry>,
+}
+
+/// What a tag points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pointer {
+    /// This digest.
+    To(Digest),
+    /// It could not be found out.
+    Unknown {
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// A manifest of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// It was read.
+    Read {
+        /// The length of its text, in bytes.
+        size: u64,
+        /// What it says.
+        manifest: Box<Manifest>,
+        /// When its image was made, in Unix seconds; none where that is unknown or was not asked.
+        created: Option<i64>,
+    },
+    /// It cannot be read.
+    Unreadable {
+        /// What is wrong.
+        why: String,
+        /// Whether it may list other manifests.
+        may_list: bool,
+    },
+}
+
+impl Entry {
+    pub(super) fn of(content: Content) -> Self {
+        Self::Read { size: content.size, manifest: Box::new(content.manifest), created: None }
+    }
+
+    /// The manifests that it lists.
+    pub(super) fn children(&self) -> impl Iterator<Item = Digest> {
+        let listed = match self {
+            Self::Read { manifest, .. } => manifest.manifests.as_slice(),
+            Self::Unreadable { .. } => &[],
+        };
+        listed.iter().map(|child| child.digest)
+    }
+
+    pub(super) fn created(&self) -> Option<i64> {
+        match self {
+            Self::Read { created, .. } => *created,
+            Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+impl Repository {
+    /// By manifest, those that list it.
+    pub(super) fn parents(&self) -> BTreeMap<Digest, Vec<Digest>> {
+        let mut parents: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
+        for (parent, entry) in &self.manifests {
+            for child in entry.children() {
+                parents.entry(child).or_default().push(*parent);
+            }
+        }
+        parents
+    }
+
+    /// What `from` needs: itself, and all that it lists, in any depth. Only what is there.
+    pub(super) fn closure(&self, from: Digest) -> BTreeSet<Digest> {
+        let mut found = BTreeSet::new();
+        let mut next = vec![from];
+        while let Some(digest) = next.pop() {
+            if let Some(entry) = self.manifests.get(&digest)
+                && found.insert(digest)
+            {
+                next.extend(entry.children());
+            }
+        }
+        found
+    }
+
+    /// Bytes of one image or index, with all that it lists, each blob once.
+    pub(super) fn size(&self, digest: Digest) -> u64 {
+        let mut blobs = HashMap::new();
+        for digest in self.closure(digest) {
+            self.add_blobs(digest, &mut blobs);
+        }
+        blobs.into_values().fold(0, u64::saturating_add)
+    }
+
+    fn add_blobs(&self, digest: Digest, blobs: &mut HashMap<Digest, u64>) {
+        if let Some(Entry::Read { size, manifest, .. }) = self.manifests.get(&digest) {
+            blobs.insert(digest, *size);
+            blobs.extend(manifest.blobs().map(|blob| (blob.digest, blob.size)));
+        }
+    }
+}
+
+impl Inventory {
+    /// The bytes that a garbage collection frees once `gone` is deleted, as repository and digest: manifests,
+    /// configs and layers that no other manifest needs, in any repository that was read.
+    pub(super) fn freed(&self, gone: &HashSet<(&str, Digest)>) -> u64 {
+        let (mut freed, mut needed) = (HashMap::new(), HashMap::new());
+        for repository in &self.repositories {
+            for digest in repository.manifests.keys() {
+                let is_gone = gone.contains(&(repository.name.as_str(), *digest));
+                repository.add_blobs(*digest, if is_gone { &mut freed } else { &mut needed });
+            }
+        }
+        freed.retain(|digest, _| !needed.contains_key(digest));
+        freed.into_values().fold(0, u64::saturating_add)
+    }
+}

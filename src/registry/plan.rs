@@ -1,0 +1,247 @@
+//! From rules and an [`Inventory`] to what goes and what stays. No network: what is decided here can be tested
+//! with made-up registries.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::inventory::{Entry, Inventory, Pointer, Repository};
+use super::rules::{Dated, Rules};
+use super::ruling::{KeepReason, Ruling};
+use crate::digest::Digest;
+
+/// What would be deleted, and what stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The tags that go, by repository and tag.
+    pub delete: Vec<Deletion>,
+    /// The tags that stay in the same repositories.
+    pub keep: Vec<Kept>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// The bytes that the registry's garbage collection frees afterwards: manifests, configs and layers that
+    /// nothing needs any more.
+    pub bytes: u64,
+    /// Whether that is exact; an upper limit otherwise, as the notes say.
+    pub bytes_exact: bool,
+}
+
+/// A tag that goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Deletion {
+    /// The repository.
+    pub repository: String,
+    /// The tag.
+    pub tag: String,
+    /// What it points to, and what is deleted.
+    #[serde(serialize_with = "as_text")]
+    pub digest: Digest,
+    /// Bytes of the image, shared layers included.
+    pub size: u64,
+    /// The images of an index, which go along: no other tag needs them.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_texts")]
+    pub images: Vec<Digest>,
+}
+
+/// A tag that stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The repository.
+    pub repository: String,
+    /// The tag.
+    pub tag: String,
+    /// What it points to; none where that is unknown.
+    pub digest: Option<Digest>,
+    /// Why it stays.
+    pub reason: KeepReason,
+}
+
+impl Serialize for Kept {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut kept = serializer.serialize_map(None)?;
+        kept.serialize_entry("repository", &self.repository)?;
+        kept.serialize_entry("tag", &self.tag)?;
+        kept.serialize_entry("digest", &self.digest.map(|digest| digest.to_string()))?;
+        kept.serialize_entry("kind", self.reason.kind())?;
+        kept.serialize_entry("reason", &self.reason.to_string())?;
+        kept.end()
+    }
+}
+
+fn as_text<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(digest)
+}
+
+fn as_texts<S: Serializer>(digests: &[Digest], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(digests.iter().map(Digest::to_string))
+}
+
+/// What would be deleted of `inventory` at `now`, in Unix seconds, and what stays.
+///
+/// Never in it: a digest that a tag that stays points to, or that the index of such a tag lists.
+#[must_use]
+pub fn plan(inventory: &Inventory, rules: &Rules, now: i64) -> Plan {
+    let concerned = inventory.repositories.iter().filter(|repository| rules.concern(&repository.name));
+    let (mut delete, mut keep) = (Vec::new(), Vec::new());
+    for repository in concerned {
+        let (going, staying) = plan_repository(repository, rules, now);
+        delete.extend(going);
+        keep.extend(staying);
+    }
+    let bytes = bytes(inventory, &delete);
+    Plan { delete, keep, notes: inventory.notes.clone(), bytes, bytes_exact: inventory.is_whole }
+}
+
+/// What a garbage collection frees once these are deleted.
+pub(super) fn bytes(inventory: &Inventory, deleted: &[Deletion]) -> u64 {
+    let gone = |deletion: &Deletion| {
+        let digests: Vec<_> = deletion.images.iter().chain([&deletion.digest]).copied().collect();
+        // The name has to live as long as the inventory.
+        let named = inventory.repositories.iter().find(|repository| repository.name == deletion.repository);
+        digests.into_iter().filter_map(move |digest| Some((named?.name.as_str(), digest)))
+    };
+    let gone: HashSet<(&str, Digest)> = deleted.iter().flat_map(gone).collect();
+    inventory.freed(&gone)
+}
+
+/// The tags of one repository that go and that stay.
+pub(super) fn plan_repository(
+    repository: &Repository,
+    rules: &Rules,
+    now: i64,
+) -> (Vec<Deletion>, Vec<Kept>) {
+    let mut sorting = Sorting::new(repository, rules, now);
+    sorting.hold_back();
+    while sorting.protect() {}
+    sorting.finish()
+}
+
+/// Tags of a repository, being told apart.
+struct Sorting<'a> {
+    repository: &'a Repository,
+    going: BTreeMap<&'a str, Digest>,
+    staying: BTreeMap<&'a str, (Option<Digest>, KeepReason)>,
+}
+
+impl<'a> Sorting<'a> {
+    /// By what the rules say, and by what can be read.
+    fn new(repository: &'a Repository, rules: &Rules, now: i64) -> Self {
+        let pointed = repository.tags.iter().filter_map(|(tag, pointer)| match pointer {
+            Pointer::To(digest) => Some((tag.as_str(), *digest)),
+            Pointer::Unknown { .. } => None,
+        });
+        let dated: Vec<Dated<'a>> = pointed
+            .map(|(tag, image)| {
+                let created = repository.manifests.get(&image).and_then(Entry::created);
+                Dated { tag, image, created }
+            })
+            .collect();
+        let mut rulings = rules.rule(&repository.name, &dated, now);
+        let mut sorting = Self { repository, going: BTreeMap::new(), staying: BTreeMap::new() };
+        for (tag, pointer) in &repository.tags {
+            let (digest, unreadable) = match pointer {
+                Pointer::Unknown { why } => (None, Some(why)),
+                Pointer::To(digest) => match repository.manifests.get(digest) {
+                    Some(Entry::Unreadable { why, .. }) => (Some(*digest), Some(why)),
+                    _ => (Some(*digest), None),
+                },
+            };
+            let reason = match (rulings.remove(tag.as_str()), unreadable) {
+                (Some(Ruling::Keep(reason)), _) => reason,
+                (Some(Ruling::Delete) | None, Some(why)) => KeepReason::Unreadable { why: why.clone() },
+                (Some(Ruling::None) | None, _) => KeepReason::NoRule,
+                (Some(Ruling::Delete), None) => {
+                    sorting.going.extend(digest.map(|digest| (tag.as_str(), digest)));
+                    continue;
+                }
+            };
+            sorting.staying.insert(tag, (digest, reason));
+        }
+        sorting
+    }
+
+    /// Where something that stays cannot be read and may be an index, anything may be on its list.
+    fn hold_back(&mut self) {
+        let is_blind = |digest: &Digest| {
+            matches!(self.repository.manifests.get(digest), Some(Entry::Unreadable { may_list: true, .. }))
+        };
+        let needs_blind = |digest: Digest| self.repository.closure(digest).iter().any(is_blind);
+        let mut staying = self.staying.iter();
+        let blind = staying.find(|(_, (digest, _))| digest.is_none_or(needs_blind));
+        let Some(by) = blind.map(|(tag, _)| (*tag).to_owned()) else { return };
+        for (tag, digest) in std::mem::take(&mut self.going) {
+            self.staying.insert(tag, (Some(digest), KeepReason::HeldBack { by: by.clone() }));
+        }
+    }
+
+    /// Moves to those that stay what these need; true where there was something.
+    fn protect(&mut self) -> bool {
+        // By digest, a tag that needs it.
+        let mut needed: BTreeMap<Digest, &str> = BTreeMap::new();
+        let pointed: BTreeMap<Digest, &str> =
+            self.staying.iter().filter_map(|(tag, (digest, _))| Some(((*digest)?, *tag))).collect();
+        for (digest, tag) in &pointed {
+            for digest in self.repository.closure(*digest) {
+                needed.entry(digest).or_insert(tag);
+            }
+        }
+        let reason = |tag: &str, digest: &Digest| {
+            let named = |tag: &&str| (*tag).to_owned();
+            if let Some(tag) = pointed.get(digest) {
+                return Some(KeepReason::SharedDigest { tag: named(tag) });
+            }
+            if let Some(tag) = needed.get(digest) {
+                return Some(KeepReason::InIndex { tag: named(tag) });
+            }
+            let tag = needed.get(&subject_of(tag)?)?;
+            Some(KeepReason::BelongsTo { tag: named(tag) })
+        };
+        let found: Vec<(&'a str, Digest, KeepReason)> = self
+            .going
+            .iter()
+            .filter_map(|(tag, digest)| Some((*tag, *digest, reason(tag, digest)?)))
+            .collect();
+        let is_any = !found.is_empty();
+        for (tag, digest, reason) in found {
+            self.going.remove(tag);
+            self.staying.insert(tag, (Some(digest), reason));
+        }
+        is_any
+    }
+
+    fn finish(self) -> (Vec<Deletion>, Vec<Kept>) {
+        let repository = self.repository;
+        let mut needed: BTreeSet<Digest> = BTreeSet::new();
+        for (digest, _) in self.staying.values() {
+            needed.extend(digest.iter().flat_map(|digest| repository.closure(*digest)));
+        }
+        let tagged: BTreeSet<Digest> = self.going.values().copied().collect();
+        let is_readable =
+            |digest: &Digest| matches!(repository.manifests.get(digest), Some(Entry::Read { .. }));
+        let goes_along =
+            |digest: &Digest| !tagged.contains(digest) && !needed.contains(digest) && is_readable(digest);
+        let deletion = |(tag, digest): (&str, Digest)| Deletion {
+            repository: repository.name.clone(),
+            tag: tag.to_owned(),
+            digest,
+            size: repository.size(digest),
+            images: repository.closure(digest).into_iter().filter(goes_along).collect(),
+        };
+        let kept = |(tag, (digest, reason)): (&str, (Option<Digest>, KeepReason))| Kept {
+            repository: repository.name.clone(),
+            tag: tag.to_owned(),
+            digest,
+            reason,
+        };
+        let delete = self.going.into_iter().map(deletion).collect();
+        (delete, self.staying.into_iter().map(kept).collect())
+    }
+}
+
+/// What a tag like `sha256-<digest>.sig` belongs to: signatures, attestations, referrers.
+fn subject_of(tag: &str) -> Option<Digest> {
+    let hex = tag.strip_prefix("sha256-")?;
+    let hex = hex.split_once('.').map_or(hex, |(hex, _)| hex);
+    Digest::from_hex(hex)
+}

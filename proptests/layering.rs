@@ -35,7 +35,7 @@ const RANKS: [(u8, &[&str]); 10] = [
     (4, &["delete"]),
     (5, &["account", "report", "usage"]),
     (6, &["prune"]),
-    (7, &["plan", "replay", "data_root", "free"]),
+    (7, &["plan", "replay", "data_root", "free", "removal"]),
     (8, &["server", "client", "registry", "fit"]),
     (9, &["cli", "main"]),
 ];

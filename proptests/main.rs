@@ -10,6 +10,8 @@
     reason = "test code"
 )]
 
+#[cfg(feature = "cli")]
+mod agent;
 mod cancel;
 mod candidates;
 mod cases;
@@ -40,6 +42,7 @@ mod locks;
 mod oracle;
 #[cfg(feature = "cli")]
 mod registry;
+mod removal;
 mod scenarios;
 #[cfg(feature = "server")]
 mod server;

@@ -29,6 +29,7 @@
 //!
 //! * [`Engine`]: `ImagesPrune` and `ImageDelete` over four [`store`]s, which are traits: bring your own.
 //! * [`plan`]: what a prune would do to every image, and why.
+//! * [`removal`]: what deleting exactly a set of images does.
 //! * [`usage`]: the image part of `docker system df`. [`free`]: the smallest set of images that frees enough.
 //! * [`World`]: four stores as a file; [`data_root`] reads one from `/var/lib/docker`.
 //! * [`Semantics`]: which version of moby to equal.
@@ -72,6 +73,7 @@ mod record;
 pub mod reference;
 #[cfg(feature = "registry")]
 pub mod registry;
+pub mod removal;
 pub mod replay;
 mod report;
 pub mod request;

@@ -29,8 +29,8 @@ pub struct Args {
 pub enum Command {
     /// Show what a prune would delete, and why the rest stays; nothing is changed
     Plan(PlanArgs),
-    /// Show the disk space that images take, as `docker system df` does
-    Df(DfArgs),
+    /// Show the disk space that images take, as `docker system df` does, and what deleting some would free
+    Df(super::df::DfArgs),
     /// Write the state of a data root to a state file
     Export(ExportArgs),
     /// Prune a state file, or a running daemon
@@ -39,6 +39,10 @@ pub enum Command {
     Fit(Box<FitArgs>),
     /// Delete tags of a registry, except those to keep; a dry run unless told otherwise
     Registry(RegistryArgs),
+    /// Clean up a running daemon: containers, images, logs, volumes that are named
+    Clean(super::clean::CleanArgs),
+    /// Prune a running daemon again and again
+    Agent(super::agent::AgentArgs),
     /// Be a Docker daemon in memory, for tests
     Serve(super::serve::ServeArgs),
     /// Answer recorded rows, one JSON line each
@@ -67,6 +71,8 @@ impl Command {
             Self::Prune(args) => args.format,
             Self::Registry(args) => args.format,
             Self::Fit(args) => args.format,
+            Self::Agent(args) => args.format,
+            Self::Clean(args) => args.format,
             Self::Check(args) => args.format,
             Self::Conform(args) => args.format,
             _ => Format::Table,
@@ -92,21 +98,6 @@ pub struct PlanArgs {
     pub source: SourceArgs,
     #[command(flatten)]
     pub selection: SelectionArgs,
-}
-
-#[derive(Debug, ArgGroup)]
-pub struct DfArgs {
-    /// List the images
-    #[arg(short, long)]
-    pub verbose: bool,
-    /// How to print it; JSON has the images in any case
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
-    /// The time from which ages are counted [default: now]
-    #[arg(long, value_name = "RFC3339", value_parser = instant)]
-    pub now: Option<DateTime<FixedOffset>>,
-    #[command(flatten)]
-    pub source: SourceArgs,
 }
 
 #[derive(Debug, ArgGroup)]

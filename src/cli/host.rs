@@ -24,15 +24,5 @@ pub fn client(host: &str) -> Result<Client> {
 
 /// The known version that is nearest below the daemon's, by its API.
 pub fn semantics(client: &Client, asked: Option<Semantics>) -> Result<Semantics> {
-    if let Some(semantics) = asked {
-        return Ok(semantics);
-    }
-    let version = client.version().map_err(Error::from)?.api_version;
-    let minor = version.split_once('.').and_then(|(_, minor)| minor.parse::<u32>().ok());
-    Ok(match minor {
-        // 28.0 came with 1.48, 24.0 with 1.43.
-        Some(48..) => Semantics::MOBY_28_5,
-        Some(43..) => Semantics::MOBY_26_1,
-        _ => Semantics::MOBY_20_10,
-    })
+    Ok(asked.map_or_else(|| client.semantics(), Ok).map_err(Error::from)?)
 }

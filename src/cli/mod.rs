@@ -9,8 +9,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+mod agent;
 mod args;
 mod check;
+mod clean;
+mod confirm;
 mod conform;
 mod df;
 mod error;
@@ -18,6 +21,8 @@ mod estimate;
 mod export;
 mod fit;
 mod host;
+mod keep;
+mod logs;
 mod plan;
 mod progress;
 mod prune;
@@ -26,6 +31,7 @@ mod render;
 mod replay;
 mod request;
 mod serve;
+mod signals;
 mod source;
 mod units;
 mod why;
@@ -57,6 +63,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Fit(args) => fit::run(&args),
         Command::Registry(args) => registry::run(&args),
         Command::Serve(args) => serve::run(args),
+        Command::Clean(args) => clean::run(&args),
+        Command::Agent(args) => agent::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Conform(args) => conform::run(&args),

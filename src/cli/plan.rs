@@ -100,7 +100,7 @@ pub fn print_table(plan: &Plan, bytes: &Bytes, is_whole: bool) -> Result<()> {
     images.sort_by_key(|image| image.verdict);
     let rows = images.iter().map(|image| {
         let id = identifier(image.id, is_whole);
-        [id, references(image, is_whole), units::short_size(image.size.into()), reason(image)]
+        [id, references(image, is_whole), units::short_size(image.size.into()), reason(&image.reason)]
     });
     let mut lines = render::table(["IMAGE ID", "REFERENCES", "SIZE", "WHY"], rows).into_iter();
 
@@ -145,8 +145,8 @@ fn name(reference: &Reference, is_whole: bool) -> String {
 }
 
 /// A few words for the table; [`why`] has the sentence.
-fn reason(image: &ImagePlan) -> String {
-    match &image.reason {
+pub fn reason(reason: &Reason) -> String {
+    match reason {
         Reason::Unused => "unused".to_owned(),
         Reason::ParentOfDeleted(child) => format!("parent of {}, which goes", identifier(child, false)),
         Reason::Tagged(_) => "tagged".to_owned(),

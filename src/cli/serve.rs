@@ -8,11 +8,12 @@ use chrono::{DateTime, FixedOffset, Local, Offset, Utc};
 use clap::Args as ArgGroup;
 use image_prune::select::Order;
 use image_prune::server::{Fault, Limits, TestDaemon};
-use image_prune::{ErrorClass, Semantics, World};
+use image_prune::{Semantics, World};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::args::{instant, semantics, utc_offset};
 use super::error::{Failure, Result};
+use super::signals::Signals;
 use super::source::Source;
 use super::{args, render};
 
@@ -150,39 +151,4 @@ fn raise_descriptors() {
     limit.current = limit.maximum;
     // As many as there are must do where this is not allowed.
     let _ = setrlimit(Resource::Nofile, limit);
-}
-
-/// SIGINT and SIGTERM, from the moment on that somebody listens.
-struct Signals {
-    runtime: tokio::runtime::Runtime,
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let failed = |error: io::Error| {
-            Failure::from(image_prune::Error::new(
-                ErrorClass::System,
-                format!("cannot wait for signals: {error}"),
-            ))
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        let entered = runtime.enter();
-        let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        drop(entered);
-        Ok(Self { runtime, interrupt, terminate })
-    }
-
-    fn wait(mut self) {
-        self.runtime.block_on(async {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-            }
-        });
-    }
 }

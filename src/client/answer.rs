@@ -117,6 +117,8 @@ answer! {
         /// Its image.
         #[serde(rename = "ImageID")]
         image_id: String,
+        /// What it runs.
+        command: String,
         /// Unix seconds.
         created: i64,
         /// `running`, `exited`, `created`, `paused`, `restarting`, `removing`, `dead`.
@@ -260,6 +262,12 @@ answer! {
         shared: bool,
         /// Bytes.
         size: i64,
+        /// When it was made, RFC 3339.
+        created_at: String,
+        /// When it was used last, RFC 3339; empty for never.
+        last_used_at: String,
+        /// How often it was used.
+        usage_count: i64,
     }
 }
 
@@ -309,6 +317,8 @@ answer! {
         id: String,
         /// The storage driver.
         driver: String,
+        /// What the driver says of itself, in pairs.
+        driver_status: Vec<Vec<String>>,
         /// Where it keeps its state.
         docker_root_dir: String,
         /// Its version.

@@ -15,11 +15,13 @@
 //! # Ok::<(), image_prune::client::ClientError>(())
 //! ```
 
+pub mod agent;
 mod answer;
 mod api;
 pub mod conform;
 mod error;
 mod host;
+mod keep;
 mod observe;
 mod path;
 mod requests;
@@ -35,6 +37,7 @@ pub use api::Client;
 pub use error::{ClientError, FailureKind};
 pub use host::Host;
 pub use hyper::Method;
+pub use keep::{KeepReason, KeepRules, Keeping};
 pub use observe::{Observation, Observer};
 pub use path::{Query, segment};
 pub use transport::{Answer, Timeouts};

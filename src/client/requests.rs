@@ -13,6 +13,7 @@ use super::api::Client;
 use super::error::{ClientError, FailureKind};
 use super::path::{Query, segment};
 use super::transport;
+use crate::Semantics;
 
 /// What a daemon knows.
 impl Client {
@@ -23,6 +24,22 @@ impl Client {
     /// The daemon cannot be reached, refuses, or answers in another shape.
     pub fn version(&self) -> Result<Version, ClientError> {
         self.get("/version")
+    }
+
+    /// The version of moby that is nearest to the daemon's, by its API.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::version`].
+    pub fn semantics(&self) -> Result<Semantics, ClientError> {
+        let version = self.version()?.api_version;
+        let minor = version.split_once('.').and_then(|(_, minor)| minor.parse::<u32>().ok());
+        Ok(match minor {
+            // 28.0 came with 1.48, 24.0 with 1.43.
+            Some(48..) => Semantics::MOBY_28_5,
+            Some(43..) => Semantics::MOBY_26_1,
+            _ => Semantics::MOBY_20_10,
+        })
     }
 
     /// `GET /info`.
@@ -241,6 +258,15 @@ impl Client {
     pub fn remove_container(&self, id: &str, force: bool) -> Result<(), ClientError> {
         let query = Query::new().add_flag("force", force);
         self.ask(Method::DELETE, &format!("/containers/{}{query}", segment(id)), None).map(drop)
+    }
+
+    /// `DELETE /volumes/{name}`, not forced.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::version`]; no such volume; a container uses it.
+    pub fn remove_volume(&self, name: &str) -> Result<(), ClientError> {
+        self.ask(Method::DELETE, &format!("/volumes/{}", segment(name)), None).map(drop)
     }
 }
 

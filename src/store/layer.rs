@@ -301,6 +301,14 @@ impl Layers {
         self.len() == 0
     }
 
+    /// What holds a layer: layers above it, images and others that asked for it, writable layers (SPEC.md Y-5).
+    #[must_use]
+    pub(crate) fn count(&self, chain: ChainId) -> usize {
+        let inner = self.inner.read();
+        let entry = inner.layers.find(chain).and_then(|place| inner.layers.at(place));
+        entry.map_or(0, |entry| entry.count.try_into().unwrap_or(usize::MAX))
+    }
+
     /// All layers, in no particular order.
     #[must_use]
     pub fn layers(&self) -> Vec<crate::world::Layer> {

@@ -7,6 +7,7 @@ use image_prune::manifest::Platform;
 
 use crate::cli::args::{Format, SelectionArgs, SourceArgs};
 use crate::cli::registry::args::LoginArgs;
+use crate::cli::units::bytes;
 
 const SOURCES: &str = "\
 An IMAGE is one of
@@ -79,19 +80,19 @@ pub struct RoomArgs {
     #[arg(long, value_name = "PERCENT", default_value_t = 80, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub watermark: u8,
     /// Bytes that must stay available: `500MB`, `1GiB`
-    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = bytes)]
     pub min_free: u64,
     /// Take this for the size of the data root's volume
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub capacity: Option<u64>,
     /// Take this for what is available on the data root's volume
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub available: Option<u64>,
     /// Take this for the size of the blob store's volume
-    #[arg(long, value_name = "SIZE", value_parser = size, requires = "blob_store")]
+    #[arg(long, value_name = "SIZE", value_parser = bytes, requires = "blob_store")]
     pub blob_capacity: Option<u64>,
     /// Take this for what is available on the blob store's volume
-    #[arg(long, value_name = "SIZE", value_parser = size, requires = "blob_store")]
+    #[arg(long, value_name = "SIZE", value_parser = bytes, requires = "blob_store")]
     pub blob_available: Option<u64>,
     /// How many times its compressed size a layer may take, where nobody knows
     #[arg(long, value_name = "TIMES", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
@@ -108,39 +109,4 @@ pub struct PruneArgs {
     pub prune: bool,
     #[command(flatten)]
     pub selection: SelectionArgs,
-}
-
-/// Bytes as people write them.
-fn size(text: &str) -> Result<u64, String> {
-    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(end);
-    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" => 1000,
-        "m" | "mb" => 1_000_000,
-        "g" | "gb" => 1_000_000_000,
-        "t" | "tb" => 1_000_000_000_000,
-        "kib" => 1 << 10,
-        "mib" => 1 << 20,
-        "gib" => 1 << 30,
-        "tib" => 1 << 40,
-        _ => return Err("write it like 500MB, 1GiB or 1048576".to_owned()),
-    };
-    let number: u64 = digits.parse().map_err(|_| "write it like 500MB, 1GiB or 1048576".to_owned())?;
-    number.checked_mul(factor).ok_or_else(|| "more bytes than there are".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes() {
-        for (text, bytes) in [("0", 0), ("7b", 7), ("5MB", 5_000_000), ("2 GiB", 2 << 30), ("1K", 1000)] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for text in ["", "MB", "-1", "1.5GB", "1XB", "99999999999TB", "18446744073709551616"] {
-            assert!(size(text).is_err(), "{text}");
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! `prune`: the real thing, on a state file or a running daemon.
 
-use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 use image_prune::cancel::Never;
@@ -10,6 +10,7 @@ use image_prune::{Engine, Record, World};
 use serde_json::json;
 
 use super::args::{Format, PruneArgs};
+use super::confirm::confirm;
 use super::error::{Failure, Result};
 use super::plan::warn;
 use super::request::Selection;
@@ -64,27 +65,14 @@ fn refuse_bad_usage(args: &PruneArgs, output: &Path) -> Result<()> {
     Err(Failure::Usage(problem.to_owned()))
 }
 
-/// docker's question. With JSON on stdout it is asked on stderr.
+/// docker's question.
 fn is_confirmed(args: &PruneArgs) -> Result<bool> {
     let what = if args.selection.all {
         "all images without at least one container associated to them"
     } else {
         "all dangling images"
     };
-    let question = format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
-    match args.format {
-        Format::Table => ask(io::stdout().lock(), &question)?,
-        Format::Json => ask(io::stderr().lock(), &question)?,
-    }
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    read.map_err(|error| Failure::io(Path::new("stdin"), &error))?;
-    Ok(answer.trim().eq_ignore_ascii_case("y"))
-}
-
-fn ask(mut out: impl Write, question: &str) -> io::Result<()> {
-    out.write_all(question.as_bytes())?;
-    out.flush()
+    confirm(&format!("WARNING! This will remove {what}."), args.format)
 }
 
 /// docker's report. References need no escaping: their grammar has no control characters.

@@ -1,35 +1,67 @@
-//! `df`: what images take on disk, in docker's tables (SPEC.md U-7, U-8).
+//! `df`: what images take on disk, in docker's tables (SPEC.md U-7, U-8), and what docker does not say.
 
 use std::io::{self, BufWriter, Write};
 
 use chrono::Utc;
+use image_prune::client::{self, DiskUsage};
 use image_prune::usage::{ImageSummary, Usage, usage};
-use image_prune::{Error, Timestamp, client};
+use image_prune::{Error, Timestamp};
 
-use super::args::{DfArgs, Format};
+use super::args::Format;
 use super::error::Result;
 use super::host;
 use super::render::{identifier, table};
 use super::source::{self, Source};
 use super::units::{human_duration, human_size};
 
+mod args;
+mod daemon;
+mod logs;
+mod what_if;
+
+pub use args::DfArgs;
+
 pub fn run(args: &DfArgs) -> Result<()> {
-    let usage = match source::daemon(&args.source) {
-        Some(host) => told_usage(&host)?,
-        None => computed_usage(args)?,
-    };
+    let questions = &args.what_if;
+    if questions.logs {
+        return logs::run(&host::or_standard(args.source.host.as_deref()), args.format);
+    }
+    if questions.marginal || questions.free.is_some() || !questions.set.is_empty() {
+        return what_if::run(args);
+    }
+    match source::daemon(&args.source) {
+        Some(host) => show_daemon(&host, args),
+        None => show(&computed_usage(args)?, None, args),
+    }
+}
+
+/// A daemon counts for itself, to the byte.
+fn show_daemon(host: &str, args: &DfArgs) -> Result<()> {
+    let told = host::client(host)?.disk_usage().map_err(Error::from)?;
+    show(&images_of(&told)?, Some(&told), args)
+}
+
+/// The images, and all else where a daemon tells of it.
+fn show(usage: &Usage, told: Option<&DiskUsage>, args: &DfArgs) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     match args.format {
         Format::Json => {
-            serde_json::to_writer(&mut out, &usage)?;
+            serde_json::to_writer(&mut out, usage)?;
             writeln!(out)?;
         }
         Format::Table if args.verbose => {
             let now = args.now.map_or_else(Utc::now, |now| now.to_utc()).timestamp();
             writeln!(out, "Images space usage:\n")?;
-            print_lines(&mut out, &images(&usage, now))?;
+            print_lines(&mut out, &images(usage, now))?;
+            if let Some(told) = told {
+                daemon::print_all(&mut out, told, now)?;
+            }
         }
-        Format::Table => print_lines(&mut out, &summary(&usage))?,
+        Format::Table => {
+            let rows = told.map(daemon::rows).into_iter().flatten();
+            let rows = std::iter::once(images_row(usage)).chain(rows);
+            print_lines(&mut out, &table(["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], rows))?;
+        }
     }
     Ok(out.flush()?)
 }
@@ -41,9 +73,7 @@ fn computed_usage(args: &DfArgs) -> Result<Usage> {
     Ok(usage(&stores, &semantics)?)
 }
 
-/// A daemon counts for itself, to the byte.
-fn told_usage(host: &str) -> Result<Usage> {
-    let told = host::client(host)?.disk_usage().map_err(Error::from)?;
+fn images_of(told: &DiskUsage) -> Result<Usage> {
     let summary = |image: client::ImageSummary| {
         let id = image.id.parse();
         let id = id.map_err(|_| Error::system(format!("the daemon tells of `{}`, no image ID", image.id)))?;
@@ -60,7 +90,7 @@ fn told_usage(host: &str) -> Result<Usage> {
             virtual_size: image.size,
         })
     };
-    let images = told.images.into_iter().map(summary).collect::<image_prune::Result<_>>()?;
+    let images = told.images.iter().cloned().map(summary).collect::<image_prune::Result<_>>()?;
     Ok(Usage { layers_size: told.layers_size, images })
 }
 
@@ -72,20 +102,24 @@ fn print_lines(out: &mut impl Write, lines: &[String]) -> Result<()> {
 }
 
 /// U-7. In 128 bits nothing wraps.
-fn summary(usage: &Usage) -> Vec<String> {
+fn images_row(usage: &Usage) -> [String; 5] {
     let total = i128::from(usage.layers_size);
     let active = usage.images.iter().filter(|image| image.containers > 0);
     let used: i128 = active.clone().map(unique).sum();
     let reclaimable = total - used;
-    let share = if total > 0 { format!(" ({}%)", reclaimable * 100 / total) } else { String::new() };
-    let row = [
+    [
         "Images".to_owned(),
         usage.images.len().to_string(),
         active.count().to_string(),
         human_size(total),
-        format!("{}{share}", human_size(reclaimable)),
-    ];
-    table(["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"], [row])
+        share(reclaimable, total),
+    ]
+}
+
+/// Bytes, and how much of the whole they are.
+fn share(part: i128, whole: i128) -> String {
+    let percent = if whole > 0 { format!(" ({}%)", part * 100 / whole) } else { String::new() };
+    format!("{}{percent}", human_size(part))
 }
 
 fn unique(image: &ImageSummary) -> i128 {

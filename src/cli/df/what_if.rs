@@ -1,0 +1,160 @@
+//! What deleting images would free: a set, each alone, or the fewest that free enough.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, BufWriter, Write};
+
+use image_prune::client::{KeepReason, KeepRules};
+use image_prune::free::Sharing;
+use image_prune::removal::{Removal, marginal, remove};
+use image_prune::store::{ContainerStore, ImageStore, ReferenceStore, Stores};
+use image_prune::{Error, ImageId, Semantics};
+use serde_json::json;
+
+use super::args::DfArgs;
+use super::print_lines;
+use crate::cli::args::Format;
+use crate::cli::error::{Failure, Result};
+use crate::cli::estimate::Estimate;
+use crate::cli::render::{self, identifier, table};
+use crate::cli::source::Source;
+use crate::cli::units::human_size;
+use crate::cli::why;
+
+pub fn run(args: &DfArgs) -> Result<()> {
+    let mut source = Source::read(&args.source)?;
+    let semantics = source.semantics;
+    let estimate = source.estimate.take();
+    let (stores, _) = source.into_stores()?;
+    let question = Question { stores, semantics, estimate, format: args.format };
+    if args.what_if.marginal {
+        return question.marginal();
+    }
+    match args.what_if.free {
+        Some(bytes) => question.smallest(bytes, &args.keep.rules()?),
+        None => question.set(&args.what_if.set),
+    }
+}
+
+struct Question {
+    stores: Stores,
+    semantics: Semantics,
+    /// Of a running daemon, whose API does not tell the sizes of layers.
+    estimate: Option<Estimate>,
+    format: Format,
+}
+
+impl Question {
+    fn set(&self, names: &[String]) -> Result<()> {
+        let find = |name: &String| {
+            let found = why::find(name.trim(), &self.stores, &self.semantics);
+            found.map_err(|_| Failure::from(Error::not_found(format!("No such image: {name}"))))
+        };
+        let ids = names.iter().map(find).collect::<Result<Vec<_>>>()?;
+        let removal = remove(&self.stores, &ids, &self.semantics);
+        for (id, why) in &removal.stays {
+            render::line_to_stderr("warning", &format!("{} stays: {why}", identifier(id, false)));
+        }
+        let (low, high) = self.bytes(&removal);
+        let mut out = io::stdout().lock();
+        match self.format {
+            Format::Json => {
+                let stays: BTreeMap<_, _> =
+                    removal.stays.iter().map(|(id, why)| (id.to_string(), why)).collect();
+                let told = json!({ "bytes": high, "bytes_at_least": low, "records": removal.records, "stays": stays });
+                Ok(writeln!(out, "{told}")?)
+            }
+            Format::Table => Ok(writeln!(out, "{}", human_range(low, high))?),
+        }
+    }
+
+    fn marginal(&self) -> Result<()> {
+        let mut alone = marginal(&self.stores, &self.semantics);
+        alone.sort_by_key(|(id, bytes)| (std::cmp::Reverse(*bytes), *id));
+        let mut out = BufWriter::new(io::stdout().lock());
+        if self.format == Format::Json {
+            let lines = alone
+                .iter()
+                .map(|(id, bytes)| json!({ "id": id, "references": self.names(*id), "bytes": bytes }));
+            writeln!(out, "{}", json!(lines.collect::<Vec<_>>()))?;
+            return Ok(out.flush()?);
+        }
+        self.warn_of_estimates();
+        let rows = alone
+            .iter()
+            .map(|(id, bytes)| [identifier(id, false), self.name(*id), human_size((*bytes).into())]);
+        print_lines(&mut out, &table(["IMAGE ID", "REFERENCES", "FREED ALONE"], rows))?;
+        Ok(out.flush()?)
+    }
+
+    /// Of the images that no container uses and no rule keeps.
+    fn smallest(&self, bytes: u64, rules: &KeepRules) -> Result<()> {
+        let keeping = rules.apply(&self.stores);
+        for rule in &keeping.idle {
+            render::line_to_stderr("warning", &format!("{rule} keeps nothing here"));
+        }
+        let may_go = |id: &ImageId| self.may_go(*id, &keeping.images);
+        let all = self.stores.images.images().into_iter().map(|(id, ..)| id);
+        let candidates: Vec<ImageId> = all.filter(may_go).collect();
+        let choice = Sharing::new(&self.stores, &candidates, &HashSet::new()).smallest(bytes);
+        let mut out = BufWriter::new(io::stdout().lock());
+        let (low, high) = self.bytes(&remove(&self.stores, &choice.images, &self.semantics));
+        if self.format == Format::Json {
+            let mut told = json!(choice);
+            if let Some(fields) = told.as_object_mut() {
+                fields.insert("freed_at_least".to_owned(), low.into());
+            }
+            writeln!(out, "{told}")?;
+            return Ok(out.flush()?);
+        }
+        self.warn_of_estimates();
+        if !choice.is_enough {
+            let least = human_size(bytes.into());
+            render::line_to_stderr("warning", &format!("all that may go together does not free {least}"));
+        }
+        let rows = choice.images.iter().map(|id| [identifier(id, false), self.name(*id)]);
+        print_lines(&mut out, &table(["IMAGE ID", "REFERENCES"], rows))?;
+        let how =
+            if choice.is_exact { "no fewer images free as much" } else { "greedy: fewer images may do" };
+        writeln!(out, "\nTotal reclaimable space: {} ({how})", human_range(low, high))?;
+        Ok(out.flush()?)
+    }
+
+    /// Nothing uses it, and no rule keeps it, or an unnamed parent that would go along.
+    fn may_go(&self, id: ImageId, kept: &BTreeMap<ImageId, KeepReason>) -> bool {
+        let Stores { images, references, containers, .. } = &self.stores;
+        let unnamed = |id: &ImageId| images.parent(*id).filter(|parent| !references.has_references(*parent));
+        // A damaged store may have a circle.
+        let mut family = std::iter::successors(Some(id), unnamed).take(images.len());
+        let is_used = containers.count(id) > 0 || containers.first_mounting(id).is_some();
+        !is_used && !family.any(|id| kept.contains_key(&id))
+    }
+
+    fn bytes(&self, removal: &Removal) -> (u64, u64) {
+        self.estimate.as_ref().map_or((removal.bytes, removal.bytes), |estimate| {
+            let bytes = estimate.bytes(&removal.records);
+            (bytes.low, bytes.high)
+        })
+    }
+
+    fn warn_of_estimates(&self) {
+        if self.estimate.as_ref().is_some_and(|estimate| !estimate.sizes.is_exact()) {
+            let text = "the API tells the sizes of images, not of the layers that they share";
+            render::line_to_stderr("estimated", text);
+        }
+    }
+
+    fn names(&self, id: ImageId) -> Vec<String> {
+        let references = self.stores.references.references(id);
+        references.iter().map(|reference| reference.familiar().to_owned()).collect()
+    }
+
+    fn name(&self, id: ImageId) -> String {
+        let names = self.names(id);
+        if names.is_empty() { "<none>".to_owned() } else { names.join(", ") }
+    }
+}
+
+fn human_range(low: u64, high: u64) -> String {
+    let most = human_size(high.into());
+    if low == high { most } else { format!("{} to {most}, estimated", human_size(low.into())) }
+}

@@ -1,0 +1,59 @@
+//! What stays whatever the filters say: flags, and the rules that they make.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args as ArgGroup;
+use image_prune::client::KeepRules;
+use image_prune::{Error, ErrorClass, Result};
+
+/// Rules of what to keep.
+#[derive(Debug, Clone, Default, ArgGroup)]
+#[command(next_help_heading = "What to keep")]
+pub struct KeepArgs {
+    /// Keep images with a reference like REPOSITORY or REPOSITORY:TAG; `*` is anything but a slash, `**` anything; may
+    /// be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub keep: Vec<String>,
+    /// Keep images with this label; may be repeated
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    pub keep_label: Vec<String>,
+    /// Keep the N newest images of each repository
+    #[arg(long, value_name = "N")]
+    pub keep_last: Option<usize>,
+    /// Keep the images that a compose file names; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub needed_by: Vec<PathBuf>,
+}
+
+impl KeepArgs {
+    /// These and those: a rule is never lost. Of two counts the larger one counts.
+    pub fn and(mut self, other: Self) -> Self {
+        self.keep.extend(other.keep);
+        self.keep_label.extend(other.keep_label);
+        self.needed_by.extend(other.needed_by);
+        self.keep_last = self.keep_last.max(other.keep_last);
+        self
+    }
+
+    /// The rules, with the files as they are now.
+    pub fn rules(&self) -> Result<KeepRules> {
+        let mut rules = KeepRules::new();
+        for pattern in &self.keep {
+            rules = rules.pattern(pattern)?;
+        }
+        for label in &self.keep_label {
+            rules = rules.label(label)?;
+        }
+        if let Some(count) = self.keep_last {
+            rules = rules.last(count);
+        }
+        for file in &self.needed_by {
+            let name = file.display().to_string();
+            let text = fs::read_to_string(file)
+                .map_err(|error| Error::new(ErrorClass::NotFound, format!("{name}: {error}")))?;
+            rules = rules.needed_by(&name, &text)?;
+        }
+        Ok(rules)
+    }
+}

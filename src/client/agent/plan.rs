@@ -1,0 +1,261 @@
+//! What a run is going to delete, and why all else stays.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::Serialize;
+
+use crate::delete::Extent;
+use crate::digest::ImageId;
+use crate::event::Recorder;
+use crate::plan::{ImagePlan, Reason, Verdict, plan};
+use crate::record::Record;
+use crate::removal::children_first;
+use crate::request::Rejection;
+use crate::select::Order;
+use crate::store::{ImageStore, ReferenceStore};
+use crate::{Engine, Error, PruneRequest, Result};
+
+use super::super::keep::{KeepReason, KeepRules, Keeping};
+use super::view::View;
+
+/// What a run is going to delete.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunPlan {
+    /// How.
+    pub how: How,
+    /// The images that go, in order.
+    pub delete: Vec<ImageId>,
+    /// The references that go, familiar, in order.
+    pub untag: Vec<String>,
+    /// The most bytes that come back.
+    pub bytes_foretold: u64,
+    /// The least, where the API does not tell the sizes of layers or what else holds them; else the same.
+    pub bytes_at_least: u64,
+    /// All other images, by ID.
+    pub kept: Vec<Kept>,
+    /// What does not mean what it seems to.
+    pub warnings: Vec<String>,
+}
+
+/// How a plan is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// One `POST /images/prune`.
+    Request,
+    /// One deletion after the other.
+    Steps(Vec<Step>),
+}
+
+/// One deletion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// The image that it is about.
+    pub image: ImageId,
+    /// What goes.
+    pub remove: Remove,
+    /// The references, familiar and sorted, that the image must have then: with others it is not the image that was
+    /// planned.
+    pub references: Vec<String>,
+}
+
+/// What one deletion takes away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remove {
+    /// A reference of several.
+    Reference(String),
+    /// The image, by its ID, so that a name that has moved on is never hit; its last reference goes with it.
+    Image,
+}
+
+/// An image that stays.
+#[derive(Debug, Clone, Serialize)]
+pub struct Kept {
+    /// The image.
+    pub id: ImageId,
+    /// Its references, familiar.
+    pub references: Vec<String>,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why an image stays.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Why {
+    /// A rule of the agent's keeps it.
+    Rule(KeepReason),
+    /// A prune would not take it.
+    Prune(Reason),
+}
+
+impl RunPlan {
+    /// Plans a run. With rules it is made of steps, and never more than what a prune with these filters would delete.
+    ///
+    /// # Errors
+    ///
+    /// Wrong filters; stores that cannot be rehearsed on.
+    pub fn new(view: &View, filters: &str, rules: &KeepRules) -> Result<Self> {
+        let request = PruneRequest::parse(filters, &view.semantics, view.now)?;
+        let prune = plan(&view.stores, filters, &view.semantics, view.now, &Order::ById)?;
+        let mut warnings: Vec<String> = prune.warnings.iter().map(ToString::to_string).collect();
+        warnings.extend(view.doubts.iter().cloned());
+        if rules.is_empty() {
+            let delete = images_of(&prune.report.images_deleted);
+            let kept = prune.images.into_iter().filter(|image| image.verdict != Verdict::Delete);
+            let kept = kept.map(|image| Kept::new(&image, Why::Prune(image.reason.clone()))).collect();
+            let (bytes_at_least, bytes_foretold) = view.bytes(&prune.report.images_deleted);
+            return Ok(Self {
+                how: How::Request,
+                untag: references_of(&prune.report.images_deleted),
+                delete,
+                bytes_foretold,
+                bytes_at_least,
+                kept,
+                warnings,
+            });
+        }
+        let keeping = rules.apply(&view.stores);
+        warnings.extend(
+            keeping.idle.iter().map(|rule| format!("{rule} keeps nothing here: is it what was meant?")),
+        );
+        let rehearsal = Rehearsal::run(view, &request, &prune.images, &keeping)?;
+        let kept = prune.images.iter().filter(|image| rehearsal.engine.stores().images.contains(image.id));
+        let kept = kept.map(|image| Kept::new(image, rehearsal.why(image, &keeping))).collect();
+        let delete = images_of(&rehearsal.records);
+        let (bytes_at_least, bytes_foretold) = view.bytes(&rehearsal.records);
+        Ok(Self {
+            untag: references_of(&rehearsal.records),
+            delete,
+            bytes_foretold,
+            bytes_at_least,
+            kept,
+            warnings,
+            how: How::Steps(rehearsal.steps),
+        })
+    }
+
+    /// Whether nothing goes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.delete.is_empty() && self.untag.is_empty()
+    }
+}
+
+impl Kept {
+    fn new(image: &ImagePlan, why: Why) -> Self {
+        let references = image.references.iter().map(|reference| reference.familiar().to_owned()).collect();
+        Self { id: image.id, references, why }
+    }
+}
+
+fn images_of(records: &[Record]) -> Vec<ImageId> {
+    let image = |record: &Record| if let Record::Image(id) = record { Some(*id) } else { None };
+    records.iter().filter_map(image).collect()
+}
+
+fn references_of(records: &[Record]) -> Vec<String> {
+    let reference = |record: &Record| match record {
+        Record::Untagged(reference) => Some(reference.familiar().to_owned()),
+        Record::Image(_) | Record::Layer(_) => None,
+    };
+    records.iter().filter_map(reference).collect()
+}
+
+/// The steps, tried out on a copy.
+struct Rehearsal<'a> {
+    view: &'a View,
+    request: &'a PruneRequest,
+    engine: Engine<Recorder>,
+    steps: Vec<Step>,
+    records: Vec<Record>,
+}
+
+impl<'a> Rehearsal<'a> {
+    /// Deletes what a prune would delete and no rule keeps, children first.
+    fn run(
+        view: &'a View,
+        request: &'a PruneRequest,
+        images: &[ImagePlan],
+        keeping: &Keeping,
+    ) -> Result<Self> {
+        let engine = Engine::new(view.stores.copy(), view.semantics, Recorder::default());
+        let mut rehearsal = Self { view, request, engine, steps: Vec::new(), records: Vec::new() };
+        let by_id: HashMap<ImageId, &ImagePlan> = images.iter().map(|image| (image.id, image)).collect();
+        let goes =
+            |image: &&ImagePlan| image.verdict == Verdict::Delete && !keeping.images.contains_key(&image.id);
+        let candidates: Vec<ImageId> = images.iter().filter(goes).map(|image| image.id).collect();
+        for id in children_first(&view.stores, &candidates) {
+            let is_filtered = by_id.get(&id).is_some_and(|image| rehearsal.rejection(image).is_some());
+            if !is_filtered && !rehearsal.engine.stores().images.has_children(id) {
+                rehearsal.delete(id)?;
+            }
+        }
+        Ok(rehearsal)
+    }
+
+    /// The filter that keeps an unnamed parent. A prune does not ask (SPEC.md L-6); here nothing goes that a filter
+    /// keeps.
+    fn rejection(&self, image: &ImagePlan) -> Option<Rejection> {
+        if !matches!(image.reason, Reason::ParentOfDeleted(_)) {
+            return None;
+        }
+        self.request.rejection(self.view.stores.images.get(image.id).ok()?.as_ref())
+    }
+
+    fn delete(&mut self, id: ImageId) -> Result<()> {
+        loop {
+            let left = self.engine.stores().references.references(id);
+            let is_last = left.is_empty() || self.engine.stores().references.has_single_reference(id);
+            let (name, remove) = match left.first() {
+                Some(reference) if !is_last => {
+                    (reference.as_str().to_owned(), Remove::Reference(reference.familiar().to_owned()))
+                }
+                _ => (id.to_string(), Remove::Image),
+            };
+            let mut references: Vec<_> =
+                left.iter().map(|reference| reference.familiar().to_owned()).collect();
+            references.sort_unstable();
+            let gone = self.engine.delete(&name, Extent { force: false, prune: false });
+            let gone = gone.map_err(|error| {
+                let error = Error::from(error);
+                Error::new(error.class(), format!("cannot rehearse the deletion of {name}: {error}"))
+            })?;
+            self.records.extend(gone);
+            self.steps.push(Step { image: id, remove, references });
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Why an image is still there.
+    fn why(&self, image: &ImagePlan, keeping: &Keeping) -> Why {
+        if let Some(reason) = keeping.images.get(&image.id) {
+            return Why::Rule(reason.clone());
+        }
+        if image.verdict != Verdict::Delete {
+            return Why::Prune(image.reason.clone());
+        }
+        if let Some(child) = self.engine.stores().images.children(image.id).into_iter().min() {
+            return Why::Prune(Reason::HasChild(child));
+        }
+        let reason = match (self.rejection(image), self.request.until()) {
+            (Some(Rejection::Label), _) => Reason::Label,
+            (Some(Rejection::NewerThanUntil), Some(until)) => {
+                let found = self.view.stores.images.get(image.id).ok();
+                Reason::NewerThanUntil { created: found.and_then(|image| image.created()), until }
+            }
+            _ => Reason::NegatedLabel,
+        };
+        Why::Prune(reason)
+    }
+}
+
+impl RunPlan {
+    /// The images that it may take away.
+    pub(super) fn images(&self) -> BTreeSet<ImageId> {
+        self.delete.iter().copied().collect()
+    }
+}

@@ -1,0 +1,332 @@
+//! The agent: runs, and what comes between them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::go::time::Timestamp;
+
+use super::super::api::Client;
+use super::super::error::ClientError;
+use super::super::keep::KeepRules;
+use super::apply::{Applied, Skipped, continue_with};
+use super::backoff::{Backoff, Jitter};
+use super::clock::Clock;
+use super::journal::Journal;
+use super::plan::{Kept, RunPlan};
+use super::view::View;
+
+/// What an agent does, and how patiently.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The filters of a prune, as the API takes them.
+    pub filters: String,
+    /// Between the attempts of one run.
+    pub backoff: Backoff,
+    /// Chooses the jitter.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    /// All unused images: `dangling=false`.
+    fn default() -> Self {
+        Self { filters: r#"{"dangling":["false"]}"#.to_owned(), backoff: Backoff::default(), seed: 0 }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// All that was planned is gone.
+    Done,
+    /// Some of it stays: it had changed since.
+    Partial,
+    /// The agent gave up; the next run begins anew.
+    Failed,
+    /// The agent was to stop.
+    Stopped,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Partial, Self::Failed, Self::Stopped];
+
+    /// As the journal writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// What a run did: a line of the journal, and what is reported.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", rename = "result")]
+pub struct RunResult {
+    /// The same for all lines of a run.
+    pub run: String,
+    /// When it ended, RFC 3339.
+    pub time: String,
+    /// Unix seconds of the same.
+    #[serde(skip)]
+    pub unix_seconds: i64,
+    /// Where the daemon listens.
+    pub host: String,
+    /// The daemon's ID; empty where it did not answer.
+    pub daemon: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Plans that were made.
+    pub attempts: u32,
+    /// How long it took.
+    pub seconds: i64,
+    /// The images that went, in order, as far as the daemon answered.
+    pub deleted: Vec<String>,
+    /// Images that were to go and are gone, though no answer about them arrived.
+    pub unconfirmed: Vec<String>,
+    /// The references that went.
+    pub untagged: Vec<String>,
+    /// The most bytes that the first plan foretold.
+    pub bytes_foretold: u64,
+    /// The least that it foretold, where it did not know all sizes.
+    pub bytes_at_least: u64,
+    /// Bytes that came back, as the daemon says; of single deletions the layers that it says went.
+    pub bytes_reported: u64,
+    /// What was planned and left.
+    pub skipped: Vec<Skipped>,
+    /// Why the images stay that the last plan keeps.
+    pub kept: Vec<Kept>,
+    /// What does not mean what it seems to.
+    pub warnings: Vec<String>,
+    /// What went wrong last, also where it was overcome.
+    pub error: Option<String>,
+}
+
+/// Prunes one daemon.
+#[derive(Debug)]
+pub struct Agent {
+    client: Client,
+    journal: Journal,
+    settings: Settings,
+    jitter: Jitter,
+    runs: u64,
+}
+
+/// A plan's line in the journal.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename = "plan")]
+struct PlanLine<'a> {
+    run: &'a str,
+    attempt: u32,
+    time: String,
+    host: String,
+    daemon: &'a str,
+    filters: &'a str,
+    #[serde(flatten)]
+    plan: &'a RunPlan,
+}
+
+/// A failure that is not the end yet.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename = "retry")]
+struct RetryLine<'a> {
+    run: &'a str,
+    attempt: u32,
+    time: String,
+    error: &'a str,
+    wait_seconds: f64,
+}
+
+impl Agent {
+    /// An agent for the daemon behind `client`, which writes down what it does.
+    #[must_use]
+    pub fn new(client: Client, journal: Journal, settings: Settings) -> Self {
+        let jitter = Jitter::new(settings.seed);
+        Self { client, journal, settings, jitter, runs: 0 }
+    }
+
+    /// Its journal.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// One run: plans until a plan could be carried out, or patience ends. `rules` is asked before each plan, so that
+    /// files are read as they are then; where it fails nothing is deleted.
+    pub fn run_once(
+        &mut self,
+        clock: &dyn Clock,
+        rules: &mut dyn FnMut() -> crate::Result<KeepRules>,
+    ) -> RunResult {
+        let began = clock.now();
+        self.runs += 1;
+        let mut run = Run::new(format!("{began}-{}", self.runs));
+        let outcome = loop {
+            run.attempts += 1;
+            match self.attempt(&mut run, clock, rules) {
+                Ok(()) if clock.is_stopping() => break Outcome::Stopped,
+                Ok(()) if run.gone.skipped.is_empty() => break Outcome::Done,
+                Ok(()) => break Outcome::Partial,
+                Err(error) => {
+                    run.error = Some(error.to_string());
+                    let wait = self.settings.backoff.wait(run.attempts, &mut self.jitter);
+                    match wait.filter(|_| error.is_transient()) {
+                        _ if clock.is_stopping() => break Outcome::Stopped,
+                        None => break Outcome::Failed,
+                        Some(wait) => self.wait(&run, &error, wait, clock),
+                    }
+                    if clock.is_stopping() {
+                        break Outcome::Stopped;
+                    }
+                }
+            }
+        };
+        let result = run.into_result(outcome, began, clock.now(), &self.client);
+        self.journal.append(&result);
+        result
+    }
+
+    fn wait(&mut self, run: &Run, error: &ClientError, wait: Duration, clock: &dyn Clock) {
+        self.journal.append(&RetryLine {
+            run: &run.id,
+            attempt: run.attempts,
+            time: clock.now().to_string(),
+            error: &error.to_string(),
+            wait_seconds: wait.as_secs_f64(),
+        });
+        clock.sleep(wait);
+    }
+
+    /// Looks, plans, writes the plan down, and carries it out.
+    fn attempt(
+        &mut self,
+        run: &mut Run,
+        clock: &dyn Clock,
+        rules: &mut dyn FnMut() -> crate::Result<KeepRules>,
+    ) -> Result<(), ClientError> {
+        let wrong = |error: crate::Error| ClientError::invalid(error.to_string());
+        let rules = rules().map_err(wrong)?;
+        let view = View::read(&self.client)?;
+        run.look(&view);
+        let plan = RunPlan::new(&view, &self.settings.filters, &rules).map_err(wrong)?;
+        run.note_plan(&plan);
+        self.journal.append(&PlanLine {
+            run: &run.id,
+            attempt: run.attempts,
+            time: clock.now().to_string(),
+            host: self.client.host().to_string(),
+            daemon: &view.daemon,
+            filters: &self.settings.filters,
+            plan: &plan,
+        });
+        if plan.is_empty() || clock.is_stopping() {
+            return Ok(());
+        }
+        continue_with(&self.client, &view, &self.settings.filters, &plan, clock, &mut run.gone)
+    }
+}
+
+/// A run as it goes.
+struct Run {
+    id: String,
+    daemon: String,
+    attempts: u32,
+    gone: Applied,
+    /// Of all plans.
+    planned: BTreeSet<String>,
+    unconfirmed: Vec<String>,
+    foretold: Option<(u64, u64)>,
+    kept: Vec<Kept>,
+    warnings: Vec<String>,
+    error: Option<String>,
+}
+
+impl Run {
+    const fn new(id: String) -> Self {
+        Self {
+            id,
+            daemon: String::new(),
+            attempts: 0,
+            gone: Applied { deleted: Vec::new(), untagged: Vec::new(), bytes: 0, skipped: Vec::new() },
+            planned: BTreeSet::new(),
+            unconfirmed: Vec::new(),
+            foretold: None,
+            kept: Vec::new(),
+            warnings: Vec::new(),
+            error: None,
+        }
+    }
+
+    /// What was planned before and is gone now went with a request whose answer was lost.
+    fn look(&mut self, view: &View) {
+        view.daemon.clone_into(&mut self.daemon);
+        let is_there = |id: &str| id.parse().is_ok_and(|id| view.stores.images.contains(id));
+        let lost = self.planned.iter().filter(|id| !is_there(id));
+        let lost: Vec<String> = lost.filter(|id| !self.gone.deleted.contains(*id)).cloned().collect();
+        self.unconfirmed = lost;
+        // They are planned anew, or not.
+        self.gone.skipped.clear();
+    }
+
+    fn note_plan(&mut self, plan: &RunPlan) {
+        self.planned.extend(plan.images().iter().map(ToString::to_string));
+        self.foretold.get_or_insert((plan.bytes_foretold, plan.bytes_at_least));
+        self.kept.clone_from(&plan.kept);
+        self.warnings.clone_from(&plan.warnings);
+    }
+
+    fn into_result(self, outcome: Outcome, began: Timestamp, ended: Timestamp, client: &Client) -> RunResult {
+        let (bytes_foretold, bytes_at_least) = self.foretold.unwrap_or_default();
+        RunResult {
+            run: self.id,
+            time: ended.to_string(),
+            unix_seconds: ended.unix_seconds(),
+            host: client.host().to_string(),
+            daemon: self.daemon,
+            outcome,
+            attempts: self.attempts,
+            // A clock may be set back meanwhile.
+            seconds: ended.unix_seconds().saturating_sub(began.unix_seconds()).max(0),
+            deleted: self.gone.deleted,
+            unconfirmed: self.unconfirmed,
+            untagged: self.gone.untagged,
+            bytes_foretold,
+            bytes_at_least,
+            bytes_reported: self.gone.bytes,
+            skipped: self.gone.skipped,
+            kept: self.kept,
+            warnings: self.warnings,
+            error: self.error,
+        }
+    }
+}
+
+impl RunResult {
+    /// One line for people.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut text = format!(
+            "{}: {} images deleted, {} reclaimed of {} foretold, {} kept",
+            self.outcome.as_str(),
+            self.deleted.len() + self.unconfirmed.len(),
+            crate::units::human_size(self.bytes_reported.into()),
+            crate::units::human_size(self.bytes_foretold.into()),
+            self.kept.len(),
+        );
+        if !self.skipped.is_empty() {
+            // Writing to a string does not fail.
+            let _ = write!(text, ", {} left", self.skipped.len());
+        }
+        match &self.error {
+            Some(error) if self.outcome == Outcome::Failed => format!("{text}: {error}"),
+            _ => text,
+        }
+    }
+}

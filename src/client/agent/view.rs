@@ -1,0 +1,72 @@
+//! What an agent sees of its daemon.
+
+use std::collections::BTreeSet;
+
+use crate::digest::ChainId;
+use crate::go::time::Now;
+use crate::record::Record;
+use crate::store::Stores;
+use crate::{Error, Semantics};
+
+use super::super::answer::Info;
+use super::super::api::Client;
+use super::super::error::ClientError;
+use super::super::state::{DaemonState, LayerSizes};
+
+/// A daemon at one moment, more or less: the API has no snapshot.
+#[derive(Debug)]
+pub struct View {
+    /// Its stores, as far as the API tells.
+    pub stores: Stores,
+    /// Its clock and zone, by which it reads `until`.
+    pub now: Now,
+    /// The version of moby that is nearest to it.
+    pub semantics: Semantics,
+    /// Its ID.
+    pub daemon: String,
+    /// What is known of the sizes of layers.
+    pub sizes: LayerSizes,
+    /// Why less may come back than the sizes say.
+    pub doubts: Vec<String>,
+}
+
+impl View {
+    /// Asks the daemon for everything.
+    ///
+    /// # Errors
+    ///
+    /// The daemon cannot be asked, or makes no sense; it keeps its images in containerd, which prunes by other rules.
+    pub fn read(client: &Client) -> Result<Self, ClientError> {
+        let info = client.info()?;
+        refuse_containerd(&info)?;
+        let semantics = client.semantics()?;
+        let DaemonState { world, now, sizes, doubts } = DaemonState::read(client, &semantics)?;
+        let stores = Stores::load(world, &semantics).map_err(|error| {
+            ClientError::invalid(format!(
+                "what the daemon tells of its images makes no sense: {}",
+                Error::from(error)
+            ))
+        })?;
+        Ok(Self { stores, now, semantics, daemon: info.id, sizes, doubts })
+    }
+
+    /// Between what the bytes lie that these records give back.
+    pub(super) fn bytes(&self, records: &[Record]) -> (u64, u64) {
+        let (least, most) = self.sizes.freed(records).into_inner();
+        (if self.doubts.is_empty() { least } else { 0 }, most)
+    }
+
+    /// The most that these layers can be.
+    pub(super) fn bytes_of_layers(&self, layers: &BTreeSet<ChainId>) -> u64 {
+        *self.sizes.range(layers).end()
+    }
+}
+
+fn refuse_containerd(info: &Info) -> Result<(), ClientError> {
+    if info.driver_status.iter().flatten().any(|text| text.starts_with("io.containerd.snapshotter")) {
+        let message =
+            "this daemon keeps its images in containerd, which prunes by other rules: no plan is possible";
+        return Err(ClientError::invalid(message));
+    }
+    Ok(())
+}

@@ -1,0 +1,279 @@
+//! What stays whatever a prune's filters say: rules that the API's filters cannot express.
+//!
+//! A rule keeps an image as a whole, with all its references: an image that one rule keeps is touched by none.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::digest::ImageId;
+use crate::go::time::Timestamp;
+use crate::image::Image;
+use crate::store::Stores;
+use crate::{Error, Reference, Result, Semantics};
+
+mod compose;
+mod pattern;
+
+use pattern::Pattern;
+
+/// Which images stay.
+///
+/// ```
+/// use image_prune::client::KeepRules;
+/// use image_prune::store::Stores;
+/// use image_prune::{Reference, Semantics};
+///
+/// let semantics = Semantics::MOBY_20_10;
+/// let stores = Stores::new(&semantics);
+/// let id = stores.images.create(r#"{"rootfs":{"type":"layers"}}"#)?;
+/// stores.references.add_tag(Reference::parse("reg.io/team/app:1.2", &semantics)?, id)?;
+///
+/// let rules = KeepRules::new().pattern("reg.io/*/app:1.*")?;
+/// let keeping = rules.apply(&stores);
+/// assert_eq!(keeping.images[&id].to_string(), "`reg.io/*/app:1.*` keeps reg.io/team/app:1.2");
+/// # Ok::<(), image_prune::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct KeepRules {
+    patterns: Vec<Pattern>,
+    labels: Vec<Label>,
+    last: Option<usize>,
+    needed: Vec<Need>,
+}
+
+/// A label, with any value or with this one.
+#[derive(Debug, Clone)]
+struct Label {
+    key: String,
+    value: Option<String>,
+}
+
+/// An image that a file names.
+#[derive(Debug, Clone)]
+struct Need {
+    file: String,
+    image: Pattern,
+}
+
+/// Why a rule keeps an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum KeepReason {
+    /// A pattern matches one of its references.
+    KeepPattern {
+        /// The pattern.
+        pattern: String,
+        /// The reference, familiar.
+        reference: String,
+    },
+    /// It has a label.
+    KeepLabel {
+        /// `key` or `key=value`, as the rule says.
+        label: String,
+    },
+    /// It is among the newest of its repository.
+    KeepLast {
+        /// The repository, familiar.
+        repository: String,
+        /// Its place: 1 is the newest.
+        place: usize,
+    },
+    /// A file names it.
+    NeededBy {
+        /// The file.
+        file: String,
+        /// How the file names it.
+        name: String,
+    },
+}
+
+/// What rules keep of some stores.
+#[derive(Debug, Clone, Default)]
+pub struct Keeping {
+    /// The images that stay, each with the first rule that keeps it.
+    pub images: BTreeMap<ImageId, KeepReason>,
+    /// Rules that keep nothing here, which may be a mistake in the rule.
+    pub idle: Vec<String>,
+}
+
+impl KeepRules {
+    /// No rule.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is no rule.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.patterns.is_empty() && self.labels.is_empty() && self.last.is_none() && self.needed.is_empty()
+    }
+
+    /// Keeps images with a reference like `repository:tag`, in which `*` and `?` stand for anything but a slash, `**`
+    /// for anything. Without `:tag` all tags and digests of the repository are meant.
+    ///
+    /// # Errors
+    ///
+    /// The text is no pattern.
+    pub fn pattern(mut self, text: &str) -> Result<Self> {
+        self.patterns.push(Pattern::parse(text)?);
+        Ok(self)
+    }
+
+    /// Keeps images with the label `key`, or `key=value`.
+    ///
+    /// # Errors
+    ///
+    /// There is no key.
+    pub fn label(mut self, text: &str) -> Result<Self> {
+        let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value)));
+        if key.trim().is_empty() {
+            return Err(Error::invalid_parameter(format!("label to keep `{text}`: it is KEY or KEY=VALUE")));
+        }
+        self.labels.push(Label { key: key.to_owned(), value: value.map(str::to_owned) });
+        Ok(self)
+    }
+
+    /// Keeps the `count` newest images of each repository, by when they were created; a digest without a tag counts
+    /// for no repository. 0 keeps none.
+    #[must_use]
+    pub const fn last(mut self, count: usize) -> Self {
+        self.last = Some(count);
+        self
+    }
+
+    /// Keeps the images that a compose file names. A variable in a name stands for anything.
+    ///
+    /// # Errors
+    ///
+    /// The text is no compose file, or one that refers to others; `file` is what to call it.
+    pub fn needed_by(mut self, file: &str, text: &str) -> Result<Self> {
+        let refused = |problem: String| Error::invalid_parameter(format!("{file}: {problem}"));
+        for name in compose::images(text).map_err(refused)? {
+            let image = Pattern::of_variable_name(&name).map_err(|error| refused(error.to_string()))?;
+            self.needed.push(Need { file: file.to_owned(), image });
+        }
+        Ok(self)
+    }
+
+    /// What these rules keep.
+    #[must_use]
+    pub fn apply(&self, stores: &Stores) -> Keeping {
+        let mut keeping = Keeping::default();
+        let references = stores.references.all();
+        for pattern in &self.patterns {
+            let reason = |reference: &Reference| KeepReason::KeepPattern {
+                pattern: pattern.text().to_owned(),
+                reference: reference.familiar().to_owned(),
+            };
+            keeping.add_matches(&references, pattern, &format!("pattern `{}`", pattern.text()), reason);
+        }
+        for need in &self.needed {
+            let (file, name) = (&need.file, need.image.text());
+            let reason = |_: &Reference| KeepReason::NeededBy { file: file.clone(), name: name.to_owned() };
+            keeping.add_matches(&references, &need.image, &format!("`{name}` in {file}"), reason);
+        }
+        let images = stores.images.images();
+        for label in &self.labels {
+            let with_label = images.iter().filter(|(_, image, _)| label.matches(image)).map(|(id, ..)| *id);
+            let reason = |()| KeepReason::KeepLabel { label: label.to_string() };
+            keeping.add(with_label.map(|id| (id, ())), &format!("label `{label}`"), reason);
+        }
+        if let Some(count) = self.last {
+            let created: BTreeMap<ImageId, Option<Timestamp>> =
+                images.iter().map(|(id, image, _)| (*id, image.created())).collect();
+            keeping.add_newest(&references, &created, count);
+        }
+        keeping
+    }
+}
+
+impl Keeping {
+    fn add_matches(
+        &mut self,
+        references: &[(Reference, ImageId)],
+        pattern: &Pattern,
+        rule: &str,
+        reason: impl Fn(&Reference) -> KeepReason,
+    ) {
+        let matching = references.iter().filter(|(reference, _)| pattern.matches(reference));
+        self.add(matching.map(|(reference, id)| (*id, reference)), rule, reason);
+    }
+
+    fn add<T>(
+        &mut self,
+        images: impl Iterator<Item = (ImageId, T)>,
+        rule: &str,
+        reason: impl Fn(T) -> KeepReason,
+    ) {
+        let mut is_idle = true;
+        for (id, what) in images {
+            is_idle = false;
+            self.images.entry(id).or_insert_with(|| reason(what));
+        }
+        if is_idle {
+            self.idle.push(rule.to_owned());
+        }
+    }
+
+    /// The newest of each repository. An image of unknown age is older than all others.
+    fn add_newest(
+        &mut self,
+        references: &[(Reference, ImageId)],
+        created: &BTreeMap<ImageId, Option<Timestamp>>,
+        count: usize,
+    ) {
+        let mut repositories: BTreeMap<&str, Vec<(Option<Timestamp>, ImageId)>> = BTreeMap::new();
+        for (reference, id) in references.iter().filter(|(reference, _)| !reference.is_canonical()) {
+            let created = created.get(id).copied().flatten();
+            repositories.entry(reference.familiar_name()).or_default().push((created, *id));
+        }
+        for (repository, mut images) in repositories {
+            images.sort_unstable();
+            images.dedup();
+            for ((_, id), place) in images.into_iter().rev().take(count).zip(1..) {
+                let reason = || KeepReason::KeepLast { repository: repository.to_owned(), place };
+                self.images.entry(id).or_insert_with(reason);
+            }
+        }
+    }
+}
+
+impl Label {
+    fn matches(&self, image: &Image) -> bool {
+        let found = image.labels().and_then(|labels| labels.get(&self.key));
+        found.is_some_and(|found| self.value.as_ref().is_none_or(|value| found == value))
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.key)?;
+        self.value.as_ref().map_or(Ok(()), |value| write!(formatter, "={value}"))
+    }
+}
+
+impl fmt::Display for KeepReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeepPattern { pattern, reference } => write!(formatter, "`{pattern}` keeps {reference}"),
+            Self::KeepLabel { label } => write!(formatter, "it has the label {label}"),
+            Self::KeepLast { repository, place: 1 } => write!(formatter, "it is the newest of {repository}"),
+            Self::KeepLast { repository, place } => {
+                write!(formatter, "it is number {place} of {repository}, newest first")
+            }
+            Self::NeededBy { file, name } => write!(formatter, "{file} needs {name}"),
+        }
+    }
+}
+
+/// A name as a daemon writes it: what a reference is compared with.
+fn normalized(name: &str) -> Option<Reference> {
+    Reference::parse(name, &Semantics::default()).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What deleting a set of images does: exactly these, nothing else.
+//!
+//! The engine does it, on a copy of the stores, so that no second piece of code can disagree with it.
+//! [`free`](crate::free) searches for sets.
+//!
+//! ```
+//! use image_prune::removal::remove;
+//! use image_prune::store::Stores;
+//! use image_prune::{DiffId, Digest, Semantics};
+//!
+//! let stores = Stores::default();
+//! let base = DiffId::from(Digest::of(b"base"));
+//! let handle = stores.layers.register(base, None, 100)?;
+//! let config = |author| format!(r#"{{"author":"{author}","rootfs":{{"type":"layers","diff_ids":["{base}"]}}}}"#);
+//! let (a, b) = (stores.images.create(config("a"))?, stores.images.create(config("b"))?);
+//! stores.layers.release(handle)?;
+//!
+//! let bytes = |set: &[_]| remove(&stores, set, &Semantics::MOBY_20_10).bytes;
+//! assert_eq!((bytes(&[a]), bytes(&[b]), bytes(&[a, b])), (0, 0, 100));
+//! assert_eq!(stores.images.len(), 2);
+//! # Ok::<(), image_prune::Error>(())
+//! ```
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+
+use crate::delete::Extent;
+use crate::digest::{ChainId, ImageId};
+use crate::event::Recorder;
+use crate::prune::Engine;
+use crate::record::Record;
+use crate::store::{ContainerStore, ImageStore, Layer, LayerStore, ReferenceStore, Stores};
+use crate::{Error, Semantics};
+
+/// What deleting a set of images does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removal {
+    /// Bytes of the layers that go.
+    pub bytes: u64,
+    /// What goes, in order; unnamed parents that nothing else needs are among it.
+    pub records: Vec<Record>,
+    /// The images of the set that stay, and moby's words for why.
+    pub stays: Vec<(ImageId, String)>,
+}
+
+/// Deletes exactly this set on a copy of the stores, as `docker rmi` of all its references would, without force:
+/// children first, unnamed parents that nothing needs any more along (SPEC.md D-12).
+///
+/// What a container uses stays, and so does what has children outside of the set.
+#[must_use]
+pub fn remove(stores: &Stores, set: &[ImageId], semantics: &Semantics) -> Removal {
+    let engine = Engine::new(stores.copy(), *semantics, Recorder::default());
+    let mut removal = Removal { bytes: 0, records: Vec::new(), stays: Vec::new() };
+    for id in children_first(stores, set) {
+        // A child of the set may have taken it along.
+        if engine.stores().images.contains(id)
+            && let Err(error) = delete_one(&engine, id, &mut removal.records)
+        {
+            removal.stays.push((id, error.to_string()));
+        }
+    }
+    removal.stays.retain(|(id, _)| engine.stores().images.contains(*id));
+    removal.bytes = bytes_between(stores, engine.stores());
+    removal
+}
+
+/// Bytes of the layers that are no longer there. Only damaged stores have negative sizes.
+fn bytes_between(before: &Stores, after: &Stores) -> u64 {
+    let layers = before.layers.layers().into_iter();
+    let gone = layers.filter(|layer| after.layers.layer(layer.chain_id).is_none());
+    let sum: i128 = gone.map(|layer| i128::from(layer.size)).sum();
+    u64::try_from(sum.max(0)).unwrap_or(u64::MAX)
+}
+
+/// Every image, by ID, with the bytes that deleting it alone frees: those of [`remove`], without a copy for each. 0 for
+/// one that cannot go.
+#[must_use]
+pub fn marginal(stores: &Stores, semantics: &Semantics) -> Vec<(ImageId, u64)> {
+    let mut ids = stores.images.ids(false);
+    ids.sort_unstable();
+    ids.into_iter().map(|id| (id, alone(stores, semantics, id))).collect()
+}
+
+fn alone(stores: &Stores, semantics: &Semantics, id: ImageId) -> u64 {
+    let mut released: HashMap<ChainId, usize> = HashMap::new();
+    let mut gone: Vec<ImageId> = Vec::new();
+    let mut sum = 0_i128;
+    let mut next = Some(id);
+    while let Some(id) = next
+        && let Ok(image) = stores.images.get(id)
+        && may_go(stores, semantics, id, &gone)
+    {
+        let mut release = |chain, layer: Layer| {
+            let released = released.entry(chain).or_default();
+            *released += 1;
+            let is_free = *released >= stores.layers.count(chain);
+            sum += if is_free { i128::from(layer.diff_size) } else { 0 };
+            is_free
+        };
+        if let Some(top) = image.chain().ok().flatten() {
+            stores.layers.walk(top, &mut release);
+        }
+        gone.push(id);
+        next = stores.images.parent(id);
+    }
+    u64::try_from(sum.max(0)).unwrap_or(u64::MAX)
+}
+
+/// D-7 for the first, D-12 for its parents: nothing uses it, and its only child is the one that goes.
+fn may_go(stores: &Stores, semantics: &Semantics, id: ImageId, gone: &[ImageId]) -> bool {
+    let is_named = stores.references.has_references(id);
+    let is_used = stores.containers.count(id) > 0
+        || (semantics.image_mounts_are_use && is_named && stores.containers.first_mounting(id).is_some());
+    let is_foreign = semantics.os_is_checked_on_delete
+        && stores.images.get(id).is_ok_and(|image| !image.is_os_supported());
+    let is_blocked = is_used || is_foreign || (is_named && !gone.is_empty()) || gone.contains(&id);
+    !is_blocked && stores.images.children(id).iter().all(|child| gone.contains(child))
+}
+
+/// Every reference of an image goes; the last one takes it along.
+fn delete_one(engine: &Engine<Recorder>, id: ImageId, records: &mut Vec<Record>) -> Result<(), Error> {
+    let extent = Extent { force: false, prune: true };
+    let references = engine.stores().references.references(id);
+    if references.is_empty() {
+        records.extend(engine.delete(&id.to_string(), extent)?);
+    }
+    for reference in references {
+        // A tag takes the digests of its repository along (SPEC.md D-5.4).
+        if engine.stores().references.get(&reference) == Some(id) {
+            records.extend(engine.delete(reference.as_str(), extent)?);
+        }
+    }
+    Ok(())
+}
+
+/// The images of a set, each once: those with more ancestors first, by ID among equals.
+pub(crate) fn children_first(stores: &Stores, set: &[ImageId]) -> Vec<ImageId> {
+    let depth = |id: ImageId| {
+        let mut seen = HashSet::from([id]);
+        let parent = |id: &ImageId| stores.images.parent(*id);
+        std::iter::successors(parent(&id), parent).take_while(|id| seen.insert(*id)).count()
+    };
+    let mut sorted: Vec<_> = set.iter().map(|id| (std::cmp::Reverse(depth(*id)), *id)).collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted.into_iter().map(|(_, id)| id).collect()
+}

@@ -60,12 +60,18 @@ pub(super) struct Pieces {
     receiver: mpsc::Receiver<io::Result<Bytes>>,
     /// Ends the connection behind this many pieces.
     cut_behind: Option<usize>,
+    /// Runs once the cut is due: what was sent before has to leave first.
+    pause: Pin<Box<tokio::time::Sleep>>,
 }
+
+/// How long a cut waits for what was sent before it.
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl Download {
     pub fn new(cut_behind: Option<usize>) -> (Self, Pieces) {
         let (sender, receiver) = mpsc::channel(8);
-        (Self(sender), Pieces { receiver, cut_behind })
+        let pause = Box::pin(tokio::time::sleep(PAUSE));
+        (Self(sender), Pieces { receiver, cut_behind, pause })
     }
 
     /// Ends the connection without the end of the body, so that the client sees that something is missing.
@@ -96,11 +102,13 @@ impl hyper::body::Body for Pieces {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.cut_behind == Some(0) {
+            std::task::ready!(self.pause.as_mut().poll(context));
             return Poll::Ready(Some(Err(io::Error::other("injected cut"))));
         }
         let piece = std::task::ready!(self.receiver.poll_recv(context));
         if let Some(left) = &mut self.cut_behind {
             *left -= 1;
+            self.pause.as_mut().reset(tokio::time::Instant::now() + PAUSE);
         }
         Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }

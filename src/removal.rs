@@ -40,9 +40,12 @@ pub struct Removal {
     pub bytes: u64,
     /// What goes, in order; unnamed parents that nothing else needs are among it.
     pub records: Vec<Record>,
-    /// The images of the set that stay, and moby's words for why.
+    /// The images of the set that stay, and why; moby's words where it has some.
     pub stays: Vec<(ImageId, String)>,
 }
+
+/// What moby says nothing about (SPEC.md P-12).
+const NAMELESS: &str = "it has children that stay: it only loses its references";
 
 /// Deletes exactly this set on a copy of the stores, as `docker rmi` of all its references would, without force:
 /// children first, unnamed parents that nothing needs any more along (SPEC.md D-12).
@@ -52,15 +55,18 @@ pub struct Removal {
 pub fn remove(stores: &Stores, set: &[ImageId], semantics: &Semantics) -> Removal {
     let engine = Engine::new(stores.copy(), *semantics, Recorder::default());
     let mut removal = Removal { bytes: 0, records: Vec::new(), stays: Vec::new() };
+    let images = &engine.stores().images;
     for id in children_first(stores, set) {
         // A child of the set may have taken it along.
-        if engine.stores().images.contains(id)
-            && let Err(error) = delete_one(&engine, id, &mut removal.records)
-        {
-            removal.stays.push((id, error.to_string()));
+        if !images.contains(id) {
+            continue;
+        }
+        let deleted = delete_one(&engine, id, &mut removal.records);
+        if images.contains(id) {
+            let why = deleted.map_or_else(|error| error.to_string(), |()| NAMELESS.to_owned());
+            removal.stays.push((id, why));
         }
     }
-    removal.stays.retain(|(id, _)| engine.stores().images.contains(*id));
     removal.bytes = bytes_between(stores, engine.stores());
     removal
 }

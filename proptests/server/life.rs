@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use image_prune::event::{EventSink, ImageEvent};
@@ -197,6 +196,8 @@ fn a_seed_chooses_orders_and_ids() {
 #[test]
 #[cfg(feature = "cli")]
 fn the_command_ends_with_a_signal_and_takes_its_socket_along() {
+    use std::process::{Command, Stdio};
+
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s.sock");
     let serve = |socket: &std::path::Path| {

@@ -1,8 +1,7 @@
 //! `conform`: our own daemon prunes as moby does, in every version; so does dockerd, where there is one. What
 //! is made is taken away, and nobody else's is touched.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,8 @@ use image_prune::client::{Client, Host};
 use image_prune::select::Order;
 use image_prune::server::TestDaemon;
 use image_prune::store::ImageStore;
+
+use crate::support::dockerd::Dockerd;
 
 fn client(host: &str) -> Client {
     Client::new(Host::parse(host).unwrap()).unwrap()
@@ -97,12 +98,9 @@ fn somebody_elses_images_are_not_touched() {
 /// The same against the real thing. `CONFORM_CASES` says how many.
 #[test]
 fn dockerd_prunes_as_moby() {
-    let Some(daemon) = Dockerd::start() else {
-        eprintln!("skipped: there is no dockerd here, or it may not run (apt-get install docker.io)");
-        return;
-    };
+    let Some(daemon) = Dockerd::start("conform") else { return };
     let cases = std::env::var("CONFORM_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
-    let client = client(&format!("unix://{}", daemon.socket().display()));
+    let client = client(&daemon.host());
     let semantics = match client.version().unwrap().version.as_str() {
         version if version.starts_with("20.10.") => Semantics::MOBY_20_10,
         version if version.starts_with("26.1.") => Semantics::MOBY_26_1,
@@ -111,64 +109,6 @@ fn dockerd_prunes_as_moby() {
     let report = conform(&client, &options(cases, 1, semantics), &mut |_| {}).unwrap();
     assert_eq!(report.explained, report.cases, "{}", words(&report));
     assert!(client.images(true).unwrap().is_empty(), "images are left");
-}
-
-/// A daemon of its own: no network, no images, another folder.
-struct Dockerd {
-    process: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Dockerd {
-    fn start() -> Option<Self> {
-        let program = ["/usr/sbin/dockerd", "/usr/bin/dockerd"].map(Path::new);
-        let program = program.into_iter().find(|path| path.exists())?;
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        let log = fs::File::create(path("log")).unwrap();
-        let process = Command::new(program)
-            .args(["--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none"])
-            .arg("--data-root")
-            .arg(path("root"))
-            .arg("--exec-root")
-            .arg(path("exec"))
-            .arg("--pidfile")
-            .arg(path("pid"))
-            .arg("--host")
-            .arg(format!("unix://{}", path("socket").display()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .ok()?;
-        let mut daemon = Self { process, folder };
-        daemon.answers().then_some(daemon)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("socket")
-    }
-
-    fn answers(&mut self) -> bool {
-        let client = client(&format!("unix://{}", self.socket().display()));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while Instant::now() < deadline && self.process.try_wait().unwrap().is_none() {
-            if client.api_version().is_ok() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        false
-    }
-}
-
-impl Drop for Dockerd {
-    /// By its own signal, so that it ends its containerd, too.
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.process);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.process.wait();
-    }
 }
 
 /// Podman is no moby: see `src/docs/podman.md`. What it was given is taken away all the same.

@@ -33,7 +33,10 @@
 //! * [`usage`]: the image part of `docker system df`. [`free`]: the smallest set of images that frees enough.
 //! * [`World`]: four stores as a file; [`data_root`] reads one from `/var/lib/docker`.
 //! * [`Semantics`]: which version of moby to equal.
-//! * [`oracle`]: the executable specification. [`replay`]: what moby was recorded to do, as data.
+//! * [`oracle`]: the executable specification, and [`check`](oracle::check): can an outcome be moby's? [`replay`]:
+//!   what moby was recorded to do, as data.
+//! * [`server`]: a daemon in memory, for tests. [`client`]: a daemon that runs, whether it conforms, and an agent.
+//! * [`registry`]: retention in a registry. [`fit`]: whether an update fits on the disk.
 //! * [`_docs`]: architecture, differences from moby, glossary.
 //!
 //! # Features
@@ -46,7 +49,7 @@
 //! * `registry`: retention in a registry.
 //! * `fit`: whether an update fits on the disk.
 //! * `cli`: the `image-prune` command, with all other features. Adds argument parsing, tables and progress.
-#![cfg_attr(not(feature = "data-root"), allow(rustdoc::broken_intra_doc_links, reason = "needs a feature"))]
+#![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "needs a feature"))]
 
 mod account;
 pub mod cancel;

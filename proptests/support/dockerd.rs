@@ -62,7 +62,6 @@ impl Dockerd {
         self.folder.path().join("docker.sock")
     }
 
-    #[allow(dead_code, reason = "for tests of commands")]
     pub fn host(&self) -> String {
         format!("unix://{}", self.socket().display())
     }

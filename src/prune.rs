@@ -166,18 +166,23 @@ where
 
     /// P-1.
     fn guard(&self) -> Result<Guard<'_>> {
-        Guard::enter(&self.is_pruning).ok_or_else(|| Error::conflict("a prune operation is already running"))
+        Guard::of_prune(&self.is_pruning)
     }
 }
 
 /// One at a time: the flag is lowered on every way out, a panic included.
 #[derive(Debug)]
-struct Guard<'a>(&'a AtomicBool);
+pub(crate) struct Guard<'a>(&'a AtomicBool);
 
 impl<'a> Guard<'a> {
     /// None where somebody else is inside.
     fn enter(flag: &'a AtomicBool) -> Option<Self> {
         (!flag.swap(true, Ordering::Acquire)).then(|| Self(flag))
+    }
+
+    /// P-1; moby has one flag for images and another for containers and networks.
+    pub(crate) fn of_prune(flag: &'a AtomicBool) -> Result<Self> {
+        Self::enter(flag).ok_or_else(|| Error::conflict("a prune operation is already running"))
     }
 }
 

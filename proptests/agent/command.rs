@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use image_prune::server::TestDaemon;
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,6 +11,7 @@ use serde_json::Value;
 
 use super::{image, left, lines};
 use crate::command::case::command;
+use crate::support::eventually;
 
 fn agent(folder: &Path, daemon: &TestDaemon, args: &[&str]) -> Command {
     let mut command = command(folder);
@@ -29,14 +29,6 @@ fn text(bytes: &[u8]) -> &str {
 
 fn terminate(child: &Child) {
     kill_process(Pid::from_child(child), Signal::TERM).unwrap();
-}
-
-fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !is_there() {
-        assert!(Instant::now() < deadline, "no {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]
@@ -153,7 +145,7 @@ fn sigterm_ends_it_behind_the_current_deletion() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    wait_for("deletion", || left(&daemon).len() < 8);
+    eventually("no deletion", || left(&daemon).len() < 8);
     terminate(&child);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let journal = lines(&folder.path().join("journal"));
@@ -171,7 +163,7 @@ fn a_killed_run_is_told_by_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = agent(folder.path(), &daemon, &["--once"]).spawn().unwrap();
     let journal = folder.path().join("journal");
-    wait_for("plan", || fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"plan\"")));
+    eventually("no plan", || fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"plan\"")));
     child.kill().unwrap();
     child.wait().unwrap();
     fs::write(&journal, fs::read_to_string(&journal).unwrap() + "{\"kind\":\"res").unwrap();

@@ -11,6 +11,7 @@ use image_prune::select::Order;
 use image_prune::server::{Limits, TestDaemon};
 use image_prune::{Semantics, Timestamp};
 
+use crate::support::eventually;
 use crate::support::http::{get, post, request};
 
 fn events_of(daemon: &TestDaemon, query: &str) -> UnixStream {
@@ -20,12 +21,11 @@ fn events_of(daemon: &TestDaemon, query: &str) -> UnixStream {
     stream
 }
 
-/// Waits until this holds; a machine may be busy.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
+/// Adds this many images that nobody uses.
+fn add_images(daemon: &TestDaemon, count: u32) {
+    for number in 0..count {
+        let config = format!(r#"{{"author":"{number}","rootfs":{{"type":"layers"}}}}"#);
+        daemon.stores().images.create(config).unwrap();
     }
 }
 
@@ -124,13 +124,7 @@ fn events_end_when_they_were_told_to() {
 fn a_client_that_leaves_cancels_its_prune() {
     // Each candidate takes a while, since a subscriber that does not read holds up every event.
     let daemon = TestDaemon::builder().start().unwrap();
-    for number in 0..1500 {
-        daemon
-            .stores()
-            .images
-            .create(format!(r#"{{"author":"{number}","rootfs":{{"type":"layers"}}}}"#))
-            .unwrap();
-    }
+    add_images(&daemon, 1500);
     let (_, slow) = daemon.events().subscribe();
     let mut client = UnixStream::connect(daemon.socket().unwrap()).unwrap();
     client.write_all(b"POST /images/prune HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
@@ -174,13 +168,7 @@ fn a_prune_in_flight_is_answered() {
 fn a_seed_chooses_orders_and_ids() {
     let run = |seed| {
         let daemon = TestDaemon::builder().seed(seed).order(Order::Shuffled(seed)).start().unwrap();
-        for number in 0..20 {
-            daemon
-                .stores()
-                .images
-                .create(format!(r#"{{"author":"{number}","rootfs":{{"type":"layers"}}}}"#))
-                .unwrap();
-        }
+        add_images(&daemon, 20);
         let socket = daemon.socket().unwrap();
         let image = daemon.stores().images.images()[0].0;
         let body = format!(r#"{{"Image":"{image}","Cmd":["x"]}}"#);

@@ -44,6 +44,16 @@ pub fn source_files(folder: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Waits until this holds; a machine may be busy.
+#[cfg(feature = "server")]
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "{what}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 /// Asks for everything that is unused.
 pub const ALL: &str = r#"{"dangling":["false"]}"#;
 

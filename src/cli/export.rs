@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use chrono::{Local, Offset};
+use chrono::Utc;
 
 use super::args::ExportArgs;
 use super::error::Result;
+use super::request::local_offset;
 use super::source::Source;
 use super::write;
 
@@ -14,7 +15,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     let mut source = Source::read(&args.source)?;
     // What cannot be loaded is not worth a file.
     source.stores()?;
-    let local = || Local::now().offset().fix().local_minus_utc();
+    let local = || local_offset(Utc::now());
     source.world.utc_offset_seconds = args.utc_offset.or(source.utc_offset).unwrap_or_else(local);
     source.semantics.name.clone_into(&mut source.world.profile);
     if args.output == Path::new("-") {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chrono::{Local, Offset, TimeDelta, Utc};
+use chrono::{DateTime, Local, Offset, TimeDelta, Utc};
 use image_prune::request::ACCEPTED;
 use image_prune::select::Order;
 use image_prune::{Error, ErrorClass, Filters, ImageId, Now, PruneRequest, Semantics};
@@ -51,9 +51,14 @@ fn clock(args: &SelectionArgs, utc_offset: Option<i32>) -> Result<Now> {
     let instant = later
         .and_then(|later| now.checked_add_signed(later))
         .ok_or_else(|| Failure::Usage("--in: there is no date that far away".to_owned()))?;
-    let local = || instant.with_timezone(&Local).offset().fix().local_minus_utc();
+    let local = || local_offset(instant);
     let utc_offset_seconds = args.utc_offset.or(utc_offset).unwrap_or_else(local);
     Ok(Now { instant: instant.into(), utc_offset_seconds })
+}
+
+/// The offset of this machine's zone at that instant, in seconds east of UTC.
+pub fn local_offset(instant: DateTime<Utc>) -> i32 {
+    instant.with_timezone(&Local).offset().fix().local_minus_utc()
 }
 
 /// Refuses what a daemon refuses, in its words, and says what to do.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use chrono::{DateTime, FixedOffset, Local, Offset, Utc};
+use chrono::{DateTime, FixedOffset, Utc};
 use clap::Args as ArgGroup;
 use image_prune::select::Order;
 use image_prune::server::{Fault, Limits, TestDaemon};
@@ -13,6 +13,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::args::{instant, semantics, utc_offset};
 use super::error::{Failure, Result};
+use super::request::local_offset;
 use super::signals::Signals;
 use super::source::Source;
 use super::{args, render};
@@ -80,7 +81,7 @@ pub fn run(args: ServeArgs) -> Result<()> {
     };
     let zone = args.utc_offset.or(args.now.map(|now| now.offset().local_minus_utc()));
     let from_world = args.state.is_some().then_some(world.utc_offset_seconds);
-    let local = || Utc::now().with_timezone(&Local).offset().fix().local_minus_utc();
+    let local = || local_offset(Utc::now());
     let mut builder = TestDaemon::builder()
         .semantics(semantics)
         .utc_offset_seconds(zone.or(from_world).unwrap_or_else(local))

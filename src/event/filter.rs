@@ -39,6 +39,12 @@ impl EventFilter {
         Ok(Self { filters: Filters::parse(filters, semantics)?, semantics: *semantics })
     }
 
+    /// Returns true when there is no key, so that every event passes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+
     /// Whether the event passes.
     #[must_use]
     pub fn includes(&self, event: &Event) -> bool {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::json;
-use crate::{Error, ErrorClass};
+use crate::Error;
 
 /// Writes a body that is made while it is sent. It ends early where the client is gone: writing fails then.
 pub(super) type Writer = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
@@ -127,7 +127,7 @@ impl<E: Into<Error>> From<E> for Refusal {
     }
 }
 
-/// An error of a class that is not moby's way to say it.
+/// A wrong request.
 pub(super) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
-    Refusal::Error(Error::new(ErrorClass::InvalidParameter, message))
+    Refusal::Error(Error::invalid_parameter(message))
 }

@@ -9,7 +9,6 @@ use super::call::Call;
 use super::daemon::Daemon;
 use super::json;
 use crate::event::{Event, EventFilter, Predicate, Subscription};
-use crate::filters::Filters;
 use crate::go::quote;
 use crate::go::time::Timestamp;
 use crate::request::until::unix_seconds;
@@ -31,13 +30,12 @@ pub(super) fn stream(daemon: &Arc<Daemon>, call: &Call) -> Result<Answer, Refusa
             call.form.get("until")
         )));
     }
-    let filters = Filters::parse(call.form.get("filters"), daemon.semantics())?;
+    let filter = EventFilter::parse(call.form.get("filters"), daemon.semantics())?;
     if daemon.events().subscribers() >= daemon.limits().subscribers {
         return Err(Refusal::Status(503, "too many clients listen to events".to_owned()));
     }
-    let filter = EventFilter::parse(call.form.get("filters"), daemon.semantics())?;
     let predicate =
-        (!filters.is_empty()).then(|| Arc::new(move |event: &Event| filter.includes(event)) as Predicate);
+        (!filter.is_empty()).then(|| Arc::new(move |event: &Event| filter.includes(event)) as Predicate);
     let (past, live) = daemon.events().subscribe_filtered(since, until, predicate);
     let end = match until {
         None => End::Never,

@@ -1,7 +1,6 @@
 //! The daemon itself: ping, version, info, disk usage.
 
 use serde::Serialize;
-use serde::ser::SerializeSeq;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Body, Refusal};
@@ -140,29 +139,19 @@ pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal
     #[serde(rename_all = "PascalCase")]
     struct DiskUsage<'a> {
         layers_size: i64,
-        images: Lines<'a>,
+        images: Vec<Line<'a>>,
         containers: Vec<Summary>,
         volumes: [(); 0],
         build_cache: Option<[(); 0]>,
         #[serde(skip_serializing_if = "Option::is_none")]
         builder_size: Option<i64>,
     }
-    struct Lines<'a>(&'a [crate::usage::ImageSummary], u16);
-    impl Serialize for Lines<'_> {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut lines = serializer.serialize_seq(Some(self.0.len()))?;
-            for image in self.0 {
-                lines.serialize_element(&Line { image, version: self.1 })?;
-            }
-            lines.end()
-        }
-    }
     // Unlike the list of images: names that are not there stay null in each version of the API (SPEC.md U-3).
     let usage = daemon.engine().usage().map_err(in_list)?;
     let semantics = daemon.semantics();
     Ok(Answer::json(&DiskUsage {
         layers_size: usage.layers_size,
-        images: Lines(&usage.images, call.version),
+        images: Line::all(&usage.images, call.version),
         containers: containers::summaries(daemon),
         volumes: [],
         // Until BuildKit has a record there is no list in 20.10.

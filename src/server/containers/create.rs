@@ -151,12 +151,12 @@ fn name(given: &str, id: ContainerId) -> Result<String> {
         return Ok(default_name(id));
     }
     let plain = given.strip_prefix('/').unwrap_or(given);
-    let mut characters = plain.chars();
-    let is_first = characters.next().is_some_and(|first| first.is_ascii_alphanumeric());
-    let mut rest = characters.clone();
-    let is_name = is_first
-        && rest.next().is_some()
-        && characters.all(|character| character.is_ascii_alphanumeric() || "_.-".contains(character));
+    let is_name = match plain.as_bytes() {
+        [first, rest @ ..] if first.is_ascii_alphanumeric() && !rest.is_empty() => {
+            rest.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte))
+        }
+        _ => false,
+    };
     if !is_name {
         return Err(Error::invalid_parameter(format!(
             "Invalid container name ({given}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"

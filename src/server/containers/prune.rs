@@ -8,12 +8,13 @@ use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::shape::Object;
 use super::change::take_away;
+use crate::Result;
 use crate::digest::ContainerId;
 use crate::event::Actor;
 use crate::filters::Filters;
+use crate::prune::Guard;
 use crate::request::until_limit;
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::{Error, Result};
+use crate::sync::atomic::Ordering;
 
 /// What is pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl Kind {
 pub fn prune(daemon: &Daemon, call: &Call, kind: Kind) -> Result<Answer, Refusal> {
     let semantics = daemon.semantics();
     let filters = Filters::parse(call.form.get("filters"), semantics)?;
-    let _guard = Guard::enter(daemon.is_pruning())?;
+    let _guard = Guard::of_prune(daemon.is_pruning())?;
     filters.validate(kind.accepted(), semantics)?;
     let space = ("SpaceReclaimed", json!(0));
     let report = match kind {
@@ -86,22 +87,4 @@ fn prune_containers(daemon: &Daemon, call: &Call, filters: &Filters) -> Result<V
         }
     }
     Ok(deleted)
-}
-
-/// One prune at a time.
-struct Guard<'a>(&'a AtomicBool);
-
-impl<'a> Guard<'a> {
-    fn enter(flag: &'a AtomicBool) -> Result<Self> {
-        if flag.swap(true, Ordering::Acquire) {
-            return Err(Error::conflict("a prune operation is already running"));
-        }
-        Ok(Self(flag))
-    }
-}
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
-    }
 }

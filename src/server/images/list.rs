@@ -31,7 +31,7 @@ pub fn list(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     for image in &mut images {
         shape(image, call.version);
     }
-    Ok(Answer::json(&images.iter().map(|image| Line { image, version: call.version }).collect::<Vec<_>>()))
+    Ok(Answer::json(&Line::all(&images, call.version)))
 }
 
 /// What the version of the API wants.
@@ -49,8 +49,14 @@ fn shape(image: &mut ImageSummary, version: u16) {
 
 /// A line of the list: since 1.44 without the size that was written twice.
 pub(in super::super) struct Line<'a> {
-    pub image: &'a ImageSummary,
-    pub version: u16,
+    image: &'a ImageSummary,
+    version: u16,
+}
+
+impl<'a> Line<'a> {
+    pub fn all(images: &'a [ImageSummary], version: u16) -> Vec<Self> {
+        images.iter().map(|image| Self { image, version }).collect()
+    }
 }
 
 impl Serialize for Line<'_> {

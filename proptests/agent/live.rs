@@ -1,7 +1,8 @@
 //! The agent, `df` and `clean` on a real dockerd, with a socket and a data root of its own.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use image_prune::ImageId;
 use image_prune::client::{Client, Host};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::command::case::command;
 use crate::support::dockerd::Dockerd;
+use crate::support::eventually;
 use crate::support::image_tar::{ImageTar, TestLayer};
 
 fn client(daemon: &Dockerd) -> Client {
@@ -206,7 +208,7 @@ fn clean_removes_what_it_showed_and_empties_logs() {
     let files = ["/bin/dash", "/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"];
     let tar = folder.path().join("shell.tar");
     let packed = Command::new("tar").arg("-chPf").arg(&tar).args(files).status();
-    let script = "while [ ! -e /stop ]; do echo a line of the log; sleep 0.1 || read x </dev/null; done";
+    let script = "i=0; while [ $i -lt 100 ]; do echo a line of the log; i=$((i+1)); done; read x; echo on";
     if !packed.is_ok_and(|status| status.success())
         || !docker(&["import", tar.to_str().unwrap(), "shell:1"]).0
         || !docker(&[
@@ -224,6 +226,7 @@ fn clean_removes_what_it_showed_and_empties_logs() {
         || !docker(&[
             "run",
             "-d",
+            "-i",
             "--network",
             "none",
             "--name",
@@ -245,9 +248,8 @@ fn clean_removes_what_it_showed_and_empties_logs() {
         client(&daemon).call(image_prune::client::Method::POST, "/volumes/create", Some(&volume)).unwrap();
     }
     let log = docker(&["inspect", "--format", "{{.LogPath}}", "runs"]).1;
-    while std::fs::metadata(&log).unwrap().len() < 4096 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    let lines = || std::fs::read_to_string(&log).unwrap().matches('\n').count();
+    eventually("the container writes a hundred lines", || lines() == 100);
     let args = ["clean", "--containers", "--images", "-a", "--keep", "app:2", "--volume", "gone"];
     let plan = run(&daemon, folder.path(), &[&args[..], &["--logs", "--dry-run"]].concat());
     assert!(
@@ -258,19 +260,26 @@ fn clean_removes_what_it_showed_and_empties_logs() {
     assert_eq!(client(&daemon).containers(false).unwrap().len(), 3, "a dry run");
     let output = run(&daemon, folder.path(), &[&args[..], &["-f"]].concat());
     assert!(shown(&output).contains("volume: gone\n"), "{}", shown(&output));
-    assert!(std::fs::metadata(&log).unwrap().len() >= 4096, "logs were not asked for");
+    assert_eq!(lines(), 100, "logs were not asked for");
     assert_eq!(names(&daemon), ["app:2", "shell:1"]);
     let volumes: Vec<_> =
         client(&daemon).disk_usage().unwrap().volumes.into_iter().map(|volume| volume.name).collect();
     assert_eq!(volumes, ["stays"]);
-    docker(&["pause", "runs"]);
     let output = run(&daemon, folder.path(), &["clean", "--logs", "-f"]);
     assert!(shown(&output).contains("log of: "), "{}", shown(&output));
     assert_eq!(std::fs::metadata(&log).unwrap().len(), 0);
-    docker(&["unpause", "runs"]);
-    docker(&["kill", "runs"]);
+    let mut attached = Command::new("docker")
+        .env("DOCKER_HOST", daemon.host())
+        .args(["attach", "runs"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    attached.stdin.take().unwrap().write_all(b"go on\n").unwrap();
+    assert!(attached.wait().unwrap().success());
+    eventually("the container writes again", || lines() == 1);
     let first = std::fs::read_to_string(&log).unwrap();
-    assert!(first.is_empty() || first.starts_with("{\"log\":"), "the daemon appends: {first:?}");
+    assert!(first.starts_with("{\"log\":\"on"), "the daemon appends: {first:?}");
 
     // A link in the place of the log is left, and so is what it points to.
     let precious = folder.path().join("precious.log");

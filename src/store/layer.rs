@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::arena::{Arena, Place};
 use super::hash::DigestState;
 use super::{FreedLayer, Layer, LayerSizes, LayerStore};
@@ -222,8 +224,11 @@ impl Layers {
     /// These layers will be released next: fetches them from memory, and those below.
     pub(super) fn announce(&self, tops: &[ChainId]) {
         let inner = self.inner.read();
-        let below = |entry: &Entry| inner.layers.at(entry.parent).map_or(0, |entry| entry.count);
-        inner.layers.fetch(tops, |entry| below(entry).to_le_bytes().into_iter().fold(0, u8::wrapping_add));
+        let layers = &inner.layers;
+        layers.fetch(tops, |entry| layers.at(entry.parent).map_or(0, |below| below.count.to_le_bytes()[0]));
+        let below = |top: &ChainId| layers.key(layers.get(*top)?.parent);
+        let below: SmallVec<[ChainId; 64]> = tops.iter().filter_map(below).collect();
+        layers.fetch(&below, |entry| entry.count.to_le_bytes()[0]);
     }
 
     /// Adds a writable layer above `parent` (SPEC.md Y-9).

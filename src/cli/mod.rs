@@ -13,6 +13,7 @@ mod agent;
 mod args;
 mod check;
 mod clean;
+mod command;
 mod confirm;
 mod conform;
 mod df;
@@ -37,7 +38,7 @@ mod units;
 mod why;
 mod write;
 
-use args::{Args, Command};
+use command::{Args, Command};
 use error::Result;
 
 /// Runs the command line `arguments`, program name first.
@@ -45,7 +46,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
-        Err(error) => return error::refused_arguments(&error, args::asks_for_json(&arguments)),
+        Err(error) => return error::refused_arguments(&error, command::asks_for_json(&arguments)),
     };
     let format = args.command.format();
     match dispatch(args.command) {

@@ -16,8 +16,8 @@ mod log;
 mod subscription;
 
 pub use filter::EventFilter;
-pub use log::{Clock, EventLog, Predicate};
-pub use subscription::Subscription;
+pub use log::{Clock, EventLog};
+pub use subscription::{Predicate, Subscription};
 
 /// What a prune says, before it has a time (SPEC.md D-13, P-10). Cheap to make and to clone: its text
 /// is written when somebody reads it.

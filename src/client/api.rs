@@ -9,7 +9,7 @@ use hyper::Method;
 use serde::de::DeserializeOwned;
 use tokio::runtime::{Builder, Runtime};
 
-use super::error::{ClientError, FailureKind};
+use super::error::ClientError;
 use super::host::Host;
 use super::transport::{self, Answer, Body, Call, Timeouts};
 
@@ -88,7 +88,7 @@ impl Client {
         }
         let offered = ping.header("Api-Version").and_then(ApiVersion::parse).ok_or_else(|| {
             let message = format!("{}: not a Docker daemon: it does not tell its API version", self.host);
-            ClientError::new(FailureKind::Malformed, message)
+            ClientError::malformed(message)
         })?;
         Ok(*self.version.get_or_init(|| offered.min(NEWEST)))
     }
@@ -117,9 +117,8 @@ impl Client {
     ) -> Result<T, ClientError> {
         let asked = describe(&method, path);
         let answer = self.ask(method, path, json)?;
-        serde_json::from_slice(&answer.body).map_err(|error| {
-            ClientError::new(FailureKind::Malformed, format!("{asked}: the answer cannot be read: {error}"))
-        })
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| ClientError::malformed(format!("{asked}: the answer cannot be read: {error}")))
     }
 
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

@@ -40,6 +40,11 @@ impl ClientError {
         Self::new(FailureKind::Invalid, message)
     }
 
+    /// An answer that no daemon gives.
+    pub(super) fn malformed(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Malformed, message)
+    }
+
     /// What went wrong.
     #[must_use]
     pub const fn kind(&self) -> FailureKind {

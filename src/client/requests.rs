@@ -151,7 +151,7 @@ impl Client {
             }
             ControlFlow::Continue(())
         })?;
-        malformed.map_or(Ok(()), |message| Err(ClientError::new(FailureKind::Malformed, message)))
+        malformed.map_or(Ok(()), |message| Err(ClientError::malformed(message)))
     }
 }
 

@@ -282,7 +282,7 @@ async fn collect(
     while let Some(piece) = next_piece(body, asked, timeouts).await? {
         if all.len() + piece.len() > limit {
             let message = format!("{asked}: the answer is longer than {limit} bytes");
-            return Err(ClientError::new(FailureKind::Malformed, message));
+            return Err(ClientError::malformed(message));
         }
         all.extend_from_slice(&piece);
     }

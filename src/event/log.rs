@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::subscription::{Queue, Subscription};
+use super::subscription::{Predicate, Queue, Subscription};
 use super::{Actor, Event, EventSink, ImageEvent};
 use crate::go::time::Timestamp;
 use crate::sync::{Mutex, capacity};
@@ -20,9 +20,6 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Tells the time of an event.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// Decides which events a subscriber sees.
-pub type Predicate = Arc<dyn Fn(&Event) -> bool + Send + Sync>;
 
 /// The events of a daemon: the last 256, and subscribers that hear of new ones.
 ///

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Event;
-use super::log::Predicate;
 use crate::sync::{Condvar, Mutex, capacity};
 
 /// How many events may wait for a subscriber (SPEC.md E-4).
 const BUFFER: usize = capacity(1024);
+
+/// Decides which events a subscriber sees.
+pub type Predicate = Arc<dyn Fn(&Event) -> bool + Send + Sync>;
 
 /// What both ends share. std's bounded channel cannot wait for a place with a deadline.
 pub(super) struct Queue {

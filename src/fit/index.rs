@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::value::RawValue;
-
 use super::measure::{Source, USUAL_BLOCK};
 use super::wanted::{DIFF_ID, LAYERS, SIZE, USAGE, Wanted};
 use crate::digest::Digest;
 use crate::manifest::{Descriptor, Manifest, OCI_INDEX, Platform};
-use crate::{Error, Result};
 
 /// Makes the layer index of everything that is wanted on a platform: each layer once, by digest. Sizes that were
 /// counted in blocks of [`USUAL_BLOCK`] are written down, too.
@@ -46,21 +43,3 @@ pub fn layer_index(wanted: &Wanted, platform: &Platform) -> Manifest {
 
 /// The block size that layers are to be counted with for an index.
 pub const INDEX_BLOCK: u64 = USUAL_BLOCK;
-
-/// The one document of a file, or of several layer indexes the one for a platform.
-pub(super) fn document<'a>(name: &str, text: &'a [u8], platform: &Platform) -> Result<&'a [u8]> {
-    let mut documents = serde_json::Deserializer::from_slice(text).into_iter::<&RawValue>();
-    let (Some(Ok(first)), Some(second)) = (documents.next(), documents.next()) else { return Ok(text) };
-    let mut known = Vec::new();
-    for document in [Ok(first), second].into_iter().chain(documents) {
-        let wrong = |error: &dyn std::fmt::Display| Error::invalid_parameter(format!("{name}: {error}"));
-        let document = document.map_err(|error| wrong(&error))?.get().as_bytes();
-        let index = Manifest::parse(document).map_err(|error| wrong(&error))?;
-        match index.platform {
-            Some(own) if platform.runs(&own) => return Ok(document),
-            Some(own) => known.push(own.to_string()),
-            None => return Err(wrong(&"several documents, and one does not say its platform")),
-        }
-    }
-    Err(Error::not_found(format!("{name}: nothing for {platform}; it is for {}", known.join(", "))))
-}

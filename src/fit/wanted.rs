@@ -1,8 +1,8 @@
 //! What an update consists of: from manifests, indexes and layer indexes to layers.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::index::document;
 use super::layout::Content;
 use super::measure::{Range, Source, Unpacked, measure};
 use crate::digest::{ChainId, DiffId, Digest};
@@ -208,4 +208,21 @@ fn annotated(blob: &Descriptor) -> Option<Unpacked> {
     let usage = number(USAGE).unwrap_or(size);
     let usage = Range { low: size.min(usage), high: size.max(usage) };
     Some(Unpacked { size: Range::exactly(size), usage, source: Source::Metadata })
+}
+
+/// The one document of a file, or of several layer indexes the one for a platform.
+fn document<'a>(name: &str, text: &'a [u8], platform: &Platform) -> Result<&'a [u8]> {
+    let mut documents = serde_json::Deserializer::from_slice(text).into_iter::<&RawValue>();
+    let (Some(Ok(first)), Some(second)) = (documents.next(), documents.next()) else { return Ok(text) };
+    let mut known = Vec::new();
+    for document in [Ok(first), second].into_iter().chain(documents) {
+        let wrong = |error: &dyn std::fmt::Display| Error::invalid_parameter(format!("{name}: {error}"));
+        let document = document.map_err(|error| wrong(&error))?.get().as_bytes();
+        match parse(name, document)?.platform {
+            Some(own) if platform.runs(&own) => return Ok(document),
+            Some(own) => known.push(own.to_string()),
+            None => return Err(wrong(&"several documents, and one does not say its platform")),
+        }
+    }
+    Err(nothing_for(name, platform, &known))
 }

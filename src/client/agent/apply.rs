@@ -151,7 +151,7 @@ impl Walk<'_> {
                 None => {
                     let message =
                         format!("the daemon deleted {deleted}, which was not planned, along with {id}");
-                    return Err(ClientError::new(FailureKind::Malformed, message));
+                    return Err(ClientError::malformed(message));
                 }
             }
         }

@@ -94,7 +94,8 @@ impl<'a> Lab<'a> {
             return Err(error);
         }
         let running = self.client.container(&id)?.state.running;
-        let id: ContainerId = id.parse().map_err(|_| malformed(format!("`{id}` is no container ID")))?;
+        let id: ContainerId =
+            id.parse().map_err(|_| ClientError::malformed(format!("`{id}` is no container ID")))?;
         let config = world.images.iter().find(|described| described.id == image);
         let top = config.and_then(|described| {
             crate::Image::parse(described.config.clone(), &self.semantics).ok()?.chain().ok()?
@@ -110,7 +111,7 @@ impl<'a> Lab<'a> {
         let events = std::mem::replace(&mut observation.events, Ok(Vec::new()));
         match missed.unless(Group::Events, "E-7", events)? {
             Some(events) => observation.events = Ok(events),
-            None => observation.events = Err(malformed("no events".to_owned())),
+            None => observation.events = Err(ClientError::malformed("no events")),
         }
         let after = missed.unless(Group::Stores, "U-3", self.json("/images/json?all=1"))?;
         let usage = [before, missed.unless(Group::DiskUsage, "U-6", self.json("/system/df"))?];
@@ -121,10 +122,11 @@ impl<'a> Lab<'a> {
         let answer = self.client.call(Method::GET, path, None)?;
         if answer.status != 200 {
             let body = String::from_utf8_lossy(&answer.body).into_owned();
-            return Err(malformed(format!("GET {path}: {} {}", answer.status, body.trim())));
+            return Err(ClientError::malformed(format!("GET {path}: {} {}", answer.status, body.trim())));
         }
-        serde_json::from_slice(&answer.body)
-            .map_err(|error| malformed(format!("GET {path}: the answer cannot be read: {error}")))
+        serde_json::from_slice(&answer.body).map_err(|error| {
+            ClientError::malformed(format!("GET {path}: the answer cannot be read: {error}"))
+        })
     }
 
     /// Removes what was made and is still there, children before parents.
@@ -193,10 +195,6 @@ fn ignore_missing(result: Result<(), ClientError>) -> Result<(), ClientError> {
         Err(error) if error.status() == Some(404) => Ok(()),
         other => other,
     }
-}
-
-pub(super) fn malformed(message: String) -> ClientError {
-    ClientError::new(FailureKind::Malformed, message)
 }
 
 impl Difference {

@@ -6,7 +6,6 @@ use crate::world::{self, World};
 use crate::{ImageId, Reference, Semantics};
 
 use super::group::{Difference, Group};
-use super::lab::malformed;
 
 /// A store, made.
 pub(super) struct Made {
@@ -92,7 +91,8 @@ fn is_same(listed: &str, id: ImageId) -> bool {
 
 pub(super) fn normalized(name: &str, semantics: &Semantics) -> Result<String, ClientError> {
     let reference = Reference::parse(name, semantics);
-    let reference = reference.map_err(|error| malformed(format!("`{name}` is no reference: {error}")))?;
+    let reference =
+        reference.map_err(|error| ClientError::malformed(format!("`{name}` is no reference: {error}")))?;
     Ok(reference.as_str().to_owned())
 }
 

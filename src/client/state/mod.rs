@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, FixedOffset};
 use serde_json::json;
 
-use crate::client::{Client, ClientError, ContainerSummary, FailureKind, ImageDetails, ImageSummary};
+use crate::client::{Client, ClientError, ContainerSummary, ImageDetails, ImageSummary};
 use crate::digest::{ChainId, DiffId, ImageId};
 use crate::world::{self, World};
 use crate::{Now, Reference, Semantics};
@@ -166,7 +166,7 @@ fn image_id(text: &str) -> Result<ImageId, ClientError> {
 }
 
 fn malformed(text: &str, what: &str) -> ClientError {
-    ClientError::new(FailureKind::Malformed, format!("the daemon's answer has `{text}`, which is no {what}"))
+    ClientError::malformed(format!("the daemon's answer has `{text}`, which is no {what}"))
 }
 
 /// The daemon's clock, with the offset of its zone.

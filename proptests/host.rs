@@ -192,6 +192,28 @@ fn a_prune_comes_as_foretold() {
 }
 
 #[test]
+fn what_something_unseen_holds_stays_and_is_told() {
+    // A container whose image is gone, on the layers of one that goes: the API tells of no layer.
+    let mut world = small();
+    let top = world.layers.iter().find(|layer| layer.parent.is_some()).unwrap().chain_id;
+    let made_up = image_prune::Digest::of(b"gone");
+    world.containers.clear();
+    world.containers.push(image_prune::world::Container {
+        id: made_up.into(),
+        image: made_up.into(),
+        running: false,
+        rw_layer_parent: Some(top),
+        image_mounts: Vec::new(),
+    });
+    let daemon = served(&world, Semantics::MOBY_20_10);
+    let (code, stdout, stderr) = run(&daemon, &["prune", "--host", "HOST", "-f", "-a"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stderr.contains("holds layers of an image that is gone"), "{stderr}");
+    assert!(stdout.contains("This is what was foretold, less "), "{stdout}");
+    assert!(daemon.world().layers.iter().any(|layer| layer.chain_id == top));
+}
+
+#[test]
 fn a_prune_that_comes_otherwise_is_told() {
     // The daemon does as another version: two values of `dangling` are an error there, and no prune.
     let daemon = served(&small(), Semantics::MOBY_28_5);

@@ -6,6 +6,8 @@ use std::path::Path;
 use image_prune::client::Observer;
 use image_prune::oracle::check::{Answer, Asked, Observed, Verdict, check};
 use image_prune::plan::plan;
+use image_prune::replay::RecordText;
+use image_prune::store::Stores;
 use image_prune::{Error, Record};
 use serde_json::{Value, json};
 
@@ -18,6 +20,8 @@ use crate::cli::request::Selection;
 use crate::cli::source::Source;
 use crate::cli::{host, render};
 
+use super::unseen;
+
 pub fn run(args: &PruneArgs) -> Result<()> {
     refuse_bad_usage(args)?;
     let client = host::client(&host::or_standard(args.host.as_deref()))?;
@@ -25,9 +29,11 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let semantics = source.semantics;
     let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
     let estimate = source.estimate.take();
-    let before = source.world.clone();
+    let mut before = source.world.clone();
     let (stores, _) = source.into_stores()?;
-    let plan = plan(&stores, &selection.filters, &semantics, selection.now, &selection.order)?;
+    let foretell =
+        |stores: &Stores, filters: &str| plan(stores, filters, &semantics, selection.now, &selection.order);
+    let plan = foretell(&stores, &selection.filters)?;
     warn(&plan);
     let bytes = Bytes::of(estimate.as_ref(), &plan.report);
     for doubt in &bytes.why {
@@ -50,10 +56,24 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let observed: Observed = serde_json::from_value(told.clone())
         .map_err(|error| Error::system(format!("the daemon's answer cannot be read: {error}")))?;
     let asked = Asked::new(selection.filters, done.now);
+    let mut foretold = plan.report;
+    let mut held = 0;
+    if estimate.is_some_and(|estimate| !estimate.doubts.is_empty()) {
+        held = unseen::hold(&mut before, &foretold.images_deleted, records(&observed));
+        let stores = Stores::load(before.clone(), &semantics).map_err(Error::from)?;
+        foretold = foretell(&stores, &asked.filters)?.report;
+    }
     let mut judged = observed.clone();
-    accept_estimate(&mut judged, &bytes, plan.report.space_reclaimed);
+    accept_estimate(&mut judged, &bytes, foretold.space_reclaimed);
     let verdict = check(&before, &asked, &judged, &semantics)?;
-    report(args.format, &observed, &told, &verdict)
+    report(args.format, &observed, &told, &verdict, held)
+}
+
+fn records(observed: &Observed) -> &[RecordText] {
+    match &observed.answer {
+        Some(Answer::Done { records, .. }) => records.as_deref().unwrap_or_default(),
+        _ => &[],
+    }
 }
 
 fn refuse_bad_usage(args: &PruneArgs) -> Result<()> {
@@ -82,16 +102,15 @@ fn accept_estimate(observed: &mut Observed, bytes: &Bytes, foretold: u64) {
     }
 }
 
-fn report(format: Format, observed: &Observed, told: &Value, verdict: &Verdict) -> Result<()> {
+fn report(format: Format, observed: &Observed, told: &Value, verdict: &Verdict, held: usize) -> Result<()> {
     match (format, &observed.answer) {
         (Format::Json, _) => {
             let foretold = verdict.is_explained();
-            let done = json!({ "foretold": foretold, "verdict": verdict, "daemon": told });
+            let done = json!({ "foretold": foretold, "held": held, "verdict": verdict, "daemon": told });
             writeln!(io::stdout().lock(), "{done}")?;
         }
-        (Format::Table, Some(Answer::Done { records, space_reclaimed })) => {
-            let records = records.as_deref().unwrap_or_default();
-            super::print_table(records, space_reclaimed.unwrap_or_default())?;
+        (Format::Table, Some(Answer::Done { space_reclaimed, .. })) => {
+            super::print_table(records(observed), space_reclaimed.unwrap_or_default())?;
         }
         (Format::Table, answer) => {
             let answer = answer.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -101,7 +120,11 @@ fn report(format: Format, observed: &Observed, told: &Value, verdict: &Verdict) 
     match (verdict, &observed.answer) {
         (Verdict::Explained { .. }, Some(Answer::Done { .. })) => {
             if format == Format::Table {
-                writeln!(io::stdout().lock(), "This is what was foretold.")?;
+                let less = match held {
+                    0 => String::new(),
+                    layers => format!(", less {layers} layers that something unseen holds"),
+                };
+                writeln!(io::stdout().lock(), "This is what was foretold{less}.")?;
             }
             Ok(())
         }

@@ -18,6 +18,7 @@ use super::source::Source;
 use super::{progress, units, write};
 
 mod live;
+mod unseen;
 
 pub fn run(args: &PruneArgs) -> Result<()> {
     let Some(file) = &args.state else { return live::run(args) };

@@ -164,7 +164,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// Every regular file below `folder`.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {

@@ -6,3 +6,5 @@ mod equal;
 mod faults;
 mod life;
 mod load;
+#[cfg(feature = "cli")]
+mod root;

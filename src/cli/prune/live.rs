@@ -58,7 +58,8 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let asked = Asked::new(selection.filters, done.now);
     let mut foretold = plan.report;
     let mut held = 0;
-    if estimate.is_some_and(|estimate| !estimate.doubts.is_empty()) {
+    let is_doubted = estimate.is_some_and(|estimate| !estimate.doubts.is_empty());
+    if is_doubted && let Some(Answer::Done { .. }) = observed.answer {
         held = unseen::hold(&mut before, &foretold.images_deleted, records(&observed));
         let stores = Stores::load(before.clone(), &semantics).map_err(Error::from)?;
         foretold = foretell(&stores, &asked.filters)?.report;
@@ -122,7 +123,7 @@ fn report(format: Format, observed: &Observed, told: &Value, verdict: &Verdict, 
             if format == Format::Table {
                 let less = match held {
                     0 => String::new(),
-                    layers => format!(", less {layers} layers that something unseen holds"),
+                    layers => format!(", less layers that something unseen holds: {layers}"),
                 };
                 writeln!(io::stdout().lock(), "This is what was foretold{less}.")?;
             }

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{Simulated, client, image, left, settings};
 
+const DAYS: u64 = 200;
 const KEEP_LAST: usize = 3;
 
 /// What may go wrong on a day. Some of it passes, some does not.
@@ -119,15 +120,15 @@ impl Device {
 
 #[test]
 fn two_hundred_days_with_rules() {
-    live(1, true, 200);
+    live(1, true);
 }
 
 #[test]
-fn sixty_days_without_rules() {
-    live(2, false, 60);
+fn two_hundred_days_without_rules() {
+    live(2, false);
 }
 
-fn live(seed: u64, has_rules: bool, days: i64) {
+fn live(seed: u64, has_rules: bool) {
     let clock = Simulated::new();
     let daemon = TestDaemon::builder().now(clock.now()).start().unwrap();
     let mut device = Device { daemon, chance: Jitter::new(seed), made: 0, fault: None };
@@ -146,7 +147,7 @@ fn live(seed: u64, has_rules: bool, days: i64) {
     };
     let mut outcomes = BTreeSet::new();
     let (mut deleted, mut read) = (0, 0);
-    for day in 0..days {
+    for day in 0..DAYS {
         device.live_a_day();
         clock.advance(Duration::from_secs(86_400));
         device.daemon.set_now(Some(clock.now()));
@@ -167,10 +168,9 @@ fn live(seed: u64, has_rules: bool, days: i64) {
         deleted += before.len() - after.len();
         outcomes.insert(result.outcome.as_str());
     }
-    assert!(deleted > 15, "{deleted}");
-    // The fault that no patience overcomes is too rare for a short life.
-    assert!(outcomes.contains("done") && (outcomes.contains("failed") || days < 200), "{outcomes:?}");
-    assert!(clock.now() > Timestamp::new(1_700_000_000 + days * 86_400, 0));
+    assert!(deleted > 50, "{deleted}");
+    assert!(outcomes.contains("done") && outcomes.contains("failed"), "{outcomes:?}");
+    assert!(clock.now() > Timestamp::new(1_700_000_000 + 200 * 86_400, 0));
 }
 
 /// The run has a result, behind its plans, and what went was planned in it. The new end of the journal.

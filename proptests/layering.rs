@@ -14,6 +14,7 @@ const RANKS: [(u8, &[&str]); 10] = [
         &[
             "digest",
             "error",
+            "rules",
             "semantics",
             "cancel",
             "event",

@@ -43,6 +43,7 @@ mod oracle;
 #[cfg(feature = "cli")]
 mod registry;
 mod removal;
+mod rule_ids;
 mod scenarios;
 #[cfg(feature = "server")]
 mod server;

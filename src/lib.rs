@@ -37,7 +37,7 @@
 //!   what moby was recorded to do, as data.
 //! * [`server`]: a daemon in memory, for tests. [`client`]: a daemon that runs, whether it conforms, and an agent.
 //! * [`registry`]: retention in a registry. [`fit`]: whether an update fits on the disk.
-//! * [`_docs`]: architecture, differences from moby, glossary.
+//! * [`rules`]: moby's behaviour, rule by rule. [`_docs`]: architecture, differences from moby, glossary.
 //!
 //! # Features
 //!
@@ -80,6 +80,7 @@ pub mod removal;
 pub mod replay;
 mod report;
 pub mod request;
+pub mod rules;
 pub mod select;
 mod semantics;
 #[cfg(feature = "server")]
@@ -114,6 +115,35 @@ pub mod _docs {
     pub mod glossary {}
     #[doc = include_str!("docs/podman.md")]
     pub mod podman {}
+    #[doc = include_str!("docs/rules/README.md")]
+    pub mod rules {
+        #[doc = include_str!("docs/rules/filters.md")]
+        pub mod filters {}
+        #[doc = include_str!("docs/rules/until.md")]
+        pub mod until {}
+        #[doc = include_str!("docs/rules/images.md")]
+        pub mod images {}
+        #[doc = include_str!("docs/rules/layers.md")]
+        pub mod layers {}
+        #[doc = include_str!("docs/rules/references.md")]
+        pub mod references {}
+        #[doc = include_str!("docs/rules/delete.md")]
+        pub mod delete {}
+        #[doc = include_str!("docs/rules/prune.md")]
+        pub mod prune {}
+        #[doc = include_str!("docs/rules/events.md")]
+        pub mod events {}
+        #[doc = include_str!("docs/rules/usage.md")]
+        pub mod usage {}
+        #[doc = include_str!("docs/rules/containerd-store.md")]
+        pub mod containerd_store {}
+        #[doc = include_str!("docs/rules/containerd-prune.md")]
+        pub mod containerd_prune {}
+        #[doc = include_str!("docs/rules/containerd-delete.md")]
+        pub mod containerd_delete {}
+        #[doc = include_str!("docs/rules/containerd-usage.md")]
+        pub mod containerd_usage {}
+    }
     #[doc = include_str!("../CHANGELOG.md")]
     pub mod changelog {}
 }

@@ -128,6 +128,21 @@ impl Reason {
             Self::Failed(_) => "failed",
         }
     }
+
+    /// The id of the rule behind it; [`rules::find`](crate::rules::find) has its text.
+    #[must_use]
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::Unused | Self::Tagged(_) => "P-5",
+            Self::ParentOfDeleted(_) | Self::Referenced(_) => "D-12",
+            Self::Container { .. } | Self::HasChild(_) => "D-7",
+            Self::NewerThanUntil { created: Some(_), .. } => "T-10",
+            Self::NewerThanUntil { created: None, .. } => "T-11",
+            Self::Label => "L-2",
+            Self::NegatedLabel => "L-3",
+            Self::Failed(_) => "P-6",
+        }
+    }
 }
 
 impl Serialize for Reason {

@@ -10,6 +10,7 @@ use super::check::CheckArgs;
 use super::clean::CleanArgs;
 use super::conform::ConformArgs;
 use super::df::DfArgs;
+use super::explain::ExplainArgs;
 use super::fit::args::FitArgs;
 use super::registry::args::RegistryArgs;
 use super::serve::ServeArgs;
@@ -53,6 +54,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Try whether a daemon prunes as moby does
     Conform(ConformArgs),
+    /// Print a rule of moby's behaviour, such as `D-12`, or the list of all
+    Explain(ExplainArgs),
     /// Print a completion script
     #[command(hide = true)]
     Completions {

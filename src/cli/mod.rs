@@ -19,6 +19,7 @@ mod conform;
 mod df;
 mod error;
 mod estimate;
+mod explain;
 mod export;
 mod fit;
 mod host;
@@ -69,6 +70,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Conform(args) => conform::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "image-prune", &mut script);

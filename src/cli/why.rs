@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use image_prune::plan::{ImagePlan, Plan, Reason, Verdict};
 use image_prune::reference::AnyReference;
 use image_prune::store::{ImageStore, ReferenceStore, Stores};
-use image_prune::{Error, ImageId, Semantics};
+use image_prune::{Error, ImageId, Semantics, rules};
 
 use super::args::Format;
 use super::error::{Failure, Result};
@@ -57,7 +57,10 @@ fn print_text(image: &ImagePlan) -> Result<()> {
     }
     writeln!(out, "Size:        {}", units::short_size(image.size.into()))?;
     writeln!(out, "Verdict:     {verdict}")?;
-    Ok(writeln!(out, "Why:         {}", escape(&sentence(image)))?)
+    writeln!(out, "Why:         {}", escape(&sentence(image)))?;
+    // The references that an image in use loses are P-12's; the conflict itself is the reason's.
+    let rule = if image.verdict == Verdict::Untag { "P-12" } else { image.reason.rule() };
+    Ok(writeln!(out, "Rule:        {}", rules::cite(rule))?)
 }
 
 fn sentence(image: &ImagePlan) -> String {

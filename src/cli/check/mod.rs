@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use image_prune::oracle::check::{Asked, Contradiction, Observed, Verdict, check};
-use image_prune::{Error, ErrorClass, Now};
+use image_prune::{Error, ErrorClass, Now, rules};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -100,7 +100,7 @@ fn print_words(verdict: &Verdict) -> Result<()> {
     Ok(())
 }
 
-/// In four lines. Also what `conform` and `prune --host` say of a difference.
+/// In five lines. Also what `conform` and `prune --host` say of a difference.
 pub fn print_contradiction(out: &mut impl Write, contradiction: &Contradiction) -> io::Result<()> {
     let Contradiction { place, observed, moby, rule, why } = contradiction;
     let text = |side: &Option<String>| match side {
@@ -110,5 +110,6 @@ pub fn print_contradiction(out: &mut impl Write, contradiction: &Contradiction) 
     writeln!(out, "  where:    {}", escape(&place.to_string()))?;
     writeln!(out, "  observed: {}", text(observed))?;
     writeln!(out, "  moby:     {}", text(moby))?;
-    writeln!(out, "  why:      {} ({rule})", escape(why))
+    writeln!(out, "  why:      {}", escape(why))?;
+    writeln!(out, "  rule:     {}", rules::cite(rule))
 }

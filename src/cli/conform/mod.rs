@@ -2,8 +2,8 @@
 
 use std::io::{self, BufWriter, Write};
 
-use image_prune::Error;
 use image_prune::client::conform::{Failing, Options, Report, conform};
+use image_prune::{Error, rules};
 
 use super::args::Format;
 use super::error::{Failure, Result};
@@ -92,5 +92,6 @@ fn print_failing(out: &mut impl Write, failing: &Failing) -> io::Result<()> {
     writeln!(out, "  where:    {}", escape(&difference.place))?;
     writeln!(out, "  observed: {}", text(&difference.observed))?;
     writeln!(out, "  moby:     {}", text(&difference.moby))?;
-    writeln!(out, "  why:      {} ({})", escape(&difference.why), difference.rule)
+    writeln!(out, "  why:      {}", escape(&difference.why))?;
+    writeln!(out, "  rule:     {}", rules::cite(difference.rule))
 }

@@ -77,7 +77,7 @@ impl Group {
         }
     }
 
-    /// The group that a rule of SPEC.md belongs to.
+    /// The group that a rule belongs to.
     fn of(rule: &str, why: &str, is_all: bool) -> Self {
         match rule.split('-').next().unwrap_or_default() {
             "F" => Self::Filters,
@@ -119,7 +119,7 @@ pub struct Difference {
     pub observed: Option<String>,
     /// What moby does instead; none where it does nothing.
     pub moby: Option<String>,
-    /// The rule of SPEC.md.
+    /// The id of the rule; [`rules::find`](crate::rules::find) has its text.
     pub rule: &'static str,
     /// Why, in words.
     pub why: String,
@@ -138,6 +138,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |side: &Option<String>| side.as_ref().map_or("nothing".to_owned(), |it| format!("`{it}`"));
         let Self { place, observed, moby, rule, why, .. } = self;
-        write!(formatter, "{place}: observed {}, moby has {}: {why} ({rule})", text(observed), text(moby))
+        write!(formatter, "{place}: observed {}, moby has {}: ", text(observed), text(moby))?;
+        write!(formatter, "{why} ({})", crate::rules::cite(rule))
     }
 }

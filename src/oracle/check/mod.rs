@@ -28,7 +28,7 @@ use serde::Serialize;
 use crate::digest::{ChainId, ImageId};
 use crate::go::time::Now;
 use crate::request::PruneRequest;
-use crate::{Error, Filters, Result, Semantics, World};
+use crate::{Error, Filters, Result, Semantics, World, rules};
 
 use super::model::Model;
 
@@ -119,7 +119,7 @@ pub struct Contradiction {
     pub observed: Option<String>,
     /// What moby would do instead; none where it would do nothing.
     pub moby: Option<String>,
-    /// The rule of SPEC.md that says so.
+    /// The id of the rule that says so; [`rules::find`] has its text.
     pub rule: &'static str,
     /// Why, in words.
     pub why: String,
@@ -130,7 +130,7 @@ impl fmt::Display for Contradiction {
         let text = |side: &Option<String>| side.as_ref().map_or("nothing".to_owned(), |it| format!("`{it}`"));
         let (observed, moby) = (text(&self.observed), text(&self.moby));
         write!(formatter, "{}: observed {observed}, moby has {moby}: ", self.place)?;
-        write!(formatter, "{} (SPEC.md {})", self.why, self.rule)
+        write!(formatter, "{} ({})", self.why, rules::cite(self.rule))
     }
 }
 

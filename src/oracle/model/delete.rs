@@ -66,12 +66,13 @@ impl Model {
                 return Ok(records); // D-5.5
             }
         } else if is_single(&references) {
+            // D-6: several references stay here, and the helper refuses or removes them.
             if let Some(conflict) = self.conflict(id, false, !force) {
                 return Err(conflict.error.into()); // D-6.1
             }
             self.untag_all(id, &mut records)?;
         }
-        self.delete_with_parents(id, force, prune, by_reference, &mut records)?;
+        self.delete_with_parents(id, force, prune, by_reference, &mut records)?; // D-5.6, D-6
         Ok(records)
     }
 
@@ -147,7 +148,7 @@ impl Model {
             records.push(Record::Image(id));
             records.extend(layers.into_iter().map(Record::Layer));
             let (true, Some(parent)) = (prune, parent) else { return Ok(()) };
-            // D-12: force is not inherited, and the first ancestor that may not go ends it quietly.
+            // D-12, L-6: no filter is asked, force is not inherited, and the first ancestor that may not go ends it quietly.
             (id, force, quiet) = (parent, false, true);
         }
     }

@@ -203,7 +203,7 @@ impl Model {
         self.layers.iter().find(|layer| layer.chain_id == chain)
     }
 
-    /// Who holds a layer: layers above it (Y-2), images whose top it is (Y-3), containers' writable
+    /// Who holds a layer: layers above it (Y-2), images whose top it is (Y-3, Y-10), containers' writable
     /// layers (Y-9), and counts that were lost (Y-6).
     fn holders(&self, chain: ChainId) -> usize {
         self.layers.iter().filter(|layer| layer.parent == Some(chain)).count()
@@ -234,7 +234,7 @@ impl Model {
     }
 }
 
-/// What the reference store keeps of a reference.
+/// What the reference store keeps of a reference.
 fn key(reference: Reference) -> Reference {
     reference.favor_digest().tag_name_only()
 }

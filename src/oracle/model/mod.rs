@@ -29,6 +29,7 @@ use crate::reference::Reference;
 use crate::{Error, Result, Semantics, World, world};
 
 mod delete;
+mod filter;
 mod prune;
 mod state;
 mod usage;

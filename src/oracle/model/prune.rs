@@ -8,7 +8,7 @@ use crate::request::PruneRequest;
 use crate::world::Layer;
 use crate::{Error, Result};
 
-use super::Model;
+use super::{Model, filter};
 
 /// What a prune answers (SPEC.md P-11).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Model {
             if cancel.is_cancelled() {
                 break; // P-5, P-11: invisible in the answer
             }
-            records.extend(self.prune_candidate(id, request.dangling_only())); // P-8
+            records.extend(self.prune_candidate(id, filter::dangling_only(request.filters()))); // P-8
         }
         let space_reclaimed = reclaimed(&records, &layers);
         self.events.push(ImageEvent::Prune(space_reclaimed)); // P-10
@@ -57,14 +57,14 @@ impl Model {
         let mut candidates = Vec::new();
         for stored in &self.images {
             let is_head = !self.has_children(stored.id);
-            if request.dangling_only() && !is_head {
+            if filter::dangling_only(request.filters()) && !is_head {
                 continue; // P-3, snapshot 1: not looked at, hence not polled
             }
             if cancel.is_cancelled() {
                 return Err(Error::cancelled(cancel.reason()));
             }
             let is_intermediate = self.references_of(stored.id).is_empty() && !is_head;
-            if !is_intermediate && request.rejection(&stored.image).is_none() {
+            if !is_intermediate && filter::accepts(request, &stored.image, &self.semantics) {
                 candidates.push(stored.id);
             }
         }

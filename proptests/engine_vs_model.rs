@@ -5,7 +5,7 @@ use image_prune::Engine;
 use image_prune::event::Recorder;
 use image_prune::oracle::model::Model;
 use image_prune::replay::{Scenario, Subject, differences, step};
-use image_prune::select::{Order, select};
+use image_prune::select::{Order, list, select};
 use image_prune::usage::usage;
 use image_prune::{Error, PruneRequest, cancel};
 use proptest::prelude::*;
@@ -43,7 +43,7 @@ proptest! {
         let Ok(request) = PruneRequest::parse(&filters, &semantics, now()) else { return Ok(()) };
         let engine = engine(&world, semantics);
         let order = Order::Shuffled(seed);
-        let candidates = select(engine.stores(), &request, &order, &cancel::Never).unwrap();
+        let candidates = select(engine.stores(), list(engine.stores(), &request), &request, &order, &cancel::Never).unwrap();
         let mut model = Model::new(&world, &semantics).unwrap();
         let expected = model.prune(&request, candidates.ids(), &cancel::Never).unwrap();
         let report = engine.prune_request(&request, &order, &cancel::Never).unwrap();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use image_prune::delete::Failure;
 use image_prune::event::Recorder;
-use image_prune::select::{Candidates, Order, select};
+use image_prune::select::{Candidates, Order, list, select};
 use image_prune::store::Stores;
 use image_prune::{
     ChainId, DiffId, Digest, Engine, ImageId, PruneReport, PruneRequest, Record, Reference, Semantics, World,
@@ -105,7 +105,8 @@ fn any_order_is_as_good(world: &World, filters: &str, seed: u64) -> Result<(), T
     let semantics = semantics_of(world);
     let Ok(request) = PruneRequest::parse(filters, &semantics, now()) else { return Ok(()) };
     let stores = Stores::load(world.clone(), &semantics).unwrap();
-    let candidates: Candidates = select(&stores, &request, &Order::ById, &cancel::Never).unwrap();
+    let candidates: Candidates =
+        select(&stores, list(&stores, &request), &request, &Order::ById, &cancel::Never).unwrap();
     let only_stores = may_lose_records(world, &semantics);
     let mut first = None;
     for order in orders(candidates.ids(), seed) {

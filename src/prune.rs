@@ -13,7 +13,7 @@ use crate::image::Image;
 use crate::record::Record;
 use crate::report::PruneReport;
 use crate::request::PruneRequest;
-use crate::select::{Order, select};
+use crate::select::{Order, list, select};
 use crate::store::{
     ContainerStore, Containers, ImageStore, Images, LayerStore, Layers, ReferenceStore, References, Stores,
 };
@@ -121,8 +121,10 @@ where
         order: &Order,
         cancel: &(impl Cancel + ?Sized),
     ) -> Result<PruneReport> {
+        // P-3: the images first. Of one loaded behind the sizes, no layer would count.
+        let listed = list(&self.stores, request);
         let sizes = self.stores.layers.sizes();
-        let candidates = select(&self.stores, request, order, cancel)?;
+        let candidates = select(&self.stores, listed, request, order, cancel)?;
         let log = delete_candidates(&self.deletion(), &candidates, cancel);
         let reclaimed = account(&sizes, &log);
         self.events.publish(ImageEvent::Prune(reclaimed));

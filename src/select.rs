@@ -24,6 +24,19 @@ pub enum Order {
     Shuffled(u64),
 }
 
+/// The images that a prune looks at: one snapshot of the image store (SPEC.md P-3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    ids: Vec<ImageId>,
+    dangling_only: bool,
+}
+
+/// Lists the images that `request` looks at: the heads if it asks for dangling images only, otherwise all.
+pub fn list<I: ImageStore, R, L, C>(stores: &Stores<I, R, L, C>, request: &PruneRequest) -> Listed {
+    let dangling_only = request.dangling_only();
+    Listed { ids: stores.images.ids(dangling_only), dangling_only }
+}
+
 /// The images that a prune will try to delete, in the order in which it will.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidates {
@@ -59,7 +72,7 @@ pub enum Exclusion {
     Unreadable,
 }
 
-/// Chooses the candidates of one prune.
+/// Chooses the candidates of one prune among the images listed for it.
 ///
 /// # Errors
 ///
@@ -67,11 +80,12 @@ pub enum Exclusion {
 /// empty store never notices.
 pub fn select<I: ImageStore, R: ReferenceStore, L, C>(
     stores: &Stores<I, R, L, C>,
+    listed: Listed,
     request: &PruneRequest,
     order: &Order,
     cancel: &(impl Cancel + ?Sized),
 ) -> Result<Candidates> {
-    let listed = stores.images.ids(request.dangling_only());
+    let Listed { ids: listed, dangling_only } = listed;
     let mut ids = Vec::with_capacity(listed.len());
     let mut is_cancelled = false;
     // An image that cannot be read is not in moby's snapshot, hence not polled for (I-9).
@@ -89,7 +103,7 @@ pub fn select<I: ImageStore, R: ReferenceStore, L, C>(
         return Err(Error::cancelled(cancel.reason()));
     }
     order.apply(&mut ids);
-    Ok(Candidates { ids, dangling_only: request.dangling_only() })
+    Ok(Candidates { ids, dangling_only })
 }
 
 /// Why `id` is no candidate, none if it is one.

@@ -11,7 +11,7 @@ use std::{env, fs};
 use image_prune::cancel::Never;
 use image_prune::delete::{DeleteLog, Deletion, delete_candidates};
 use image_prune::event::EventLog;
-use image_prune::select::{Candidates, Order, select};
+use image_prune::select::{Candidates, Order, list, select};
 use image_prune::{Engine, PruneReport, PruneRequest};
 use serde_json::{Map, Value, json};
 
@@ -87,7 +87,8 @@ pub fn be_counted() {
 #[inline(never)]
 fn counted_select(engine: &Engine<EventLog>) -> Candidates {
     let request = PruneRequest::parse(FILTERS, &SEMANTICS, prune_now()).unwrap();
-    select(engine.stores(), &request, &Order::ById, &Never).unwrap()
+    let listed = list(engine.stores(), &request);
+    select(engine.stores(), listed, &request, &Order::ById, &Never).unwrap()
 }
 
 #[inline(never)]

@@ -32,23 +32,8 @@ pub type ForeignEngine = Engine<Recorder, Shelf, Shelf, Shelf, Shelf>;
 
 /// An engine over stores that hold `world`.
 pub fn foreign_engine(world: &World, semantics: Semantics) -> ForeignEngine {
-    let mut state = State { os_is_checked: semantics.os_is_checked_on_delete, ..State::default() };
-    for layer in &world.layers {
-        let described = Layer { diff_id: layer.diff_id, parent: layer.parent, diff_size: layer.size };
-        state.layers.insert(layer.chain_id, described);
-    }
-    for image in &world.images {
-        let parsed = Image::parse(image.config.clone(), &semantics).unwrap();
-        state.images.insert(image.id, (Arc::new(parsed), image.parent));
-    }
-    for reference in &world.references {
-        let parsed = key(&Reference::parse(&reference.name, &semantics).unwrap());
-        state.references.insert(parsed.familiar().to_owned(), (parsed, reference.id));
-    }
-    for container in &world.containers {
-        state.containers.insert(container.id, container.clone());
-    }
-    let shelf = Shelf(Rc::new(RefCell::new(state)));
+    let shelf = Shelf::new(semantics);
+    shelf.add(world, semantics);
     let stores =
         Stores { images: shelf.clone(), references: shelf.clone(), layers: shelf.clone(), containers: shelf };
     Engine::new(stores, semantics, Recorder::default())
@@ -59,6 +44,32 @@ fn key(reference: &Reference) -> Reference {
 }
 
 impl Shelf {
+    /// An empty one.
+    pub fn new(semantics: Semantics) -> Self {
+        let state = State { os_is_checked: semantics.os_is_checked_on_delete, ..State::default() };
+        Self(Rc::new(RefCell::new(state)))
+    }
+
+    /// Puts `world` beside what is there.
+    pub fn add(&self, world: &World, semantics: Semantics) {
+        let mut state = self.0.borrow_mut();
+        for layer in &world.layers {
+            let described = Layer { diff_id: layer.diff_id, parent: layer.parent, diff_size: layer.size };
+            state.layers.insert(layer.chain_id, described);
+        }
+        for image in &world.images {
+            let parsed = Image::parse(image.config.clone(), &semantics).unwrap();
+            state.images.insert(image.id, (Arc::new(parsed), image.parent));
+        }
+        for reference in &world.references {
+            let parsed = key(&Reference::parse(&reference.name, &semantics).unwrap());
+            state.references.insert(parsed.familiar().to_owned(), (parsed, reference.id));
+        }
+        for container in &world.containers {
+            state.containers.insert(container.id, container.clone());
+        }
+    }
+
     /// What is on it, sorted.
     pub fn world(&self) -> World {
         let state = self.0.borrow();

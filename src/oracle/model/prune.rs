@@ -34,8 +34,8 @@ impl Model {
         order: &[ImageId],
         cancel: &dyn Cancel,
     ) -> Result<Pruned> {
+        let candidates = self.candidates(request, cancel)?; // P-3, snapshot 1
         let layers = self.layers.clone(); // P-3, snapshot 2
-        let candidates = self.candidates(request, cancel)?;
         let mut records = Vec::new();
         for id in in_order(candidates, order) {
             if cancel.is_cancelled() {

@@ -40,6 +40,7 @@ mod laws;
 mod layering;
 mod locks;
 mod oracle;
+mod partial_outcomes;
 #[cfg(feature = "cli")]
 mod registry;
 mod removal;

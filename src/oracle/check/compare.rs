@@ -12,7 +12,7 @@ use super::search::Run;
 use super::{Answer, Case, Contradiction, Left, Place, Verdict};
 
 /// What the daemon's ring of events remembers (SPEC.md E-3).
-const RING: usize = 256;
+pub(super) const RING: usize = 256;
 
 impl Case<'_> {
     /// Where the outcome is not that of `run`; none where it is.

@@ -6,7 +6,8 @@
 //! runs the [model](super::model) in it, and compares to the letter. Whatever was not observed is not compared.
 //!
 //! What this reading cannot tell is searched for, within [`TRIES`] runs: which deletion lost its records
-//! (O-1's exceptions), where a cancelled prune stopped when nothing was heard of it, which store calls failed.
+//! (O-1's exceptions), which images a cancelled prune visited, which store calls failed. An outcome is called
+//! impossible only where the reading is certain, or every run was tried.
 //!
 //! ```
 //! use image_prune::oracle::check::{Asked, Observed, Verdict, check};
@@ -187,7 +188,7 @@ struct Case<'a> {
 pub fn check(before: &World, asked: &Asked, observed: &Observed, semantics: &Semantics) -> Result<Verdict> {
     let case = Case { before, asked, observed, semantics };
     let model = Model::new(before, semantics)?;
-    if asked.busy && case.is_refused_as_busy() {
+    if asked.busy && (observed.answer.is_none() || case.is_refused_as_busy()) {
         return Ok(Verdict::Explained { order: Vec::new() }); // P-1; the rest is the other prune's
     }
     Ok(match PruneRequest::parse(&asked.filters, semantics, asked.now) {

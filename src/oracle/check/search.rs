@@ -1,7 +1,7 @@
 //! In which order the candidates were visited, and the runs of the model that try it.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -13,6 +13,7 @@ use crate::record::{Record, RecordText};
 use crate::request::PruneRequest;
 use crate::{Error, Reference, Result, World};
 
+use super::compare::RING;
 use super::{Answer, Case, Contradiction, TRIES, Verdict};
 
 /// What the model did, visiting in some order.
@@ -28,6 +29,7 @@ pub(super) struct Run {
 /// Everything that stays the same from run to run, and what came of the runs so far.
 struct Search<'a> {
     case: &'a Case<'a>,
+    model: &'a Model,
     request: &'a PruneRequest,
     candidates: Vec<ImageId>,
     /// How often moby looks for a cancellation before it deletes.
@@ -36,6 +38,13 @@ struct Search<'a> {
     /// The run that agreed for longest.
     nearest: Option<Contradiction>,
     explanation: Option<Vec<ImageId>>,
+}
+
+/// A visit of which nothing tells when it was.
+struct Unplaced {
+    id: ImageId,
+    /// It may not have come to it.
+    is_optional: bool,
 }
 
 impl Case<'_> {
@@ -50,6 +59,7 @@ impl Case<'_> {
         candidates.sort();
         let mut search = Search {
             case: self,
+            model,
             request,
             candidates,
             polls: polls.get(),
@@ -66,21 +76,25 @@ impl Case<'_> {
         })
     }
 
+    fn records(&self) -> Option<&[RecordText]> {
+        match &self.observed.answer {
+            Some(Answer::Done { records, .. }) => records.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The images in the order in which the records speak of them.
     fn told_by_records(&self) -> Vec<ImageId> {
-        let Some(Answer::Done { records: Some(records), .. }) = &self.observed.answer else {
-            return Vec::new();
-        };
         let references = self.before.references.iter().filter_map(|stored| {
             let reference = Reference::parse(&stored.name, self.semantics).ok()?;
             Some((reference.familiar().to_owned(), stored.id))
         });
-        let owners: std::collections::HashMap<_, _> = references.collect();
+        let owners: HashMap<_, _> = references.collect();
         let image = |record: &RecordText| match record {
             RecordText::Untagged(name) => owners.get(name).copied(),
-            RecordText::Deleted(id) => id.parse().ok(),
+            RecordText::Deleted(id) => id.parse().ok().filter(|id| !self.is_layer(*id)),
         };
-        records.iter().filter_map(image).collect()
+        self.records().into_iter().flatten().filter_map(image).collect()
     }
 
     fn told_by_events(&self) -> Vec<ImageId> {
@@ -90,18 +104,24 @@ impl Case<'_> {
 
     /// The images that lost something, where that is all that is known of a visit.
     fn told_by_what_is_left(&self) -> Vec<ImageId> {
-        let mut lost = Vec::new();
-        if let Some(references) = &self.observed.after.references {
-            let before = super::Left::of(self.before, self.semantics).references.unwrap_or_default();
-            lost.extend(
-                before.into_iter().filter(|(name, _)| !references.contains_key(name)).map(|(_, id)| id),
-            );
+        let ids = self.before.images.iter().map(|image| image.id);
+        ids.filter(|id| self.was_changed(*id) == Some(true)).collect()
+    }
+
+    /// Whether an image lost a reference, or is gone; `None` where that cannot be seen. A candidate that did
+    /// neither was not visited, or for nothing. One that did was visited: a child takes along what has no
+    /// references (SPEC.md D-12), and such a parent is no candidate (P-4).
+    fn was_changed(&self, id: ImageId) -> Option<bool> {
+        let is_gone = self.observed.after.images.as_ref().map(|images| !images.contains(&id));
+        let mut names = self.before.references.iter().filter(|stored| stored.id == id).peekable();
+        if is_gone == Some(true) || names.peek().is_none() {
+            return is_gone;
         }
-        if let Some(images) = &self.observed.after.images {
-            let before = self.before.images.iter().map(|image| image.id);
-            lost.extend(before.filter(|id| !images.contains(id)));
-        }
-        lost
+        let left = self.observed.after.references.as_ref()?;
+        Some(names.any(|stored| {
+            let reference = Reference::parse(&stored.name, self.semantics);
+            reference.is_ok_and(|reference| left.get(reference.familiar()) != Some(&id))
+        }))
     }
 
     /// O-1, its exceptions: a deletion that fails at a parent loses its records, and which one that is depends
@@ -116,10 +136,9 @@ impl Case<'_> {
         parents.any(|parent| find(parent).is_none_or(is_foreign))
     }
 
-    fn is_silent(&self) -> bool {
-        let is_told = matches!(self.observed.answer, Some(Answer::Done { records: Some(_), .. }));
-        let after = &self.observed.after;
-        !is_told && self.observed.events.is_none() && (after.images.is_none() || after.references.is_none())
+    /// Whether a record that names this ID may speak of a layer (SPEC.md P-9).
+    fn is_layer(&self, id: ImageId) -> bool {
+        self.before.layers.iter().any(|layer| layer.chain_id.digest() == id.digest())
     }
 }
 
@@ -129,25 +148,39 @@ impl Search<'_> {
         let case = self.case;
         let (records, events) = (case.told_by_records(), case.told_by_events());
         let left = case.told_by_what_is_left();
-        let spoken = [self.visits([&records, &events, &left]), self.visits([&events, &records, &left])];
-        for order in &spoken {
+        let likely = [self.visits([&records, &events, &left]), self.visits([&events, &records, &left])];
+        for order in &likely {
             self.attempt(order, &mut Vec::new(), 0)?;
         }
-        let is_cut_in_silence = case.asked.cancelled && case.is_silent();
-        let has_faults = case.asked.faults > 0;
-        if is_cut_in_silence || has_faults || case.may_lose_records() {
-            for order in &spoken {
-                let is_free = |id: &ImageId| !order.contains(id);
-                let free: Vec<_> = self.candidates.iter().copied().filter(is_free).collect();
-                self.interleave(&mut order.clone(), &free)?;
+        if matches!(case.observed.answer, Some(Answer::Refused { .. } | Answer::Closed)) {
+            return ControlFlow::Continue(()); // no run answers so
+        }
+        if case.asked.faults > 0 {
+            // A visit may go wrong without a word, and be spoken of when another one goes by.
+            for order in &likely {
+                let unplaced = self.unplaced(order);
+                self.interleave(&mut order.clone(), &unplaced, true)?;
             }
+            let unplaced =
+                self.candidates.iter().map(|id| Unplaced { id: *id, is_optional: case.asked.cancelled });
+            return self.interleave(&mut Vec::new(), &unplaced.collect::<Vec<_>>(), true);
         }
-        // A visit may go wrong without a word, and be spoken of when another one goes by.
-        if has_faults {
-            let free = self.candidates.clone();
-            self.interleave(&mut Vec::new(), &free)?;
+        let has_all_events = case.observed.events.as_ref().is_some_and(|events| events.len() < RING);
+        let loses_records = case.may_lose_records();
+        let has_all_records = case.records().is_some()
+            && !loses_records
+            && !self.candidates.iter().any(|id| case.is_layer(*id));
+        if has_all_events || has_all_records {
+            return ControlFlow::Continue(());
         }
-        ControlFlow::Continue(())
+        // Records that were not lost come in the order of the visits; of events, the first may be forgotten.
+        let mut placed = self.visits([&records, &[], &[]]);
+        let unplaced = self.unplaced(&placed);
+        // O-1: without them the order is nowhere to be seen.
+        let has_bytes = matches!(case.observed.answer, Some(Answer::Done { space_reclaimed: Some(_), .. }));
+        let is_order_seen =
+            case.records().is_some() || case.observed.events.is_some() || (loses_records && has_bytes);
+        self.interleave(&mut placed, &unplaced, is_order_seen)
     }
 
     /// The candidates among these, each where it is first.
@@ -157,18 +190,35 @@ impl Search<'_> {
         told.filter(|id| self.candidates.contains(id) && seen.insert(*id)).collect()
     }
 
-    /// Every order with `fixed` in its order, and `free` anywhere between; under cancellation, some of `free`.
-    fn interleave(&mut self, fixed: &mut Vec<ImageId>, free: &[ImageId]) -> ControlFlow<()> {
-        let Some((first, rest)) = free.split_first() else {
-            return self.attempt(fixed, &mut Vec::new(), 0);
+    /// The other candidates, without those that a visit did nothing to.
+    fn unplaced(&self, placed: &[ImageId]) -> Vec<Unplaced> {
+        let others = self.candidates.iter().filter(|id| !placed.contains(id));
+        let unplaced = others.filter_map(|id| {
+            let was_changed = self.case.was_changed(*id);
+            let is_optional = self.case.asked.cancelled && was_changed.is_none();
+            (was_changed != Some(false)).then_some(Unplaced { id: *id, is_optional })
+        });
+        unplaced.collect()
+    }
+
+    /// Every order with `placed` in its order, and `unplaced` anywhere between, or behind them.
+    fn interleave(
+        &mut self,
+        placed: &mut Vec<ImageId>,
+        unplaced: &[Unplaced],
+        anywhere: bool,
+    ) -> ControlFlow<()> {
+        let Some((first, rest)) = unplaced.split_first() else {
+            return self.attempt(placed, &mut Vec::new(), 0);
         };
-        if self.case.asked.cancelled {
-            self.interleave(fixed, rest)?;
+        if first.is_optional {
+            self.interleave(placed, rest, anywhere)?;
         }
-        for at in (0..=fixed.len()).rev() {
-            fixed.insert(at, *first);
-            let found = self.interleave(fixed, rest);
-            fixed.remove(at);
+        let lowest = if anywhere { 0 } else { placed.len() };
+        for at in (lowest..=placed.len()).rev() {
+            placed.insert(at, first.id);
+            let found = self.interleave(placed, rest, anywhere);
+            placed.remove(at);
             found?;
         }
         ControlFlow::Continue(())
@@ -211,7 +261,7 @@ impl Search<'_> {
             let call = counter.replace(counter.get() + 1);
             failing.contains(&call).then(|| Error::system("injected"))
         };
-        let mut model = Model::new(self.case.before, self.case.semantics)?.with_faults(fault);
+        let mut model = self.model.copy().with_faults(fault);
         let pruned = if self.case.asked.cancelled {
             model.prune(self.request, order, &AfterPolls::new(self.polls + order.len()))?
         } else {

@@ -36,6 +36,8 @@ mod free;
 mod host;
 #[cfg(shuttle)]
 mod interleavings;
+#[cfg(feature = "client")]
+mod keep;
 mod laws;
 mod layering;
 mod locks;

@@ -18,7 +18,7 @@ pub struct KeepArgs {
     /// Keep images with this label; may be repeated
     #[arg(long, value_name = "KEY[=VALUE]")]
     pub keep_label: Vec<String>,
-    /// Keep the N newest images of each repository
+    /// Keep the N newest images of each repository; where dates do not say which image is newer, all in question stay
     #[arg(long, value_name = "N")]
     pub keep_last: Option<usize>,
     /// Keep the images that a compose file names; may be repeated

@@ -8,12 +8,12 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::digest::ImageId;
-use crate::go::time::Timestamp;
 use crate::image::Image;
 use crate::store::Stores;
 use crate::{Error, Reference, Result, Semantics};
 
 mod compose;
+mod newest;
 mod pattern;
 
 use pattern::Pattern;
@@ -81,6 +81,13 @@ pub enum KeepReason {
         /// Its place: 1 is the newest.
         place: usize,
     },
+    /// It may be among the newest of its repository: dates do not say.
+    MayBeNewest {
+        /// The repository, familiar.
+        repository: String,
+        /// The other images of the repository that may be newer or older than this one.
+        others: usize,
+    },
     /// A file names it.
     NeededBy {
         /// The file.
@@ -137,8 +144,12 @@ impl KeepRules {
         Ok(self)
     }
 
-    /// Keeps the `count` newest images of each repository, by when they were created; a digest without a tag counts
-    /// for no repository. 0 keeps none.
+    /// Keeps the `count` newest images of each repository, by when they were created; 0 keeps none. An image that was
+    /// pulled by digest is an image of that repository, too.
+    ///
+    /// An image goes only where `count` others of its repository are known to be newer. Dates that reproducible builds
+    /// write (none, year 1, 1970, 1980-01-01) say nothing, and equal ones do not say which image is newer: of such
+    /// images all stay ([`KeepReason::MayBeNewest`]).
     #[must_use]
     pub const fn last(mut self, count: usize) -> Self {
         self.last = Some(count);
@@ -183,9 +194,10 @@ impl KeepRules {
             keeping.add(with_label.map(|id| (id, ())), &format!("label `{label}`"), reason);
         }
         if let Some(count) = self.last {
-            let created: BTreeMap<ImageId, Option<Timestamp>> =
-                images.iter().map(|(id, image, _)| (*id, image.created())).collect();
-            keeping.add_newest(&references, &created, count);
+            let dates = images.iter().map(|(id, image, _)| (*id, newest::date(image))).collect();
+            for (id, reason) in newest::of_each_repository(&references, &dates, count) {
+                keeping.images.entry(id).or_insert(reason);
+            }
         }
         keeping
     }
@@ -218,28 +230,6 @@ impl Keeping {
             self.idle.push(rule.to_owned());
         }
     }
-
-    /// The newest of each repository. An image of unknown age is older than all others.
-    fn add_newest(
-        &mut self,
-        references: &[(Reference, ImageId)],
-        created: &BTreeMap<ImageId, Option<Timestamp>>,
-        count: usize,
-    ) {
-        let mut repositories: BTreeMap<&str, Vec<(Option<Timestamp>, ImageId)>> = BTreeMap::new();
-        for (reference, id) in references.iter().filter(|(reference, _)| !reference.is_canonical()) {
-            let created = created.get(id).copied().flatten();
-            repositories.entry(reference.familiar_name()).or_default().push((created, *id));
-        }
-        for (repository, mut images) in repositories {
-            images.sort_unstable();
-            images.dedup();
-            for ((_, id), place) in images.into_iter().rev().take(count).zip(1..) {
-                let reason = || KeepReason::KeepLast { repository: repository.to_owned(), place };
-                self.images.entry(id).or_insert_with(reason);
-            }
-        }
-    }
 }
 
 impl Label {
@@ -264,6 +254,13 @@ impl fmt::Display for KeepReason {
             Self::KeepLast { repository, place: 1 } => write!(formatter, "it is the newest of {repository}"),
             Self::KeepLast { repository, place } => {
                 write!(formatter, "it is number {place} of {repository}, newest first")
+            }
+            Self::MayBeNewest { repository, others } => {
+                let images = if *others == 1 { "image" } else { "images" };
+                write!(
+                    formatter,
+                    "dates do not say whether it is newer than {others} other {images} of {repository}"
+                )
             }
             Self::NeededBy { file, name } => write!(formatter, "{file} needs {name}"),
         }

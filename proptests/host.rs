@@ -16,6 +16,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::command::case::command;
+use crate::support::proxy::Proxy;
 use crate::support::{Shape, config, filters, now, semantics_of, world};
 
 const SEEDS: &str = "proptests/regressions/host.txt";
@@ -240,6 +241,47 @@ fn what_cannot_be_asked_is_an_error() {
         let (got, stdout, stderr) = run(&daemon, args);
         assert_eq!(got, code, "{args:?}: {stdout}{stderr}");
         assert!(stderr.contains(words), "{args:?}: {stderr}");
+    }
+    assert_eq!(daemon.world().images.len(), small().images.len());
+}
+
+/// Docker 29's default. The classic rules say nothing about it.
+#[test]
+fn a_daemon_with_the_containerd_image_store_is_refused() {
+    let daemon = served(&small(), Semantics::MOBY_28_5);
+    let proxy = Proxy::new(&daemon, |request| {
+        let info = serde_json::json!({
+            "ID": "x", "Driver": "overlayfs", "DockerRootDir": "/", "SystemTime": "2026-01-01T00:00:00Z",
+            "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
+        });
+        (request == "GET /info").then_some(info)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for args in [
+        &["plan"][..],
+        &["plan", "-a", "--format", "json"],
+        &["df"],
+        &["df", "-v"],
+        &["df", "--set", "acme/new"],
+        &["df", "--free", "1kB"],
+        &["df", "--marginal"],
+        &["export"],
+        &["fit", "manifest.json"],
+        &["fit", "manifest.json", "--prune"],
+        &["prune", "-f", "-a", "--host", "HOST"],
+        &["clean", "--images", "-f"],
+        &["agent", "--once", "--journal", "journal"],
+        &["agent", "--dry-run"],
+        &["conform", "--allow-other-images"],
+    ] {
+        let host = proxy.host();
+        let args: Vec<&str> = args.iter().map(|arg| if *arg == "HOST" { &host } else { *arg }).collect();
+        let output = command(folder.path()).env("DOCKER_HOST", &host).args(&args).output().unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8(told).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        assert!(told.contains("the containerd image store"), "{args:?}: {told}");
+        assert!(told.contains("io.containerd.snapshotter.v1") && !told.contains("hint:"), "{args:?}: {told}");
     }
     assert_eq!(daemon.world().images.len(), small().images.len());
 }

@@ -9,6 +9,8 @@ pub mod foreign;
 pub mod http;
 #[cfg(feature = "server")]
 pub mod image_tar;
+#[cfg(feature = "server")]
+pub mod proxy;
 pub mod requests;
 pub mod worlds;
 

@@ -20,6 +20,8 @@ pub enum FailureKind {
     Refused(u16),
     /// The answer is not what this API promises.
     Malformed,
+    /// The daemon is of a kind that is not known here: it has the containerd image store.
+    Unsupported,
 }
 
 /// A request to a daemon that failed. Its text says what was asked, of whom, and what happened.
@@ -66,7 +68,7 @@ impl ClientError {
         match self.kind {
             FailureKind::Unreachable | FailureKind::TimedOut | FailureKind::Cut => true,
             FailureKind::Refused(status) => matches!(status, 409 | 429 | 500..=599),
-            FailureKind::Invalid | FailureKind::Malformed => false,
+            FailureKind::Invalid | FailureKind::Malformed | FailureKind::Unsupported => false,
         }
     }
 
@@ -88,7 +90,9 @@ impl std::error::Error for ClientError {}
 impl From<ClientError> for Error {
     fn from(error: ClientError) -> Self {
         let class = match error.kind {
-            FailureKind::Invalid | FailureKind::Refused(400) => ErrorClass::InvalidParameter,
+            FailureKind::Invalid | FailureKind::Unsupported | FailureKind::Refused(400) => {
+                ErrorClass::InvalidParameter
+            }
             FailureKind::Refused(404) => ErrorClass::NotFound,
             FailureKind::Refused(409) => ErrorClass::Conflict,
             _ => ErrorClass::System,

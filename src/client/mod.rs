@@ -21,6 +21,7 @@ mod api;
 pub mod conform;
 mod error;
 mod host;
+mod image_store;
 mod keep;
 mod observe;
 mod path;

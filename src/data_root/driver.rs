@@ -37,6 +37,13 @@ fn drivers(root: &Folder) -> Result<Vec<String>> {
     Ok(folders.map(|entry| entry.name).collect())
 }
 
+/// Docker 29 with the containerd image store makes nothing else in `image`.
+fn has_identities(root: &Folder) -> Result<bool> {
+    let name = super::containerd::IDENTITIES;
+    let stamp = root.stamp_of(name).map_err(|failure| fatal(failure, &root.path_of(name)))?;
+    Ok(stamp.is_some())
+}
+
 /// What a folder without `image/<driver>` is instead, and what to do.
 fn describe(root: &Folder) -> Result<String> {
     let path = root.path_of("");
@@ -55,10 +62,11 @@ fn describe(root: &Folder) -> Result<String> {
         format!(
             "{path} is containerd's own root, not a Docker daemon's; give a data root, usually /var/lib/docker"
         )
-    } else if has("containerd") || has("containers") {
+    } else if has("containerd") || has("containers") || has_identities(root)? {
         format!(
             "{path} has no image/<driver> folder: the daemon keeps its images in the containerd image store \
-             (`docker info` says `io.containerd.snapshotter.v1`), which cannot be read from here; ask the daemon itself"
+             (`docker info` says `io.containerd.snapshotter.v1`), which this version cannot read; `docker system df` and \
+             `docker image ls` of that daemon say what it holds"
         )
     } else {
         format!(

@@ -30,6 +30,7 @@ use std::path::Path;
 use crate::{Error, Result, Semantics, World};
 
 mod container;
+mod containerd;
 mod driver;
 mod image;
 mod json;
@@ -98,7 +99,7 @@ pub struct Reading {
 /// # Errors
 ///
 /// * [not found](Error::is_not_found): there is no such root, it is of another kind (Podman,
-///   containerd), or it does not have the driver asked for;
+///   containerd), it has the containerd image store alone, or it does not have the driver asked for;
 /// * [invalid parameter](Error::is_invalid_parameter): several drivers, and none asked for;
 /// * [system](Error::is_system): no permission, no more open files, or a `repositories.json` that no
 ///   daemon starts with.
@@ -122,6 +123,7 @@ pub fn read(root: &Path, semantics: &Semantics, options: Options<'_>) -> Result<
             attempt += 1;
             continue;
         }
+        warnings.extend(containerd::beside(&folder, &driver)?);
         warnings.sort_unstable_by(|a, b| (&a.path, a.kind, &a.message).cmp(&(&b.path, b.kind, &b.message)));
         if !is_stable {
             let message = format!(

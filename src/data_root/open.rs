@@ -57,6 +57,14 @@ pub(super) struct Listing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp([i128; 7]);
 
+impl Stamp {
+    /// When the content was changed last: Unix seconds and nanoseconds.
+    pub(super) const fn modified(&self) -> (i128, i128) {
+        let [_, _, _, seconds, nanos, _, _] = self.0;
+        (seconds, nanos)
+    }
+}
+
 impl From<Stat> for Stamp {
     fn from(stat: Stat) -> Self {
         Self([

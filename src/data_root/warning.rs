@@ -61,6 +61,8 @@ kinds! {
     BadContainer = "bad-container",
     /// A container of another storage driver.
     OtherDriver = "other-driver",
+    /// The root has a graph driver's image store and containerd's.
+    TwoImageStores = "two-image-stores",
     /// The root kept changing.
     ChangedWhileRead = "changed-while-read",
 }

@@ -37,7 +37,9 @@ pub fn run(args: &DfArgs) -> Result<()> {
 
 /// A daemon counts for itself, to the byte.
 fn show_daemon(host: &str, args: &DfArgs) -> Result<()> {
-    let told = host::client(host)?.disk_usage().map_err(Error::from)?;
+    let client = host::client(host)?;
+    client.graph_driver_info().map_err(Error::from)?;
+    let told = client.disk_usage().map_err(Error::from)?;
     show(&images_of(&told)?, Some(&told), args)
 }
 

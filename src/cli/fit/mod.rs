@@ -54,7 +54,7 @@ impl Home {
         let Some(host) = source::daemon(&args.source) else {
             return Ok(Self { root: standard(), driver: None });
         };
-        let info = host::client(&host)?.info().map_err(Error::from)?;
+        let info = host::client(&host)?.graph_driver_info().map_err(Error::from)?;
         Ok(Self { root: info.docker_root_dir.into(), driver: Some(info.driver) })
     }
 

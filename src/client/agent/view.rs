@@ -8,7 +8,6 @@ use crate::record::Record;
 use crate::store::Stores;
 use crate::{Error, Semantics};
 
-use super::super::answer::Info;
 use super::super::api::Client;
 use super::super::error::ClientError;
 use super::super::state::{DaemonState, LayerSizes};
@@ -35,10 +34,9 @@ impl View {
     ///
     /// # Errors
     ///
-    /// The daemon cannot be asked, or makes no sense; it keeps its images in containerd, which prunes by other rules.
+    /// The daemon cannot be asked, or makes no sense; it has the containerd image store.
     pub fn read(client: &Client) -> Result<Self, ClientError> {
-        let info = client.info()?;
-        refuse_containerd(&info)?;
+        let info = client.graph_driver_info()?;
         let semantics = client.semantics()?;
         let DaemonState { world, now, sizes, doubts } = DaemonState::read(client, &semantics)?;
         let stores = Stores::load(world, &semantics).map_err(|error| {
@@ -60,13 +58,4 @@ impl View {
     pub(super) fn bytes_of_layers(&self, layers: &BTreeSet<ChainId>) -> u64 {
         *self.sizes.range(layers).end()
     }
-}
-
-fn refuse_containerd(info: &Info) -> Result<(), ClientError> {
-    if info.driver_status.iter().flatten().any(|text| text.starts_with("io.containerd.snapshotter")) {
-        let message =
-            "this daemon keeps its images in containerd, which prunes by other rules: no plan is possible";
-        return Err(ClientError::invalid(message));
-    }
-    Ok(())
 }

@@ -93,13 +93,14 @@ pub struct Failing {
 ///
 /// # Errors
 ///
-/// The daemon holds something, cannot be reached, or does not take a store at all. What was made is removed
+/// The daemon holds something, has the containerd image store, cannot be reached, or does not take a store at all. What was made is removed
 /// before.
 pub fn conform(
     client: &Client,
     options: &Options,
     on_case: &mut dyn FnMut(usize),
 ) -> Result<Report, ClientError> {
+    client.graph_driver_info()?;
     refuse_others(client, options)?;
     let lab = Lab::new(client, options.semantics, options.others)?;
     let mut tally = Tally { lab: &lab, options, groups: BTreeMap::new(), explained: 0 };

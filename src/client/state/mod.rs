@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, FixedOffset};
 use serde_json::json;
 
-use crate::client::{Client, ClientError, ContainerSummary, ImageDetails, ImageSummary};
+use crate::client::{Client, ClientError, ContainerSummary, ImageDetails, ImageSummary, Info};
 use crate::digest::{ChainId, DiffId, ImageId};
 use crate::world::{self, World};
 use crate::{Now, Reference, Semantics};
@@ -38,10 +38,10 @@ impl DaemonState {
     ///
     /// # Errors
     ///
-    /// The daemon cannot be asked, or answers with identifiers that are none.
+    /// The daemon cannot be asked, answers with identifiers that are none, or has the containerd image store.
     pub fn read(client: &Client, semantics: &Semantics) -> Result<Self, ClientError> {
         let mut reading = Reading::default();
-        let now = Now::local(system_time(client)?);
+        let now = Now::local(time_of(&client.graph_driver_info()?)?);
         for summary in client.images(true)? {
             match client.image(&summary.id) {
                 Ok(details) => reading.add_image(client, &summary, &details, semantics)?,
@@ -171,8 +171,12 @@ fn malformed(text: &str, what: &str) -> ClientError {
 
 /// The daemon's clock, with the offset of its zone.
 pub(super) fn system_time(client: &Client) -> Result<DateTime<FixedOffset>, ClientError> {
-    let text = client.info()?.system_time;
-    DateTime::parse_from_rfc3339(&text).map_err(|_| malformed(&text, "time"))
+    time_of(&client.info()?)
+}
+
+fn time_of(info: &Info) -> Result<DateTime<FixedOffset>, ClientError> {
+    let text = &info.system_time;
+    DateTime::parse_from_rfc3339(text).map_err(|_| malformed(text, "time"))
 }
 
 /// Without the placeholders of an image that has none (SPEC.md U-3).

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 pub mod case;
+mod endless;
 mod machine;
 
 use std::fs;

@@ -1,11 +1,12 @@
 //! What stays whatever the filters say: flags, and the rules that they make.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::Args as ArgGroup;
+use image_prune::Result;
 use image_prune::client::KeepRules;
-use image_prune::{Error, ErrorClass, Result};
+
+use super::read::{self, named};
 
 /// Rules of what to keep.
 #[derive(Debug, Clone, Default, ArgGroup)]
@@ -49,10 +50,8 @@ impl KeepArgs {
             rules = rules.last(count);
         }
         for file in &self.needed_by {
-            let name = file.display().to_string();
-            let text = fs::read_to_string(file)
-                .map_err(|error| Error::new(ErrorClass::NotFound, format!("{name}: {error}")))?;
-            rules = rules.needed_by(&name, &text)?;
+            rules =
+                rules.needed_by(&named(file).display().to_string(), &read::text(file, read::SETTINGS)?)?;
         }
         Ok(rules)
     }

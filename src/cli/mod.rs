@@ -28,6 +28,7 @@ mod logs;
 mod plan;
 mod progress;
 mod prune;
+mod read;
 mod registry;
 mod render;
 mod replay;

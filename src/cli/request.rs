@@ -9,7 +9,7 @@ use image_prune::{Error, ErrorClass, Filters, ImageId, Now, PruneRequest, Semant
 
 use super::args::SelectionArgs;
 use super::error::{Failure, Result};
-use super::source::read_bytes;
+use super::read;
 
 /// A prune as a daemon gets it, known to be right.
 pub struct Selection {
@@ -85,7 +85,7 @@ fn check(filters: &str, semantics: &Semantics, now: Now) -> Result<()> {
 }
 
 fn read_order(file: &Path) -> Result<Order> {
-    let bytes = read_bytes(file)?;
+    let bytes = read::bytes(file, read::LIST)?;
     let mut ids = Vec::new();
     for (line, number) in bytes.split(|byte| *byte == b'\n').zip(1..) {
         let line = String::from_utf8_lossy(line);

@@ -1,7 +1,5 @@
 //! Where the state comes from: a data root, a state file, or a running daemon.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use image_prune::client::Client;
@@ -14,6 +12,7 @@ use serde::Deserialize;
 use super::args::SourceArgs;
 use super::error::{Failure, Result};
 use super::estimate::Estimate;
+use super::read::{self, named};
 use super::{host, progress, render};
 
 /// A state, read.
@@ -60,7 +59,11 @@ impl Source {
 
     /// Reads a state file; `-` is stdin. Without `semantics` the file chooses.
     pub fn read_state(file: &Path, semantics: Option<Semantics>) -> Result<Self> {
-        let world = parse_state(named(file), &read_bytes(file)?)?;
+        let bytes = read::bytes(file, read::STATE).map_err(|error| {
+            let failure = Failure::from(error);
+            if file.is_dir() { failure.with_hint("a data root is named with --data-root") } else { failure }
+        })?;
+        let world = parse_state(named(file), &bytes)?;
         let semantics = match semantics {
             Some(semantics) => semantics,
             None if world.profile.is_empty() => Semantics::default(),
@@ -118,32 +121,6 @@ pub fn daemon(args: &SourceArgs) -> Option<String> {
 
 fn in_source(label: &str, error: &impl std::fmt::Display) -> Failure {
     Error::invalid_parameter(format!("{label}: {error}")).into()
-}
-
-/// What to call a file in an error.
-pub fn named(file: &Path) -> &Path {
-    if file == Path::new("-") { Path::new("stdin") } else { file }
-}
-
-/// The bytes of a file; `-` is stdin.
-pub fn read_bytes(file: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if file == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut bytes).map_err(|error| Failure::io(named(file), &error))?;
-        return Ok(bytes);
-    }
-    let opened = File::open(file).map_err(|error| Failure::io(file, &error))?;
-    let metadata = opened.metadata().map_err(|error| Failure::io(file, &error))?;
-    if metadata.is_dir() {
-        let failure = Failure::at(file, ErrorClass::InvalidParameter, "is a folder, not a file");
-        return Err(failure.with_hint("a data root is named with --data-root"));
-    }
-    let bar = progress::of_file(metadata.len());
-    bytes.reserve(usize::try_from(metadata.len()).unwrap_or(0).min(1 << 30));
-    let read = bar.wrap_read(opened).read_to_end(&mut bytes);
-    bar.finish_and_clear();
-    read.map_err(|error| Failure::io(file, &error))?;
-    Ok(bytes)
 }
 
 fn parse_state(file: &Path, bytes: &[u8]) -> Result<World> {

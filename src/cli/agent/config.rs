@@ -1,6 +1,5 @@
 //! What the agent is to do: flags, then the environment, then a file, then defaults.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use super::args::AgentArgs;
 use crate::cli::error::{Failure, Result};
 use crate::cli::host;
 use crate::cli::keep::KeepArgs;
+use crate::cli::read;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const STARTUP_DELAY: Duration = Duration::from_secs(10 * 60);
@@ -94,7 +94,7 @@ impl Config {
 
 impl Document {
     fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|error| Failure::io(path, &error))?;
+        let text = read::text(path, read::SETTINGS)?;
         toml::from_str(&text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;

@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::args::Format;
 use super::error::{Failure, Result};
+use super::read::{self, named};
 use super::render::{bold, escape, identifier};
-use super::source::{Source, named, read_bytes};
+use super::source::Source;
 
 mod args;
 
@@ -72,7 +73,7 @@ fn read_request(file: &Path, utc_offset: Option<i32>) -> Result<Asked> {
 }
 
 fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T> {
-    serde_json::from_slice(&read_bytes(file)?).map_err(|error| {
+    serde_json::from_slice(&read::bytes(file, read::LIST)?).map_err(|error| {
         Failure::at(named(file), ErrorClass::InvalidParameter, error)
             .with_hint("`image-prune check --help` has the formats")
     })

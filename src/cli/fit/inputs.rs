@@ -4,14 +4,14 @@ use std::io::Read;
 use std::path::Path;
 
 use image_prune::fit::{Content, Files, Layout, Wanted};
-use image_prune::manifest::{Descriptor, Platform};
+use image_prune::manifest::{Descriptor, MANIFEST_SIZE, Platform};
 use image_prune::registry::{Address, CONFIG_SIZE, Fetched, Registry};
 use image_prune::{Digest, Error, ErrorClass};
 
 use crate::cli::error::{Failure, Result};
+use crate::cli::read::{self, named};
 use crate::cli::registry::args::LoginArgs;
 use crate::cli::registry::login;
-use crate::cli::source::{named, read_bytes};
 
 /// What the layers of `images` are, on a platform. With a block size, those at hand are counted.
 pub fn wanted(images: &[String], platform: &Platform, login: &LoginArgs, block: u64) -> Result<Wanted> {
@@ -20,7 +20,9 @@ pub fn wanted(images: &[String], platform: &Platform, login: &LoginArgs, block: 
         match Input::parse(image) {
             Input::Layout(folder, name) => add_layout(&mut wanted, image, folder, name, platform, block)?,
             Input::Registry(rest) => add_registry(&mut wanted, image, rest, platform, login)?,
-            Input::File(file) => texts.push((named(file).display().to_string(), read_bytes(file)?)),
+            Input::File(file) => {
+                texts.push((named(file).display().to_string(), read::bytes(file, MANIFEST_SIZE)?));
+            }
         }
     }
     // A file may list another that is named behind it; such a one stands for nothing itself.
@@ -68,7 +70,7 @@ fn add_layout(
 ) -> Result<()> {
     let layout = Layout::open(folder)?;
     for found in layout.images(name)? {
-        let Some(text) = layout.read(found, image_prune::manifest::MANIFEST_SIZE)? else {
+        let Some(text) = layout.read(found, MANIFEST_SIZE)? else {
             let missing = format!("{} is listed and not there", found.digest);
             return Err(Failure::at(folder, ErrorClass::NotFound, missing));
         };

@@ -6,8 +6,7 @@ use image_prune::registry::{Address, Credentials, Options, Registry};
 
 use super::args::LoginArgs;
 use crate::cli::error::{Failure, Result};
-use crate::cli::render;
-use crate::cli::source::read_bytes;
+use crate::cli::{read, render};
 
 /// The first that is set wins; an empty one counts as not set.
 const PASSWORDS: [&str; 2] = ["IMAGE_PRUNE_PASSWORD", "SKOPEO_PASSWORD"];
@@ -18,7 +17,8 @@ pub fn open(address: &Address, args: &LoginArgs) -> Result<Registry> {
     let mut options = Options::new(address.clone());
     options.credentials = credentials(args)?;
     options.token_server.clone_from(&args.token_server);
-    options.authorities = args.ca_file.as_deref().map(read_bytes).transpose()?;
+    let authorities = |file| read::bytes(file, read::SETTINGS);
+    options.authorities = args.ca_file.as_deref().map(authorities).transpose()?;
     if options.credentials.is_some() && address.is_open_to_listeners() {
         render::line_to_stderr("warning", &format!("{address}: the password travels without encryption"));
     }
@@ -31,9 +31,7 @@ pub fn open(address: &Address, args: &LoginArgs) -> Result<Registry> {
 fn credentials(args: &LoginArgs) -> Result<Option<Credentials>> {
     let password = match &args.password_file {
         Some(file) => {
-            let bytes = read_bytes(file)?;
-            let text = String::from_utf8(bytes);
-            let text = text.map_err(|_| Failure::Usage(format!("{}: not UTF-8", file.display())))?;
+            let text = read::text(file, read::SETTINGS)?;
             Some(text.trim_end_matches(['\r', '\n']).to_owned())
         }
         None => from_environment(&PASSWORDS)?,

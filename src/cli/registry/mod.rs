@@ -1,12 +1,11 @@
 //! `registry`: retention in a registry.
 
 use chrono::Utc;
-use image_prune::ErrorClass;
 use image_prune::registry::{Plan, Rules, Schemes, apply, collect, plan};
 
 use super::error::{Failure, Result};
+use super::read::{self, named};
 use super::render;
-use super::source::{named, read_bytes};
 use super::{args::Format, progress};
 
 pub mod args;
@@ -63,8 +62,7 @@ fn read_rules(args: &RegistryArgs) -> Result<Rules> {
         Schemes { own_repository: !args.no_own_repositories, shared_repository: !args.no_shared_repository };
     let mut rules = Rules::default_in(schemes);
     if let Some(file) = &args.environments {
-        let text = String::from_utf8(read_bytes(file)?);
-        let text = text.map_err(|_| Failure::at(named(file), ErrorClass::InvalidParameter, "not UTF-8"))?;
+        let text = read::text(file, read::LIST)?;
         rules.add(&text).map_err(|error| Failure::at(named(file), error.class(), error))?;
         if rules.is_empty() && args.rule.is_empty() {
             render::line_to_stderr("note", &format!("{}: no line asks for anything", named(file).display()));

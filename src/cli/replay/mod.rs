@@ -3,9 +3,7 @@
 //! A row that cannot be answered has a line on stderr with its number, and a line with `error` among the
 //! answers; the others are answered all the same, and the exit code is 1.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
 
 use image_prune::event::Recorder;
 use image_prune::oracle::model::Model;
@@ -14,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::args::{ReplayArgs, Rows, Subject};
 use super::error::{Failure, Result};
+use super::read::{Lines, named};
 use super::render;
-use super::source::named;
 
 mod row;
 mod scenario;
@@ -87,40 +85,6 @@ impl Count {
             (0, 0) => Ok(()),
             (0, _) => Err(Failure::Differences),
             _ => Err(Failure::Reported),
-        }
-    }
-}
-
-/// Lines with their numbers, blank ones left out.
-struct Lines<'a> {
-    path: &'a Path,
-    input: Box<dyn BufRead>,
-    line: Vec<u8>,
-    number: usize,
-}
-
-impl<'a> Lines<'a> {
-    fn open(path: &'a Path) -> Result<Self> {
-        let input: Box<dyn BufRead> = if path == Path::new("-") {
-            Box::new(io::stdin().lock())
-        } else {
-            let file = File::open(path).map_err(|error| Failure::io(path, &error))?;
-            Box::new(BufReader::with_capacity(1 << 16, file))
-        };
-        Ok(Self { path, input, line: Vec::new(), number: 0 })
-    }
-
-    fn next(&mut self) -> Result<Option<(usize, &[u8])>> {
-        loop {
-            self.line.clear();
-            let read = self.input.read_until(b'\n', &mut self.line);
-            if read.map_err(|error| Failure::io(self.path, &error))? == 0 {
-                return Ok(None);
-            }
-            self.number += 1;
-            if !self.line.trim_ascii().is_empty() {
-                return Ok(Some((self.number, self.line.trim_ascii())));
-            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod command;
 mod days;
+mod inodes;
 mod keep_last;
 mod killed;
 mod live;

@@ -1,13 +1,13 @@
 //! The journal: JSON lines, each written at once, in files that do not grow without end.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
+
+mod file;
 
 /// How much a journal may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,8 @@ pub struct Repair {
     pub interrupted: Option<String>,
 }
 
-/// Lines that wait for space on the disk. A run is more important than its journal: it may make that space.
+/// Lines that wait while they cannot be written, on a full disk for example. A run is more important than its journal:
+/// it may make the space.
 const WAITING: usize = 64;
 
 /// A journal that nobody else writes.
@@ -48,6 +49,8 @@ pub struct Journal {
     /// The end of the last whole line.
     length: u64,
     waiting: VecDeque<String>,
+    /// Lines that were dropped since the last one that could be written.
+    dropped: u64,
     problem: Option<String>,
     /// Locked as long as it is open.
     _lock: File,
@@ -58,19 +61,31 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// The file cannot be written, or another agent writes it.
+    /// The file cannot be written, is a link or something else than a file, does not begin as a journal does, or another
+    /// agent writes it. Nothing is changed then.
     pub fn open(path: impl Into<PathBuf>, limits: JournalLimits) -> io::Result<(Self, Option<Repair>)> {
         let path = path.into();
-        let lock = lock(&with_suffix(&path, "lock"))?;
-        let mut file = open(&path)?;
+        // A file of somebody's gets no lock beside it either.
+        file::refuse_foreign_at(&path)?;
+        let lock = file::lock(&file::with_suffix(&path, "lock"))?;
+        let mut file = file::open(&path)?;
+        file::refuse_foreign(&mut file)?;
         let length = file.metadata()?.len();
         let whole = end_of_last_line(&mut file, length)?;
         if whole < length {
             file.set_len(whole)?;
         }
         let repair = Repair { torn_bytes: length - whole, interrupted: interrupted_run(&mut file, whole)? };
-        let mut journal =
-            Self { path, limits, file, length: whole, waiting: VecDeque::new(), problem: None, _lock: lock };
+        let mut journal = Self {
+            path,
+            limits,
+            file,
+            length: whole,
+            waiting: VecDeque::new(),
+            dropped: 0,
+            problem: None,
+            _lock: lock,
+        };
         let repair = (repair != Repair::default()).then_some(repair);
         if let Some(repair) = &repair {
             journal.append(repair);
@@ -79,19 +94,27 @@ impl Journal {
     }
 
     /// Adds a line. Where that fails, on a full disk for example, the line waits for the next one, and
-    /// [`Journal::problem`] says why.
+    /// [`Journal::problem`] says why. Of more than 64 lines that wait the oldest is dropped.
     pub fn append(&mut self, line: &impl Serialize) {
         let text = serde_json::to_string(line);
         // Every line is of strings and numbers.
         let Ok(text) = text else { return };
         if self.waiting.len() == WAITING {
             self.waiting.pop_front();
+            self.dropped = self.dropped.saturating_add(1);
         }
         self.waiting.push_back(text + "\n");
-        self.problem = self.write_waiting().err().map(|error| format!("{}: {error}", self.path.display()));
+        self.problem = self.write_waiting().err().map(|error| {
+            let (waiting, dropped) = (self.waiting.len(), self.dropped);
+            let mut text = format!("{}: {error}; {waiting} lines wait for the next one", self.path.display());
+            if dropped > 0 {
+                text += &format!(", {dropped} were dropped: at most {WAITING} wait");
+            }
+            text
+        });
     }
 
-    /// Why the last lines could not be written; they wait.
+    /// Why the last lines could not be written, how many wait, and how many were dropped.
     #[must_use]
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
@@ -111,61 +134,38 @@ impl Journal {
             self.file.sync_data()?;
             self.length += added;
             self.waiting.pop_front();
+            self.dropped = 0;
         }
         Ok(())
     }
 
-    /// The oldest goes, the others move up. Killed in between there is a gap in the numbers, and no line is lost.
+    /// The oldest goes, the others move up. Whatever fails in between, or is killed, leaves a gap in the numbers, which
+    /// the next rotation fills before it drops anything.
     fn rotate(&mut self) -> io::Result<()> {
-        let older = |number: u32| with_suffix(&self.path, &number.to_string());
-        for number in (1..self.limits.files).rev() {
-            rename_where_it_is(&older(number), &older(number + 1))?;
-        }
         if self.limits.files == 0 {
             self.file.set_len(0)?;
-        } else {
+            self.length = 0;
+            return Ok(());
+        }
+        // Where no file can be made nothing has moved yet.
+        let new = file::with_suffix(&self.path, "new");
+        let next = file::open_empty(&new)?;
+        // Somebody may have taken the current file away; then nothing has to move.
+        if file::is_older_file(&self.path)? {
+            let older = |number: u32| file::with_suffix(&self.path, &number.to_string());
+            let mut last = 1;
+            while file::is_older_file(&older(last))? && last < self.limits.files {
+                last += 1;
+            }
+            for number in (1..last).rev() {
+                fs::rename(older(number), older(number + 1))?;
+            }
             fs::rename(&self.path, older(1))?;
-            self.file = open(&self.path)?;
-            File::open(folder_of(&self.path))?.sync_all()?;
         }
-        self.length = 0;
-        Ok(())
+        fs::rename(&new, &self.path)?;
+        (self.file, self.length) = (next, 0);
+        File::open(file::folder_of(&self.path))?.sync_all()
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    // Of what is there nothing is lost.
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
-}
-
-/// One agent a journal: two would prune the same daemon at once.
-fn lock(path: &Path) -> io::Result<File> {
-    let file = open(path)?;
-    flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive).map_err(|error| {
-        if error == rustix::io::Errno::WOULDBLOCK {
-            return io::Error::new(io::ErrorKind::WouldBlock, "another agent is at work with this journal");
-        }
-        error.into()
-    })?;
-    Ok(file)
-}
-
-fn rename_where_it_is(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        renamed => renamed,
-    }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    name.into()
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// Where the last line that has an end ends.
@@ -204,65 +204,4 @@ fn interrupted_run(file: &mut File, length: u64) -> io::Result<Option<String>> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
-
-    use serde_json::json;
-
-    use super::*;
-
-    fn lines(path: &Path) -> Vec<String> {
-        fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn a_torn_end_is_cut_off_wherever_it_was_torn() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("j");
-        let whole = "{\"kind\":\"result\",\"run\":\"1\"}\n{\"kind\":\"plan\",\"run\":\"2\"}\n";
-        for cut in 0..=whole.len() {
-            fs::write(&path, &whole[..cut]).unwrap();
-            let (journal, repair) = Journal::open(&path, JournalLimits::default()).unwrap();
-            drop(journal);
-            let end = whole[..cut].rfind('\n').map_or(0, |at| at + 1);
-            let expected = Repair {
-                torn_bytes: u64::try_from(cut - end).unwrap(),
-                interrupted: (cut == whole.len()).then(|| "2".to_owned()),
-            };
-            assert_eq!(repair.unwrap_or_default(), expected, "{cut}");
-            for line in lines(&path) {
-                serde_json::from_str::<serde_json::Value>(&line).unwrap();
-            }
-        }
-    }
-
-    #[test]
-    fn files_are_rotated_and_the_oldest_goes() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("j");
-        let limits = JournalLimits { bytes: 20, files: 2 };
-        let (mut journal, _) = Journal::open(&path, limits).unwrap();
-        for number in 0..9 {
-            journal.append(&json!({ "number": number }));
-        }
-        assert_eq!(journal.problem(), None);
-        assert_eq!(lines(&path), [r#"{"number":8}"#]);
-        assert_eq!(lines(&folder.path().join("j.1")), [r#"{"number":7}"#]);
-        assert_eq!(lines(&folder.path().join("j.2")), [r#"{"number":6}"#]);
-        assert!(!folder.path().join("j.3").exists());
-        let long = json!({ "text": "x".repeat(100) });
-        journal.append(&long);
-        assert_eq!(lines(&path), [long.to_string()], "a long line has a file of its own");
-    }
-
-    #[test]
-    fn a_second_agent_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("j");
-        let first = Journal::open(&path, JournalLimits::default()).unwrap();
-        let error = Journal::open(&path, JournalLimits::default()).unwrap_err();
-        assert_eq!(error.to_string(), "another agent is at work with this journal");
-        drop(first);
-        Journal::open(&path, JournalLimits::default()).unwrap();
-    }
-}
+mod tests;

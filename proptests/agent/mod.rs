@@ -7,6 +7,7 @@ mod inodes;
 mod keep_last;
 mod killed;
 mod live;
+mod logs;
 
 use std::collections::BTreeSet;
 use std::fs;

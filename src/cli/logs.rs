@@ -1,10 +1,11 @@
 //! The files that a daemon writes the logs of its containers to.
 //!
-//! The daemon says where they are. A path counts only below the daemon's own root, without links on the way, and only
-//! where it is a plain file with one name: whoever can write there must not choose what is emptied.
+//! The daemon says where they are. A path counts only where it is that container's own log below the daemon's root
+//! (`containers/ID/ID-json.log`), without links on the way, and only where it is a plain file with one name: whoever can
+//! write there, or answers as the daemon, must not choose what is emptied.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use image_prune::Error;
 use image_prune::client::{Client, Host};
@@ -88,14 +89,28 @@ impl Log {
     fn open(&self, how: OFlags) -> std::result::Result<OwnedFd, String> {
         let outside = || format!("it is not below the daemon's root {}", self.root.display());
         let below = self.path.strip_prefix(&self.root).map_err(|_| outside())?;
-        if !below.starts_with("containers") || below.extension() != Some("log".as_ref()) {
-            return Err("it is not where logs of containers are".to_owned());
+        if !is_log_of(&self.container, below) {
+            let own = format!("containers/{0}/{0}-json.log", self.container);
+            return Err(format!("it is not that container's own log, {own} below {}", self.root.display()));
         }
         open_below(&self.root, below, how).map_err(|error| match error {
             rustix::io::Errno::LOOP | rustix::io::Errno::XDEV => "there is a link on its way".to_owned(),
             error => error.to_string(),
         })
     }
+}
+
+/// `containers/ID/ID-json.log`, or one that was rotated. A path with `..` in it is none.
+fn is_log_of(container: &str, below: &Path) -> bool {
+    let parts: Vec<_> = below.components().map(Component::as_os_str).collect();
+    let [folder, id, file] = parts.as_slice() else { return false };
+    let is_id = container.len() == 64 && container.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let own = format!("{container}-json.log");
+    let rest = file.to_str().and_then(|file| file.strip_prefix(&own));
+    is_id
+        && *folder == "containers"
+        && *id == container
+        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 fn open_below(root: &Path, path: &Path, how: OFlags) -> rustix::io::Result<OwnedFd> {

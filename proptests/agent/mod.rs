@@ -8,6 +8,7 @@ mod keep_last;
 mod killed;
 mod live;
 mod logs;
+mod told;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -30,14 +30,19 @@ impl Host {
     ///
     /// Any other text. Says what is accepted.
     pub fn parse(text: &str) -> Result<Self, ClientError> {
+        // A password is not for a terminal or a log.
+        let shown = if text.contains('@') { "…" } else { text };
         let refused = |problem: &str| {
             ClientError::invalid(format!(
-                "host `{text}`: {problem}; it is unix:///path/of/socket or tcp://host:port"
+                "host `{shown}`: {problem}; it is unix:///path/of/socket or tcp://host:port"
             ))
         };
         match text.split_once("://") {
             Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
             Some(("unix", _)) => Err(refused("the path of the socket must begin with /")),
+            Some(("tcp" | "http", address)) if address.contains('@') => {
+                Err(refused("a user or a password in it is not supported"))
+            }
             Some(("tcp" | "http", address)) => {
                 let address = address.trim_end_matches('/');
                 let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
@@ -72,6 +77,14 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "test code")]
 
     use super::*;
+
+    #[test]
+    fn a_password_is_not_printed() {
+        for text in ["tcp://me:secret@h:1", "ssh://me:secret@h", "tcp://me:secret@h", "me:secret@h"] {
+            let error = Host::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("secret") && error.contains("unix:///path/of/socket"), "{error}");
+        }
+    }
 
     #[test]
     fn reads_what_docker_reads() {

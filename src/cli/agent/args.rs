@@ -39,6 +39,11 @@ pub struct AgentArgs {
     #[arg(long, value_name = "DURATION", env = "IMAGE_PRUNE_STARTUP_DELAY", hide_env_values = true)]
     #[arg(value_parser = humantime::parse_duration)]
     pub startup_delay: Option<Duration>,
+    /// Try again for this long where the daemon is away, busy or slow, then give a run up [default: 2m with --once, else
+    /// about an hour]
+    #[arg(long, value_name = "DURATION", env = "IMAGE_PRUNE_RETRY_FOR", hide_env_values = true)]
+    #[arg(value_parser = humantime::parse_duration)]
+    pub retry_for: Option<Duration>,
     /// Run once and end: for timers
     #[arg(long)]
     pub once: bool,

@@ -14,6 +14,8 @@ use crate::cli::keep::KeepArgs;
 use crate::cli::read;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Who starts one run waits for its end.
+const RETRY_ONCE: Duration = Duration::from_secs(2 * 60);
 const STARTUP_DELAY: Duration = Duration::from_secs(10 * 60);
 /// A shorter interval than this is a mistake.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -27,6 +29,8 @@ struct Document {
     every: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     startup_delay: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    retry_for: Option<Duration>,
     filter: Vec<String>,
     keep: Vec<String>,
     keep_label: Vec<String>,
@@ -49,6 +53,8 @@ pub struct Config {
     pub host: String,
     pub every: Duration,
     pub startup_delay: Duration,
+    /// `None` for about an hour.
+    pub retry_for: Option<Duration>,
     /// As the API takes them.
     pub filters: String,
     pub keep: KeepArgs,
@@ -82,6 +88,7 @@ impl Config {
             host: host::of(args.host.as_deref()).or(file.host).unwrap_or_else(|| host::or_standard(None)),
             every,
             startup_delay: startup_delay.unwrap_or(default_delay),
+            retry_for: args.retry_for.or(file.retry_for).or(args.once.then_some(RETRY_ONCE)),
             filters: filters(filter)?,
             keep,
             journal: args.journal.clone().or(file.journal).unwrap_or_else(default_journal),

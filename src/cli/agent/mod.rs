@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use image_prune::client::Client;
 use image_prune::client::agent::{
-    Agent, Backoff, Clock, Endpoint, Jitter, Journal, JournalLimits, Metrics, Outcome, Reporter, RunPlan,
-    RunResult, Settings, SystemClock, View,
+    Agent, Backoff, Clock, Endpoint, Jitter, Journal, JournalLimits, Metrics, Outcome, Reporter, Retry,
+    RunPlan, RunResult, Settings, SystemClock, View,
 };
 use image_prune::{Error, ErrorClass};
 
@@ -38,23 +38,39 @@ pub fn run(args: &AgentArgs) -> Result<()> {
     });
     let seed = seed(&clock);
     let mut teller = Teller::new(&config, args.format, seed)?;
-    let settings = Settings { filters: config.filters.clone(), seed, ..Settings::default() };
+    let settings = Settings {
+        filters: config.filters.clone(),
+        retry_for: config.retry_for,
+        seed,
+        ..Settings::default()
+    };
     let mut agent = Agent::new(client, journal(&config)?, settings);
     let mut jitter = Jitter::new(seed);
     clock.sleep(config.startup_delay + jitter.part_of(config.startup_delay / 2));
     while !clock.is_stopping() {
         let began = clock.now();
-        let result = agent.run_once(&clock, &mut || config.keep.rules());
+        let result = agent.run_watched(&clock, &mut || config.keep.rules(), &mut tell_retry);
         if let Some(problem) = agent.journal().problem() {
-            render::line_to_stderr("warning", &format!("{problem}; it waits for the next line"));
+            render::line_to_stderr("warning", problem);
         }
-        teller.tell(&result, &clock)?;
+        let printed = teller.tell(&result, &clock);
         if args.once {
+            printed?;
             return if result.outcome == Outcome::Failed { Err(Failure::Reported) } else { Ok(()) };
+        }
+        // The next run is more important than who reads of this one.
+        if let Err(Failure::Error { error, .. }) = printed {
+            render::line_to_stderr("warning", &error.to_string());
         }
         clock.sleep(until_next(config.every, began.unix_seconds(), clock.now().unix_seconds()));
     }
     Ok(())
+}
+
+fn tell_retry(retry: &Retry) {
+    let wait = humantime::format_duration(Duration::from_secs(retry.wait.as_secs().max(1)));
+    let text = format!("attempt {}: {}; the next is in {wait}", retry.attempt, retry.error);
+    render::line_to_stderr("warning", &text);
 }
 
 /// Runs begin this far apart. A clock that jumps, or a run that takes too long, costs a whole interval at most.
@@ -130,19 +146,13 @@ impl<'a> Teller<'a> {
         Ok(Self { config, format, metrics, endpoint, reporter: reporter.transpose()? })
     }
 
-    /// What cannot be told is a warning: the next run is more important.
+    /// What a metrics file or a server cannot be told is a warning. An error is about stdout, when all else was told.
     fn tell(&mut self, result: &RunResult, clock: &SystemClock) -> Result<()> {
         let warn = |problem: String| render::line_to_stderr("warning", &problem);
         for warning in &result.warnings {
             warn(render::shorten(warning));
         }
-        let mut out = io::stdout().lock();
-        let told = match self.format {
-            Format::Json => writeln!(out, "{}", serde_json::to_string(result)?),
-            Format::Table => writeln!(out, "{} {}", result.time, render::escape(&result.summary())),
-        };
-        told.and_then(|()| out.flush())?;
-        drop(out);
+        let printed = self.print(result);
         self.metrics.count(result);
         if let Some(endpoint) = &self.endpoint {
             endpoint.show(self.metrics.to_text());
@@ -155,9 +165,18 @@ impl<'a> Teller<'a> {
         if let Some(reporter) = &mut self.reporter
             && let Err(error) = reporter.send(result, clock)
         {
-            warn(format!("{error}; it waits for the next run"));
+            warn(format!("{error}; a run of this process that follows sends it again"));
         }
-        Ok(())
+        printed
+    }
+
+    fn print(&self, result: &RunResult) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match self.format {
+            Format::Json => writeln!(out, "{}", serde_json::to_string(result)?)?,
+            Format::Table => writeln!(out, "{} {}", result.time, render::escape(&result.summary()))?,
+        }
+        Ok(out.flush()?)
     }
 }
 

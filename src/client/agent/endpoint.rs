@@ -11,8 +11,10 @@ use crate::sync::Mutex;
 const LARGEST_HEAD: usize = 8 << 10;
 /// How long a client may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many clients are waited for at once. More are turned away: a scrape comes once in some seconds.
+const CLIENTS: usize = 64;
 
-/// Answers `GET /metrics`, one client after the other.
+/// Answers `GET /metrics`. A client that sends nothing keeps nobody else waiting.
 #[derive(Debug)]
 pub struct Endpoint {
     text: Arc<Mutex<String>>,
@@ -35,11 +37,22 @@ impl Endpoint {
         let text = Arc::new(Mutex::new(String::new()));
         let shown = Arc::clone(&text);
         std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+            let clients = Arc::new(());
             // Ends with the process.
             for client in listener.incoming().flatten() {
-                let text = shown.lock().clone();
-                // A client that goes away early is its own affair.
-                let _ = answer(&client, &text);
+                let place = Arc::clone(&clients);
+                if Arc::strong_count(&place) > CLIENTS + 1 {
+                    continue;
+                }
+                let shown = Arc::clone(&shown);
+                let answering = move || {
+                    let text = shown.lock().clone();
+                    // A client that goes away early is its own affair.
+                    let _ = answer(&client, &text);
+                    drop(place);
+                };
+                // Without a thread for it the client is turned away.
+                let _ = std::thread::Builder::new().name("scrape".to_owned()).spawn(answering);
             }
         })?;
         Ok(Self { text, address })

@@ -44,5 +44,5 @@ pub use journal::{Journal, JournalLimits, Repair};
 pub use metrics::Metrics;
 pub use plan::{How, Kept, Remove, RunPlan, Step, Why};
 pub use report::Reporter;
-pub use run::{Agent, Outcome, RunResult, Settings};
+pub use run::{Agent, Outcome, Retry, RunResult, Settings};
 pub use view::View;

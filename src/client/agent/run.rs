@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::go::time::Timestamp;
 
@@ -25,6 +25,9 @@ pub struct Settings {
     pub filters: String,
     /// Between the attempts of one run.
     pub backoff: Backoff,
+    /// The time, from the first attempt of a run, after which none begins any more; the number of attempts has no limit
+    /// then. `None` leaves that to `backoff`.
+    pub retry_for: Option<Duration>,
     /// Chooses the jitter.
     pub seed: u64,
 }
@@ -32,7 +35,12 @@ pub struct Settings {
 impl Default for Settings {
     /// All unused images: `dangling=false`.
     fn default() -> Self {
-        Self { filters: r#"{"dangling":["false"]}"#.to_owned(), backoff: Backoff::default(), seed: 0 }
+        Self {
+            filters: r#"{"dangling":["false"]}"#.to_owned(),
+            backoff: Backoff::default(),
+            retry_for: None,
+            seed: 0,
+        }
     }
 }
 
@@ -133,15 +141,25 @@ struct PlanLine<'a> {
     plan: &'a RunPlan,
 }
 
-/// A failure that is not the end yet.
-#[derive(Serialize)]
+/// A failure that is not the end of its run yet: a line of the journal, and what [`Agent::run_watched`] tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename = "retry")]
-struct RetryLine<'a> {
-    run: &'a str,
-    attempt: u32,
-    time: String,
-    error: &'a str,
-    wait_seconds: f64,
+pub struct Retry {
+    /// The same for all lines of a run.
+    pub run: String,
+    /// The attempt that failed, counted from 1.
+    pub attempt: u32,
+    /// When it failed, RFC 3339.
+    pub time: String,
+    /// Why.
+    pub error: String,
+    /// The time until the next attempt.
+    #[serde(rename = "wait_seconds", serialize_with = "seconds")]
+    pub wait: Duration,
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
 }
 
 impl Agent {
@@ -165,6 +183,16 @@ impl Agent {
         clock: &dyn Clock,
         rules: &mut dyn FnMut() -> crate::Result<KeepRules>,
     ) -> RunResult {
+        self.run_watched(clock, rules, &mut |_| ())
+    }
+
+    /// [`Agent::run_once`]; calls `on_retry` before each wait for another attempt.
+    pub fn run_watched(
+        &mut self,
+        clock: &dyn Clock,
+        rules: &mut dyn FnMut() -> crate::Result<KeepRules>,
+        on_retry: &mut dyn FnMut(&Retry),
+    ) -> RunResult {
         let began = clock.now();
         self.runs += 1;
         let mut run = Run::new(format!("{began}-{}", self.runs));
@@ -176,11 +204,17 @@ impl Agent {
                 Ok(()) => break Outcome::Partial,
                 Err(error) => {
                     run.error = Some(error.to_string());
-                    let wait = self.settings.backoff.wait(run.attempts, &mut self.jitter);
+                    let wait = self.next_wait(&run, clock.now().unix_seconds(), began.unix_seconds());
                     match wait.filter(|_| error.is_transient()) {
                         _ if clock.is_stopping() => break Outcome::Stopped,
                         None => break Outcome::Failed,
-                        Some(wait) => self.wait(&run, &error, wait, clock),
+                        Some(wait) => {
+                            let retry = run.retry(&error, wait, clock.now());
+                            self.journal.append(&retry);
+                            on_retry(&retry);
+                            clock.sleep(wait);
+                            run.waited += wait;
+                        }
                     }
                     if clock.is_stopping() {
                         break Outcome::Stopped;
@@ -193,15 +227,16 @@ impl Agent {
         result
     }
 
-    fn wait(&mut self, run: &Run, error: &ClientError, wait: Duration, clock: &dyn Clock) {
-        self.journal.append(&RetryLine {
-            run: &run.id,
-            attempt: run.attempts,
-            time: clock.now().to_string(),
-            error: &error.to_string(),
-            wait_seconds: wait.as_secs_f64(),
-        });
-        clock.sleep(wait);
+    /// How long to wait for the next attempt; `None` where there is none. The last one begins when the time is over.
+    fn next_wait(&mut self, run: &Run, now: i64, began: i64) -> Option<Duration> {
+        let Some(retry_for) = self.settings.retry_for else {
+            return self.settings.backoff.wait(run.attempts, &mut self.jitter);
+        };
+        // A clock that is set back must not make a run endless.
+        let passed = u64::try_from(now.saturating_sub(began)).map_or(Duration::ZERO, Duration::from_secs);
+        let left = retry_for.checked_sub(passed.max(run.waited)).filter(|left| !left.is_zero())?;
+        let endless = Backoff { attempts: u32::MAX, ..self.settings.backoff.clone() };
+        endless.wait(run.attempts, &mut self.jitter).map(|wait| wait.min(left))
     }
 
     /// Looks, plans, writes the plan down, and carries it out.
@@ -238,6 +273,8 @@ struct Run {
     id: String,
     daemon: String,
     attempts: u32,
+    /// Between the attempts.
+    waited: Duration,
     gone: Applied,
     /// Of all plans.
     planned: BTreeSet<String>,
@@ -254,6 +291,7 @@ impl Run {
             id,
             daemon: String::new(),
             attempts: 0,
+            waited: Duration::ZERO,
             gone: Applied { deleted: Vec::new(), untagged: Vec::new(), bytes: 0, skipped: Vec::new() },
             planned: BTreeSet::new(),
             unconfirmed: Vec::new(),
@@ -262,6 +300,11 @@ impl Run {
             warnings: Vec::new(),
             error: None,
         }
+    }
+
+    fn retry(&self, error: &ClientError, wait: Duration, now: Timestamp) -> Retry {
+        let (run, error) = (self.id.clone(), error.to_string());
+        Retry { run, attempt: self.attempts, time: now.to_string(), error, wait }
     }
 
     /// What was planned before and is gone now went with a request whose answer was lost.

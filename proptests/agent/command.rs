@@ -136,7 +136,8 @@ fn it_runs_every_so_often_until_it_is_terminated() {
 #[test]
 fn sigterm_ends_it_behind_the_current_deletion() {
     let daemon = TestDaemon::builder().start().unwrap();
-    for number in 0..8 {
+    // They take longer than any machine is busy.
+    for number in 0..200 {
         image(&daemon, number, "", &[]);
     }
     daemon.add_fault("DELETE /images/** delay=400ms".parse().unwrap());
@@ -145,21 +146,21 @@ fn sigterm_ends_it_behind_the_current_deletion() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    eventually("no deletion", || left(&daemon).len() < 8);
+    eventually("no deletion", || left(&daemon).len() < 200);
     terminate(&child);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let journal = lines(&folder.path().join("journal"));
     let result = journal.last().unwrap();
     assert_eq!((&result["kind"], &result["outcome"]), (&"result".into(), &"stopped".into()));
     let deleted = result["deleted"].as_array().unwrap().len();
-    assert!(deleted < 8 && deleted == 8 - left(&daemon).len(), "{deleted}");
+    assert!(deleted < 200 && deleted == 200 - left(&daemon).len(), "{deleted}");
 }
 
 #[test]
 fn a_killed_run_is_told_by_the_next() {
     let daemon = TestDaemon::builder().start().unwrap();
     image(&daemon, 1, "", &[]);
-    daemon.add_fault("POST /images/prune delay=10s times=1".parse().unwrap());
+    daemon.add_fault("POST /images/prune delay=9999h times=1".parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let mut child = agent(folder.path(), &daemon, &["--once"]).spawn().unwrap();
     let journal = folder.path().join("journal");

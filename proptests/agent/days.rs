@@ -27,8 +27,8 @@ const FAULTS: [&str; 12] = [
     "DELETE /images/** cut=before times=1",
     "DELETE /images/** status=500 times=1 after=1",
     "DELETE /images/** status=409 times=1",
-    "GET /info delay=1s times=1",
-    "DELETE /images/** delay=1s times=1",
+    "GET /info cut=middle times=1",
+    "DELETE /images/** cut=middle times=1",
     "* /** status=503",
 ];
 

@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use image_prune::client::agent::{Jitter, Journal, JournalLimits};
 
 use super::lines;
+use crate::support::eventually;
 
 const PATH: &str = "IMAGE_PRUNE_TEST_JOURNAL";
 const LIMITS: JournalLimits = JournalLimits { bytes: 256 << 10, files: 3 };
@@ -31,6 +31,8 @@ fn a_journal_survives_kill_9() {
     let mut chance = Jitter::new(5);
     let mut repairs = 0;
     for _ in 0..40 {
+        let length = || fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        let mut seen = length();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "agent::killed::writes_until_it_is_killed", "--nocapture"])
             .env(PATH, &path)
@@ -38,7 +40,13 @@ fn a_journal_survives_kill_9() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(15) + chance.part_of(Duration::from_millis(40)));
+        // It is at work, wherever in it.
+        for _ in 0..=chance.next() % 6 {
+            eventually("it writes nothing", || {
+                let now = length();
+                std::mem::replace(&mut seen, now) != now
+            });
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         if !path.exists() {

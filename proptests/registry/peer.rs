@@ -296,7 +296,7 @@ fn wait_for(mut child: Child, port: u16) -> Option<Child> {
         if child.try_wait().unwrap().is_some() {
             return None;
         }
-        assert!(started.elapsed() < Duration::from_secs(20), "the registry does not start");
+        assert!(started.elapsed() < Duration::from_secs(60), "the registry does not start");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -20,10 +20,10 @@ impl Reply {
     }
 }
 
-/// Sends these bytes and reads until the server closes or 5 seconds are over; all that came.
+/// Sends these bytes and reads until the server closes or a minute is over; all that came.
 pub fn raw(socket: &Path, bytes: &[u8]) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     // The server may have refused already, and closed its end.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();

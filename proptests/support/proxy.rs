@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use image_prune::server::TestDaemon;
 use serde_json::Value;
@@ -13,9 +14,10 @@ use tempfile::TempDir;
 /// What is done with a request, `GET /info` for example: the API version and the query are taken off.
 type Hook = dyn Fn(&str) -> Option<Value> + Send + Sync;
 
-/// Listens until the test ends.
+/// Listens until it is dropped.
 pub struct Proxy {
     folder: TempDir,
+    is_over: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -26,19 +28,33 @@ impl Proxy {
         let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
         let behind = PathBuf::from(daemon.host().strip_prefix("unix://").unwrap());
         let hook: Arc<Hook> = Arc::new(hook);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&is_over);
         std::thread::spawn(move || {
-            for client in listener.incoming() {
+            for client in listener.incoming().take_while(|_| !ends.load(Ordering::Acquire)) {
                 let (hook, behind) = (Arc::clone(&hook), behind.clone());
                 // A client that goes away early is no failure of the test's.
                 std::thread::spawn(move || pass(client?, &behind, hook.as_ref()));
             }
         });
-        Self { folder }
+        Self { folder, is_over }
     }
 
     /// As `--host` and `DOCKER_HOST` take it.
     pub fn host(&self) -> String {
-        format!("unix://{}", self.folder.path().join("socket").display())
+        format!("unix://{}", self.socket().display())
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Release);
+        // Wakes who waits for the next client.
+        let _ = UnixStream::connect(self.socket());
     }
 }
 

@@ -12,6 +12,7 @@ const RANKS: [(u8, &[&str]); 10] = [
     (
         0,
         &[
+            "archive",
             "digest",
             "error",
             "rules",

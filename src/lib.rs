@@ -52,6 +52,8 @@
 #![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "needs a feature"))]
 
 mod account;
+#[cfg(any(feature = "server", feature = "fit"))]
+mod archive;
 pub mod cancel;
 #[cfg(feature = "client")]
 pub mod client;

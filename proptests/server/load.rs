@@ -143,3 +143,107 @@ fn archives_cut_off_anywhere_are_errors() {
         daemon.stores().validate().unwrap();
     }
 }
+
+/// A gzip of zeros, made of members of a mebibyte each.
+fn gzip_of_zeros(mebibytes: usize, before: &[u8], after: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&vec![0; 1 << 20]).unwrap();
+    let part = encoder.finish().unwrap();
+    let mut whole = gzip(before);
+    (0..mebibytes).for_each(|_| whole.extend_from_slice(&part));
+    whole.extend_from_slice(&gzip(after));
+    whole
+}
+
+/// The header of a file.
+fn header(kind: tar::EntryType, path: &str, size: u64) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_path(path).unwrap();
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// A layer of 400 MiB of zeros in 420 kB, once as `docker save | gzip` and once compressed itself; an archive of 2 GiB
+/// of zeros; and a name of 400 MiB.
+fn bombs() -> Vec<(&'static str, Vec<u8>)> {
+    let file = |size: usize| header(tar::EntryType::Regular, "layer", (size as u64) << 20);
+    let end = [0; 1024];
+    let layer = gzip_of_zeros(400, &file(400), &end);
+    assert!(layer.len() < 450_000, "{}", layer.len());
+    let in_plain = |layer: &[u8]| {
+        let mut tar = tar::Builder::new(Vec::new());
+        let config = json!({"os": "linux", "rootfs": {"diff_ids": [Digest::of(b"").to_string()]}});
+        append(&mut tar, "config.json", config.to_string().as_bytes());
+        append(&mut tar, "layer", layer);
+        let manifest = json!([{"Config": "config.json", "RepoTags": ["a:1"], "Layers": ["layer"]}]);
+        append(&mut tar, "manifest.json", manifest.to_string().as_bytes());
+        tar.into_inner().unwrap()
+    };
+    let name = header(tar::EntryType::GNULongName, "././@LongLink", 400 << 20);
+    vec![
+        ("a layer", in_plain(&layer)),
+        ("a layer in an archive that is compressed, too", gzip(&in_plain(&layer))),
+        ("an archive", gzip_of_zeros(2048, &file(2048), &end)),
+        ("a name", gzip_of_zeros(400, &name, &end)),
+    ]
+}
+
+#[test]
+fn what_unpacks_to_a_thousand_times_its_size_is_refused() {
+    for (name, archive) in bombs() {
+        let daemon = TestDaemon::builder().start().unwrap();
+        let said = load(&daemon, &archive);
+        let expected =
+            if name == "a name" { "describes an entry in more than" } else { "more than is allowed" };
+        assert!(said.contains("errorDetail") && said.contains(expected), "{name}: {said}");
+        assert!(daemon.stores().layers.is_empty() && daemon.stores().images.is_empty());
+        let path = "/images/create?fromSrc=-";
+        let reply = request(daemon.socket().unwrap(), "POST", path, "application/x-tar", &archive);
+        if name.contains("archive") && !name.contains("layer") {
+            assert!(reply.body.contains("more than is allowed"), "{name}: {}", reply.body);
+        }
+    }
+    // What compresses as well and is no larger than a test's layer may be is loaded.
+    let daemon = TestDaemon::builder().start().unwrap();
+    let file = header(tar::EntryType::Regular, "zeros", 64 << 20);
+    let archive = gzip_of_zeros(64, &file, &[0; 1024]);
+    let path = "/images/create?fromSrc=-&repo=zeros";
+    let reply = request(daemon.socket().unwrap(), "POST", path, "application/x-tar", &archive);
+    assert!(reply.body.contains("status"), "{}", reply.body);
+}
+
+/// The most memory that `serve` had, by the kernel's count.
+#[test]
+#[cfg(all(feature = "cli", target_os = "linux"))]
+fn a_small_archive_does_not_fill_the_memory() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s.sock");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_image-prune"))
+        .args(["serve", "--socket"])
+        .arg(&socket)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+    let peak = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    };
+    let mut peaks = Vec::new();
+    for (_, archive) in bombs() {
+        request(&socket, "POST", "/images/load", "application/x-tar", &archive);
+        peaks.push(peak());
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let limit = 900 << 20;
+    assert!(peaks.iter().all(|peak| *peak < limit), "{peaks:?} bytes");
+}

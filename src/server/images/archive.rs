@@ -7,10 +7,21 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
+use crate::archive::{Budget, each_entry};
 use crate::{Error, Result};
 
 /// The most links from one to the next.
 const LINKS: usize = 40;
+
+/// The bytes that a request may unpack to, all decoders together, before what it sends counts.
+const UNPACKED: u64 = 256 << 20;
+/// How many more for each byte that it sends. Layers compress to a third, texts to a tenth; zeros to a thousandth.
+const UNPACKED_RATIO: u64 = 32;
+
+/// What the archives of one request may unpack to. They stay in memory.
+pub(super) const fn budget() -> Budget {
+    Budget::with_ratio(UNPACKED, UNPACKED_RATIO)
+}
 
 /// The files of a tar.
 pub(super) struct Archive(HashMap<String, Entry>);
@@ -21,19 +32,16 @@ enum Entry {
 }
 
 impl Archive {
-    /// Reads a tar, compressed or not.
+    /// Reads a tar, compressed or not, as it is received.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or is compressed in a way that is not known here.
-    pub fn read(source: impl Read) -> Result<Self> {
-        let cannot = |error: io::Error| Error::system(format!("cannot read the archive: {error}"));
+    /// It cannot be read, is compressed in a way that is not known here, or unpacks to more than the budget.
+    pub fn read(source: impl Read, budget: &Budget) -> Result<Self> {
         let mut files = HashMap::new();
-        let mut tar = tar::Archive::new(decompress(source)?);
-        for entry in tar.entries().map_err(cannot)? {
-            let mut entry = entry.map_err(cannot)?;
-            let Some(path) = normalized(&entry.path().map_err(cannot)?) else { continue };
-            let link = entry.link_name().map_err(cannot)?.map(std::borrow::Cow::into_owned);
+        let read = each_entry(decompress(budget.received(source), budget)?, |entry| {
+            let Some(path) = normalized(&entry.path()?) else { return Ok(()) };
+            let link = entry.link_name()?.map(std::borrow::Cow::into_owned);
             let kind = entry.header().entry_type();
             let file = match link {
                 Some(target) if kind.is_symlink() => {
@@ -43,7 +51,7 @@ impl Archive {
                 Some(target) if kind.is_hard_link() => normalized(&target).map(Entry::Link),
                 _ if kind.is_file() || kind.is_contiguous() => {
                     let mut bytes = Vec::new();
-                    entry.read_to_end(&mut bytes).map_err(cannot)?;
+                    entry.read_to_end(&mut bytes)?;
                     Some(Entry::File(bytes.into()))
                 }
                 _ => None,
@@ -51,7 +59,9 @@ impl Archive {
             if let Some(file) = file {
                 files.insert(path, file);
             }
-        }
+            Ok::<(), io::Error>(())
+        });
+        read.map_err(|error| Error::system(format!("cannot read the archive: {error}")))?;
         Ok(Self(files))
     }
 
@@ -77,12 +87,12 @@ impl Archive {
     }
 }
 
-/// The bytes of a tar that may be compressed.
+/// The bytes of a tar that may be compressed, taken from the budget.
 ///
 /// # Errors
 ///
 /// Compressed in a way that is not known here, or broken.
-pub(super) fn decompress<'a>(source: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
+pub(super) fn decompress<'a>(source: impl Read + 'a, budget: &'a Budget) -> Result<Box<dyn Read + 'a>> {
     let mut source = BufReader::new(source);
     let beginning =
         source.fill_buf().map_err(|error| Error::system(format!("cannot read the tar: {error}")))?;
@@ -90,11 +100,11 @@ pub(super) fn decompress<'a>(source: impl Read + 'a) -> Result<Box<dyn Read + 'a
         Err(Error::system(format!("{name} compression is not supported here: use gzip, or none")))
     };
     match beginning {
-        [0x1f, 0x8b, 0x08, ..] => Ok(Box::new(MultiGzDecoder::new(source))),
+        [0x1f, 0x8b, 0x08, ..] => Ok(Box::new(budget.unpacked(MultiGzDecoder::new(source)))),
         [b'B', b'Z', b'h', ..] => unknown("bzip2"),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => unknown("xz"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => unknown("zstd"),
-        _ => Ok(Box::new(source)),
+        _ => Ok(Box::new(budget.unpacked(source))),
     }
 }
 
@@ -117,12 +127,12 @@ fn normalized(path: &Path) -> Option<String> {
 ///
 /// It is no tar.
 pub(super) fn unpacked_size(tar: &[u8]) -> Result<i64> {
-    let broken = |error: io::Error| Error::system(format!("the layer is no tar: {error}"));
     let mut size = 0_i64;
-    for entry in tar::Archive::new(tar).entries().map_err(broken)? {
-        let own = i64::try_from(entry.map_err(broken)?.size()).unwrap_or(i64::MAX);
-        size = size.saturating_add(own);
-    }
+    let read = each_entry(tar, |entry| {
+        size = size.saturating_add(i64::try_from(entry.size()).unwrap_or(i64::MAX));
+        Ok::<(), io::Error>(())
+    });
+    read.map_err(|error| Error::system(format!("the layer is no tar: {error}")))?;
     Ok(size)
 }
 
@@ -160,7 +170,7 @@ mod tests {
             add(builder, tar::EntryType::Symlink, "loop", "loop");
             add(builder, tar::EntryType::Symlink, "out", "/etc/passwd");
         });
-        let archive = Archive::read(&*bytes).unwrap();
+        let archive = Archive::read(&*bytes, &budget()).unwrap();
         for path in ["a/file", "./a/../a/file", "/../a/file", "b/link", "hard"] {
             assert_eq!(archive.get(path).as_deref(), Some(&b"content"[..]), "{path}");
         }
@@ -173,8 +183,8 @@ mod tests {
     #[test]
     fn damaged_archives_are_errors() {
         let bytes = archive(|builder| add(builder, tar::EntryType::Regular, "a", "content"));
-        assert!(Archive::read(&bytes[..600]).is_err());
-        assert!(Archive::read(&b"BZh9"[..]).err().unwrap().to_string().contains("bzip2"));
-        assert!(Archive::read(&[0x1f, 0x8b, 0x08, 0, 0][..]).is_err());
+        assert!(Archive::read(&bytes[..600], &budget()).is_err());
+        assert!(Archive::read(&b"BZh9"[..], &budget()).err().unwrap().to_string().contains("bzip2"));
+        assert!(Archive::read(&[0x1f, 0x8b, 0x08, 0, 0][..], &budget()).is_err());
     }
 }

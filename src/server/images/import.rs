@@ -9,7 +9,7 @@ use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::json;
 use super::super::shape::{CONFIG, Object};
-use super::archive::{decompress, unpacked_size};
+use super::archive::{budget, decompress, unpacked_size};
 use super::change::{add_tag, log, named};
 use super::changes;
 use crate::digest::{ChainId, DiffId, Digest};
@@ -59,8 +59,8 @@ pub fn import(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
 }
 
 fn read(call: &mut Call) -> Result<Vec<u8>> {
-    let mut tar = Vec::new();
-    let read = decompress(&mut call.body)?.read_to_end(&mut tar);
+    let (mut tar, budget) = (Vec::new(), budget());
+    let read = decompress(budget.received(&mut call.body), &budget)?.read_to_end(&mut tar);
     read.map_err(|error| Error::system(format!("cannot read the archive: {error}")))?;
     Ok(tar)
 }

@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 use super::super::answer::Answer;
 use super::super::call::Call;
 use super::super::daemon::Daemon;
-use super::archive::{Archive, decompress, unpacked_size};
+use super::archive::{Archive, budget, decompress, unpacked_size};
 use super::change::{log, named};
 use super::details::{config, history_of};
+use crate::archive::Budget;
 use crate::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::image::Image;
 use crate::store::{ImageStore, LayerHandle, ReferenceStore};
@@ -29,8 +30,9 @@ struct Item {
 }
 
 pub fn load(daemon: &Daemon, call: &mut Call) -> Answer {
-    let mut loading = Loading { daemon, messages: Vec::new(), held: Vec::new() };
-    let loaded = Archive::read(&mut call.body).and_then(|archive| loading.load(&archive));
+    let budget = budget();
+    let mut loading = Loading { daemon, budget: &budget, messages: Vec::new(), held: Vec::new() };
+    let loaded = Archive::read(&mut call.body, &budget).and_then(|archive| loading.load(&archive));
     let messages = loading.end(loaded.err());
     Answer::messages(Box::new(move |out| out.write_all(&messages)))
 }
@@ -38,6 +40,8 @@ pub fn load(daemon: &Daemon, call: &mut Call) -> Answer {
 /// A load under way: what it says, and the layers that must not go before their image is there.
 struct Loading<'a> {
     daemon: &'a Daemon,
+    /// For the archive and for its layers, which may be compressed again.
+    budget: &'a Budget,
     messages: Vec<u8>,
     held: Vec<LayerHandle>,
 }
@@ -115,7 +119,7 @@ impl Loading<'_> {
             self.held.push(handle);
             return Ok(chain);
         }
-        let tar = plain_tar(&archive.require(path)?)?;
+        let tar = plain_tar(&archive.require(path)?, self.budget)?;
         let diff_id = DiffId::from(Digest::of(&tar));
         let chain = ChainId::on(parent, diff_id);
         self.held.push(layers.register(diff_id, parent, unpacked_size(&tar)?)?);
@@ -205,9 +209,9 @@ pub(super) struct Detail<'a> {
     pub message: &'a str,
 }
 
-pub(super) fn plain_tar(bytes: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn plain_tar(bytes: &[u8], budget: &Budget) -> Result<Vec<u8>> {
     let mut tar = Vec::new();
-    let read = decompress(bytes)?.read_to_end(&mut tar);
+    let read = decompress(bytes, budget)?.read_to_end(&mut tar);
     read.map_err(|error| Error::system(format!("cannot read the layer: {error}")))?;
     Ok(tar)
 }

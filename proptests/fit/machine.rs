@@ -11,11 +11,14 @@ pub struct Mount(pub TempDir);
 impl Mount {
     /// None where we may not mount.
     pub fn new(size: &str) -> Option<Self> {
+        Self::with(&format!("size={size}"))
+    }
+
+    /// With options of tmpfs.
+    pub fn with(options: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"])
-            .arg(folder.path())
-            .output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(folder.path()).output();
         if !mounted.is_ok_and(|done| done.status.success()) {
             println!("skipped: no tmpfs can be mounted here");
             return None;

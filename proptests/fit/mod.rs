@@ -134,7 +134,7 @@ fn a_full_disk_is_full() {
 }
 
 #[test]
-fn guesses_are_ranges_with_their_source() {
+fn unknown_sizes_lie_between_nothing_and_the_most_that_the_compression_allows() {
     let folder = tempfile::tempdir().unwrap();
     let layer = |digit: char, size: usize| {
         let kind = "application/vnd.docker.image.rootfs.diff.tar.gzip";
@@ -144,19 +144,160 @@ fn guesses_are_ranges_with_their_source() {
     let file = folder.path().join("manifest.json");
     fs::write(&file, manifest.to_string()).unwrap();
     let root = folder.path().join("none");
-    let args =
-        [file.to_str().unwrap(), "--data-root", root.to_str().unwrap(), "--capacity", "100MB", "--available"];
-    let found = answer(&[&args[..], &["100MB"]].concat());
+    let args = [file.to_str().unwrap(), "--data-root", root.to_str().unwrap(), "--watermark", "100"];
+    let on = |size: &str, more: &[&str]| {
+        answer(&[&args[..], &["--capacity", size, "--available", size], more].concat())
+    };
+    let unsure = on("100MB", &[]);
     assert_eq!(
-        found["missing"],
-        json!({"layers": 2, "compressed": 10 * MB, "unpacked_low": 10 * MB, "unpacked_high": 50 * MB, "source": "ratio"})
+        unsure["missing"],
+        json!({"layers": 2, "compressed": 10 * MB, "unpacked_low": 0, "unpacked_high": 10 * MB * 1032, "source": "bound"})
     );
-    assert!(found["notes"].to_string().contains("no config says"));
-    let unsure = answer(&[&args[..], &["70MB"]].concat());
     assert_eq!(unsure["fits"], false);
-    assert!(unsure["notes"].to_string().contains("it may fit"));
-    let bolder = answer(&[&args[..], &["70MB", "--ratio", "2"]].concat());
-    assert_eq!((&bolder["fits"], &bolder["missing"]["unpacked_high"]), (&json!(true), &json!(20 * MB)));
+    let notes = unsure["notes"].to_string();
+    assert!(notes.contains("no config says"), "{notes}");
+    assert!(notes.contains("it may fit") && notes.contains("--assume-ratio"), "{notes}");
+    // The bound itself, a byte less, and the download that does not fit whatever the layers are.
+    let needed = unsure["volumes"][0]["needed_high"].as_u64().unwrap();
+    assert!(needed >= (10 * MB * 9_288) as u64 && needed < (10 * MB * 9_300) as u64, "{needed}");
+    assert_eq!(on(&needed.to_string(), &[])["fits"], true);
+    assert_eq!(on(&(needed - 1).to_string(), &[])["fits"], false);
+    let never = on("9MB", &[]);
+    assert!(!never["notes"].to_string().contains("it may fit"), "{never}");
+
+    let assumed = on("70MB", &["--assume-ratio", "5"]);
+    assert_eq!(
+        assumed["missing"],
+        json!({"layers": 2, "compressed": 10 * MB, "unpacked_low": 0, "unpacked_high": 50 * MB, "source": "ratio"})
+    );
+    assert_eq!(assumed["fits"], true);
+    let short = on("50MB", &["--assume-ratio", "5"]);
+    assert_eq!(short["fits"], false);
+    assert!(short["notes"].to_string().contains("with the ratio that you assume"), "{short}");
+    assert_eq!(on("50MB", &["--assume-ratio", "2"])["fits"], true);
+}
+
+/// A layer of 2,000 files with 20 bytes each: 27 times its download, and 100 times in blocks.
+#[test]
+fn many_small_files_are_never_said_to_fit_by_their_download() {
+    let mut builder = tar::Builder::new(Vec::new());
+    for number in 0..2000 {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(20);
+        header.set_mode(0o644);
+        let name = format!("usr/share/zoneinfo/z{number}");
+        builder.append_data(&mut header, &name, layout::noise(&name, 20).as_slice()).unwrap();
+    }
+    let tar = builder.into_inner().unwrap();
+    let zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+    let gzip = "application/vnd.oci.image.layer.v1.tar+gzip";
+    let plain = "application/vnd.oci.image.layer.v1.tar";
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("none");
+    let root = root.to_str().unwrap();
+    let layout = Layout { folder: folder.path() };
+    let config = json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [image_prune::Digest::of(&tar).to_string()]}});
+    let config = layout.blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
+    // The daemon may have the same layer on another base: its bytes are known then, its blocks are not.
+    let base = image_prune::Digest::of(b"base");
+    let diff_id = image_prune::Digest::of(&tar);
+    let chain = image_prune::ChainId::on(Some(base.into()), diff_id.into());
+    let state = folder.path().join("state.json");
+    let world = json!({"format": 1, "layers": [
+        {"chain_id": base.to_string(), "diff_id": base.to_string(), "size": 1},
+        {"chain_id": chain.to_string(), "diff_id": diff_id.to_string(), "parent": base.to_string(), "size": 40_000},
+    ]});
+    fs::write(&state, world.to_string()).unwrap();
+    let real = 2000 * 4096 + 3 * 4096;
+    for (kind, layer) in
+        [(gzip, layout::gzip(&tar)), (plain, tar.clone()), (zstd, layout::gzip(&tar)), ("", tar.clone())]
+    {
+        let layer = json!({"mediaType": kind, "digest": image_prune::Digest::of(&layer).to_string(), "size": layer.len()});
+        let kind_of_manifest = "application/vnd.oci.image.manifest.v1+json";
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": kind_of_manifest, "config": config, "layers": [layer]});
+        let file = folder.path().join("m.json");
+        fs::write(&file, manifest.to_string()).unwrap();
+        let blob = folder.path().join("config.json");
+        fs::copy(folder.path().join("blobs/sha256").join(&config["digest"].as_str().unwrap()[7..]), &blob)
+            .unwrap();
+        for place in [["--data-root", root], ["--state", state.to_str().unwrap()]] {
+            let args = [file.to_str().unwrap(), place[0], place[1], "--watermark", "100"];
+            let found = answer(&[&args[..], &["--capacity", "8MB", "--available", "8MB"]].concat());
+            assert_eq!(found["fits"], false, "{kind} {place:?}: {found}");
+            assert_eq!(found["missing"]["source"], "bound", "{kind}: {found}");
+            let needed = found["volumes"][0]["needed_high"].as_u64().unwrap();
+            assert!(needed >= real, "{kind} {place:?}: {needed}");
+            assert!(found["notes"].to_string().contains("it may fit"), "{kind}: {found}");
+        }
+    }
+    // Of a layout it is counted, inodes and directories included.
+    let layer = layout.blob(&layout::gzip(&tar), gzip);
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer]});
+    let image = layout.blob(manifest.to_string().as_bytes(), kind);
+    layout.finish(&[("tiny", image)]);
+    let image = format!("oci:{}:tiny", folder.path().display());
+    let found = answer(&[&image, "--data-root", root]);
+    assert_eq!(found["missing"]["source"], "exact");
+    let needed = found["volumes"][0]["needed_high"].as_u64().unwrap();
+    assert!(needed >= real && needed < real + 200_000, "{needed}");
+    if let Some(inodes) = found["volumes"][0]["inodes"].as_object() {
+        assert_eq!((&inodes["needed_low"], &inodes["needed_high"]), (&json!(2003), &json!(2003)));
+    }
+}
+
+/// A tmpfs of few inodes: bytes enough, and no room.
+#[test]
+fn inodes_are_counted_where_there_are_few() {
+    let Some(volume) = Mount::with("size=64m,nr_inodes=100") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout { folder: folder.path() };
+    let layers: Vec<(String, usize)> = (0..120).map(|number| (format!("file{number}"), 10)).collect();
+    let layers: Vec<(&str, usize)> = layers.iter().map(|(name, size)| (name.as_str(), *size)).collect();
+    let (few, many) =
+        (layout.image("amd64", &layers[..40], &json!({})), layout.image("amd64", &layers, &json!({})));
+    layout.finish(&[("few", few), ("many", many)]);
+    let root = volume.path().join("docker");
+    let of = |name: &str| {
+        let image = format!("oci:{}:{name}", folder.path().display());
+        answer(&[&image, "--data-root", root.to_str().unwrap()])
+    };
+    let (few, many) = (of("few"), of("many"));
+    assert_eq!((&few["fits"], &few["volumes"][0]["inodes"]["needed_high"]), (&json!(true), &json!(40)));
+    assert_eq!(many["fits"], false);
+    assert!(many["notes"].to_string().contains("up to 120 inodes are needed"), "{many}");
+}
+
+/// Two GiB of a "long name", in 4 MB of gzip. The address space has room for a third of it.
+#[test]
+fn a_layer_that_names_a_file_without_end_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout { folder: folder.path() };
+    let mut header = tar::Header::new_gnu();
+    header.set_path("././@LongLink").unwrap();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(2 << 30);
+    header.set_cksum();
+    let mut layer = layout::gzip(header.as_bytes());
+    // A gzip of several members is as good as one.
+    let part = layout::gzip(&vec![0; 1 << 20]);
+    (0..2048).for_each(|_| layer.extend_from_slice(&part));
+    let config =
+        layout.blob(br#"{"os":"linux","architecture":"amd64"}"#, "application/vnd.oci.image.config.v1+json");
+    let layer = layout.blob(&layer, "application/vnd.oci.image.layer.v1.tar+gzip");
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer]});
+    let image = layout.blob(manifest.to_string().as_bytes(), kind);
+    layout.finish(&[("a", image)]);
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -v 700000 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_image-prune")])
+        .args(["fit", "--format", "json", "--platform", "linux/amd64", "--data-root", "/nonexistent"])
+        .arg(format!("oci:{}:a", folder.path().display()))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(json_of(&output)["missing"]["source"], "bound", "it cannot be counted");
 }
 
 #[test]
@@ -188,7 +329,7 @@ fn what_is_missing_is_an_answer() {
         let found = problem(&[file.to_str().unwrap()]);
         assert!(found.contains(expected), "{text}: {found}");
     }
-    // A layer that is damaged is guessed at, and a manifest that is damaged is refused.
+    // Of a layer that is damaged only limits are known, and a manifest that is damaged is refused.
     let blobs = app.folder.path().join("blobs/sha256");
     for entry in fs::read_dir(&blobs).unwrap() {
         let path = entry.unwrap().path();
@@ -198,8 +339,8 @@ fn what_is_missing_is_an_answer() {
         }
     }
     let root = app.folder.path().join("none");
-    let guessed = answer(&[&app.layout, "--data-root", root.to_str().unwrap()]);
-    assert_eq!(guessed["missing"]["source"], "ratio");
+    let unknown = answer(&[&app.layout, "--data-root", root.to_str().unwrap()]);
+    assert_eq!(unknown["missing"]["source"], "bound");
     for entry in fs::read_dir(&blobs).unwrap() {
         fs::write(entry.unwrap().path(), "{}").unwrap();
     }
@@ -325,7 +466,7 @@ fn an_index_says_the_same_as_the_layout() {
         })
         .collect();
     let of_app = answer(&[&paths[0], &paths[1], "--data-root", root]);
-    assert_eq!((&of_app["missing"]["layers"], &of_app["missing"]["source"]), (&json!(2), &json!("ratio")));
+    assert_eq!((&of_app["missing"]["layers"], &of_app["missing"]["source"]), (&json!(2), &json!("bound")));
     assert_eq!(of_app["missing"]["compressed"], whole["missing"]["compressed"]);
     assert!(problem(&[&paths[0], "--data-root", root]).contains("which is not here"));
 }
@@ -347,7 +488,12 @@ fn layouts_that_skopeo_wrote_and_registries_say_the_same() {
         [&app.layout, &made, &remote].map(|image| answer(&[image, "--data-root", root.to_str().unwrap()]));
     assert_eq!(by_hand["missing"], by_skopeo["missing"]);
     assert_eq!(by_registry["missing"]["compressed"], by_hand["missing"]["compressed"]);
-    assert_eq!(by_registry["missing"]["source"], "ratio", "layers are not downloaded to be counted");
+    assert_eq!(by_registry["missing"]["source"], "bound", "layers are not downloaded to be counted");
+    // Half a terabyte is enough for whatever a layer of a megabyte may be, and that is all that would be.
+    for (size, fits) in [("500GB", true), ("1GB", false)] {
+        let place = ["--data-root", root.to_str().unwrap(), "--capacity", size, "--available", size];
+        assert_eq!(answer(&[&[remote.as_str()][..], &place].concat())["fits"], fits, "{size}");
+    }
     let output = image_prune(&["fit", "index", &remote, "--platform", "arm64"]).output().unwrap();
     let index = json_of(&output);
     assert!(index["layers"][0]["annotations"]["image-prune.diff-id"].is_string());

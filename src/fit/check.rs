@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::measure::{Range, Source, Unpacked, guess};
+use super::bound::bound;
+use super::measure::{Range, Source, Unpacked, assumed};
 use super::volume::{Policy, Volume};
 use super::wanted::{Wanted, WantedLayer};
 use crate::digest::{ChainId, DiffId, Digest};
@@ -53,8 +54,9 @@ pub struct BlobStore {
 pub struct Counting {
     /// How full volumes may get.
     pub policy: Policy,
-    /// How many times its compressed size a layer may take, where nobody knows.
-    pub ratio: u32,
+    /// How many times its compressed size a layer takes at most, where nobody knows: the user's word, and risk.
+    /// `None` takes the most that its compression allows.
+    pub assume_ratio: Option<u32>,
 }
 
 /// The answer.
@@ -106,13 +108,28 @@ pub struct Room {
     /// Bytes that have to be freed before that fits.
     #[serde(skip)]
     pub shortfall: u64,
+    /// Inodes; `None` where the file system has no fixed number of them, or none are needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inodes: Option<Inodes>,
+}
+
+/// Inodes of a volume, and those that are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Inodes {
+    /// Those that an unprivileged user may still use.
+    pub available: u64,
+    /// Those that are needed, at least.
+    pub needed_low: u64,
+    /// Those that are needed, at most.
+    pub needed_high: u64,
 }
 
 impl Fit {
     /// Whether the lower limits fit.
     #[must_use]
     pub fn may_fit(&self) -> bool {
-        self.volumes.iter().all(|room| room.needed_low <= room.allowed)
+        let inodes_do = |room: &Room| room.inodes.is_none_or(|inodes| inodes.needed_low <= inodes.available);
+        self.volumes.iter().all(|room| room.needed_low <= room.allowed && inodes_do(room))
     }
 }
 
@@ -131,21 +148,44 @@ pub fn fit(wanted: &Wanted, place: &Place<'_>, counting: Counting) -> Fit {
         None => count.unpacked_blobs.values().copied().collect(),
     };
     let (compressed, blocks) = download(&downloads, place);
-    let Count { mut missing, unpacked, reused, .. } = count;
+    let Count { mut missing, unpacked, inodes, reused, .. } = count;
     missing.compressed = compressed;
-    let volumes = rooms(place, unpacked, Range::exactly(blocks), counting.policy);
-    let fits = volumes.iter().all(|room| room.shortfall == 0);
+    let volumes = rooms(place, unpacked, inodes, Range::exactly(blocks), counting.policy);
+    let inodes_do = |room: &Room| room.inodes.is_none_or(|inodes| inodes.needed_high <= inodes.available);
+    let fits = volumes.iter().all(|room| room.shortfall == 0 && inodes_do(room));
     let mut answer = Fit { fits, missing, volumes, notes: wanted.notes.clone(), reused };
+    for (room, inodes) in answer.volumes.iter().filter_map(|room| Some((room, room.inodes?))) {
+        if inodes.needed_high > inodes.available {
+            let Inodes { available, needed_high, .. } = inodes;
+            let path = room.path.display();
+            answer
+                .notes
+                .push(format!("{path}: up to {needed_high} inodes are needed, and {available} are free"));
+        }
+    }
     if !fits && answer.may_fit() {
-        answer.notes.push("it may fit: some sizes are guessed, and the lower limits do".to_owned());
+        answer.notes.push(format!("it may fit: {}", why_unsure(answer.missing.source)));
     }
     answer
+}
+
+/// Why the lower limits fit and the upper ones do not, and what to do about it.
+const fn why_unsure(source: Source) -> &'static str {
+    match source {
+        Source::Bound => {
+            "nobody says how large the layers are once they are unpacked. An OCI layout (`skopeo copy docker://… \
+             oci:…`) can be counted, a layer index of `fit index` has the sizes, and `--assume-ratio N` takes your \
+             word for it"
+        }
+        Source::Ratio => "with the ratio that you assume, it does not",
+        Source::Exact | Source::Metadata => "the sizes that are known leave it open",
+    }
 }
 
 /// Layers being counted.
 struct Count<'a> {
     place: &'a Place<'a>,
-    ratio: u32,
+    assume_ratio: Option<u32>,
     /// The sizes of layers in the store, by what is in them.
     known: BTreeMap<DiffId, i64>,
     seen: BTreeSet<(Option<ChainId>, Digest)>,
@@ -153,6 +193,7 @@ struct Count<'a> {
     missing: Missing,
     /// In blocks.
     unpacked: Range,
+    inodes: Range,
     /// What lies below the next layer of an image, for a driver that copies.
     below: Range,
     below_of: Option<ChainId>,
@@ -164,12 +205,13 @@ impl<'a> Count<'a> {
         let layers = place.stores.layers.layers();
         Self {
             place,
-            ratio: counting.ratio,
+            assume_ratio: counting.assume_ratio,
             known: layers.into_iter().map(|layer| (layer.diff_id, layer.size)).collect(),
             seen: BTreeSet::new(),
             unpacked_blobs: BTreeMap::new(),
             missing: Missing::default(),
             unpacked: Range::default(),
+            inodes: Range::default(),
             below: Range::default(),
             below_of: None,
             reused: HashSet::new(),
@@ -190,6 +232,7 @@ impl<'a> Count<'a> {
         }
         self.unpacked_blobs.insert(layer.blob.digest, &layer.blob);
         self.unpacked = self.unpacked.plus(usage).plus(below);
+        self.inodes = self.inodes.plus(unpacked.inodes.unwrap_or_default());
         let Missing { layers, unpacked_low, unpacked_high, source, .. } = &mut self.missing;
         *layers += 1;
         *unpacked_low = unpacked_low.saturating_add(unpacked.size.low);
@@ -213,16 +256,18 @@ impl<'a> Count<'a> {
     }
 
     fn size(&self, layer: &WantedLayer, diff_id: Option<DiffId>) -> Unpacked {
-        let known = diff_id.and_then(|diff_id| self.known.get(&diff_id));
-        let exact = known.and_then(|size| u64::try_from(*size).ok()).map(|size| {
-            let size = Range::exactly(size);
-            Unpacked { size, usage: size, source: Source::Exact }
+        let Descriptor { media_type, size, .. } = &layer.blob;
+        let block = self.place.volume.block;
+        let limits = layer.unpacked.unwrap_or_else(|| match self.assume_ratio {
+            Some(ratio) => assumed(*size, ratio),
+            None => bound(media_type, *size, block),
         });
-        let counted = layer.unpacked.filter(|unpacked| unpacked.source == Source::Exact);
-        counted
-            .or(exact)
-            .or(layer.unpacked)
-            .unwrap_or_else(|| guess(&layer.blob.media_type, layer.blob.size, self.ratio))
+        // A store knows the bytes of a layer's files, and not the blocks that they take.
+        let known = diff_id.and_then(|diff_id| self.known.get(&diff_id));
+        match known.and_then(|size| u64::try_from(*size).ok()) {
+            Some(known) if limits.source != Source::Exact => limits.with_size(known, block),
+            _ => limits,
+        }
     }
 
     fn usage(&self, unpacked: Unpacked) -> Range {
@@ -256,8 +301,8 @@ impl BlobStore {
 }
 
 /// What is needed of each volume; of one, where both stores are on the same.
-fn rooms(place: &Place<'_>, unpacked: Range, downloads: Range, policy: Policy) -> Vec<Room> {
-    let room = |volume: &Volume, needed: Range| Room {
+fn rooms(place: &Place<'_>, unpacked: Range, inodes: Range, downloads: Range, policy: Policy) -> Vec<Room> {
+    let room = |volume: &Volume, needed: Range, inodes: Range| Room {
         path: volume.path.clone(),
         capacity: volume.capacity,
         available: volume.available,
@@ -265,11 +310,16 @@ fn rooms(place: &Place<'_>, unpacked: Range, downloads: Range, policy: Policy) -
         needed_low: needed.low,
         needed_high: needed.high,
         shortfall: volume.shortfall(policy, needed.high),
+        inodes: volume.inodes.filter(|_| inodes.high > 0).map(|available| Inodes {
+            available,
+            needed_low: inodes.low,
+            needed_high: inodes.high,
+        }),
     };
     match &place.blob_store {
         Some(store) if store.volume.device != place.volume.device => {
-            vec![room(&place.volume, unpacked), room(&store.volume, downloads)]
+            vec![room(&place.volume, unpacked, inodes), room(&store.volume, downloads, Range::default())]
         }
-        _ => vec![room(&place.volume, unpacked.plus(downloads))],
+        _ => vec![room(&place.volume, unpacked.plus(downloads), inodes)],
     }
 }

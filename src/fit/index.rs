@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::measure::{Source, USUAL_BLOCK};
-use super::wanted::{DIFF_ID, LAYERS, SIZE, USAGE, Wanted};
+use super::wanted::{DIFF_ID, INODES, LAYERS, SIZE, USAGE, Wanted};
 use crate::digest::Digest;
 use crate::manifest::{Descriptor, Manifest, OCI_INDEX, Platform};
 
@@ -25,9 +25,12 @@ pub fn layer_index(wanted: &Wanted, platform: &Platform) -> Manifest {
         if let Some(diff_id) = layer.diff_id {
             blob.annotations.insert(DIFF_ID.to_owned(), diff_id.to_string());
         }
-        if let Some(unpacked) = layer.unpacked.filter(|unpacked| unpacked.source != Source::Ratio) {
+        if let Some(unpacked) = layer.unpacked.filter(|unpacked| unpacked.source <= Source::Metadata) {
             blob.annotations.insert(SIZE.to_owned(), unpacked.size.high.to_string());
             blob.annotations.insert(USAGE.to_owned(), unpacked.usage.high.to_string());
+            if let Some(inodes) = unpacked.inodes {
+                blob.annotations.insert(INODES.to_owned(), inodes.high.to_string());
+            }
         }
         layers.insert(blob.digest, blob);
     }

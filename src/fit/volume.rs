@@ -17,6 +17,8 @@ pub struct Volume {
     pub available: u64,
     /// The size of a block: files take whole ones.
     pub block: u64,
+    /// The inodes that an unprivileged user may still use; `None` where the file system makes them as needed.
+    pub inodes: Option<u64>,
     /// The device, equal for folders on the same volume.
     pub device: u64,
 }
@@ -56,6 +58,7 @@ impl Volume {
             capacity: stat.f_blocks.saturating_mul(block),
             available: stat.f_bavail.saturating_mul(block),
             block,
+            inodes: (stat.f_files > 0).then_some(stat.f_favail),
             device,
         })
     }
@@ -97,7 +100,7 @@ mod tests {
     use super::*;
 
     fn volume(capacity: u64, available: u64) -> Volume {
-        Volume { path: PathBuf::new(), capacity, available, block: 4096, device: 0 }
+        Volume { path: PathBuf::new(), capacity, available, block: 4096, inodes: None, device: 0 }
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub const DIFF_ID: &str = "image-prune.diff-id";
 pub const SIZE: &str = "image-prune.size";
 /// The bytes that they take in blocks of [`super::USUAL_BLOCK`].
 pub const USAGE: &str = "image-prune.usage";
+/// The inodes that they take.
+pub const INODES: &str = "image-prune.inodes";
 
 /// The limit of a config, in bytes.
 const CONFIG_SIZE: usize = 8 << 20;
@@ -207,7 +209,8 @@ fn annotated(blob: &Descriptor) -> Option<Unpacked> {
     let size = number(SIZE)?;
     let usage = number(USAGE).unwrap_or(size);
     let usage = Range { low: size.min(usage), high: size.max(usage) };
-    Some(Unpacked { size: Range::exactly(size), usage, source: Source::Metadata })
+    let inodes = number(INODES).map(Range::exactly);
+    Some(Unpacked { size: Range::exactly(size), usage, inodes, source: Source::Metadata })
 }
 
 /// The one document of a file, or of several layer indexes the one for a platform.

@@ -94,9 +94,11 @@ pub struct RoomArgs {
     /// Take this for what is available on the blob store's volume
     #[arg(long, value_name = "SIZE", value_parser = bytes, requires = "blob_store")]
     pub blob_available: Option<u64>,
-    /// How many times its compressed size a layer may take, where nobody knows
-    #[arg(long, value_name = "TIMES", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    pub ratio: u32,
+    /// Assume, at your own risk, that layers of unknown size take at most so many times their compressed size.
+    /// Typical layers take 2 to 5 times as much, layers of many small files 100 times
+    /// [default: the most that the compression allows]
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub assume_ratio: Option<u32>,
 }
 
 /// What to do about it.

@@ -104,15 +104,17 @@ fn check(args: &FitArgs, home: &Home, wanted: &Wanted) -> Result<(State, Fit)> {
         copies: driver.as_deref() == Some("vfs"),
     };
     let policy = Policy { watermark: args.room.watermark, min_free: args.room.min_free };
-    let mut answer = fit(wanted, &place, Counting { policy, ratio: args.room.ratio });
+    let mut answer = fit(wanted, &place, Counting { policy, assume_ratio: args.room.assume_ratio });
     answer.notes.extend(notes);
     Ok((state, answer))
 }
 
 fn override_size(volume: Volume, capacity: Option<u64>, available: Option<u64>) -> Volume {
+    // Of another volume than the one at hand, nobody knows the inodes.
+    let inodes = volume.inodes.filter(|_| capacity.is_none() && available.is_none());
     let capacity = capacity.unwrap_or(volume.capacity);
     let available = available.unwrap_or(volume.available).min(capacity);
-    Volume { capacity, available, ..volume }
+    Volume { capacity, available, inodes, ..volume }
 }
 
 fn index(args: &IndexArgs) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use image_prune::ImageId;
 use image_prune::client::{Client, ClientError};
-use image_prune::fit::Fit;
+use image_prune::fit::{Fit, Source};
 use image_prune::free::Sharing;
 use image_prune::plan::{Verdict, plan};
 use image_prune::store::ReferenceStore;
@@ -44,7 +44,8 @@ pub struct Going {
     names: Vec<Reference>,
 }
 
-/// The smallest set of images under the keep rules that makes room; none where the data root is not what is full.
+/// The smallest set of images under the keep rules that makes room; `None` where the data root is not what is full, and
+/// where no prune can make room for layers of unknown size.
 pub fn find(args: &FitArgs, state: &State, answer: &Fit) -> Result<Option<MakeRoom>> {
     let mut selection = args.prune.selection.clone();
     selection.all |= selection.filters.is_none();
@@ -59,6 +60,9 @@ pub fn find(args: &FitArgs, state: &State, answer: &Fit) -> Result<Option<MakeRo
         return Ok(None);
     }
     let found = Sharing::new(&state.stores, &candidates, &answer.reused).smallest(shortfall);
+    if !found.is_enough && answer.missing.source == Source::Bound {
+        return Ok(None);
+    }
     let images = going.filter(|image| found.images.contains(&image.id)).map(|image| Going {
         id: image.id,
         references: image.references.iter().map(|reference| reference.familiar().to_owned()).collect(),

@@ -46,7 +46,8 @@ fn lines(answer: &Fit, room: Option<&MakeRoom>) -> Vec<String> {
     let source = match missing.source {
         Source::Exact => "counted",
         Source::Metadata => "written down",
-        Source::Ratio => "guessed from the download",
+        Source::Ratio => "assumed",
+        Source::Bound => "unknown",
     };
     let row = [
         missing.layers.to_string(),
@@ -69,13 +70,15 @@ fn lines(answer: &Fit, room: Option<&MakeRoom>) -> Vec<String> {
     lines.extend(table(["VOLUME", "SIZE", "AVAILABLE", "ALLOWED", "NEEDED"], volumes));
     if let Some(room) = room {
         lines.push(String::new());
-        lines.extend(room_lines(room));
+        lines.extend(room_lines(room, answer.may_fit()));
     }
     lines
 }
 
-fn room_lines(room: &MakeRoom) -> Vec<String> {
-    let (shortfall, freed) = (human_size(room.shortfall.into()), human_size(room.freed.into()));
+fn room_lines(room: &MakeRoom, may_fit: bool) -> Vec<String> {
+    let most = if may_fit { "up to " } else { "" };
+    let shortfall = format!("{most}{}", human_size(room.shortfall.into()));
+    let freed = human_size(room.freed.into());
     let title = match (room.applied, room.is_enough, room.images.is_empty()) {
         (true, ..) => format!("Deleted, to free {freed}:"),
         (_, true, _) => {
@@ -100,6 +103,9 @@ fn room_lines(room: &MakeRoom) -> Vec<String> {
 fn range(low: u64, high: u64) -> String {
     if low == high {
         return short_size(low.into());
+    }
+    if high == u64::MAX {
+        return if low == 0 { "unknown".to_owned() } else { format!("at least {}", short_size(low.into())) };
     }
     format!("{} to {}", short_size(low.into()), short_size(high.into()))
 }

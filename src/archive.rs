@@ -22,17 +22,13 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// So many bytes.
-    pub const fn of(bytes: u64) -> Self {
-        Self::with_ratio(bytes, 0)
-    }
-
     /// So many bytes, and `ratio` times what is received.
-    pub const fn with_ratio(bytes: u64, ratio: u64) -> Self {
+    pub const fn new(bytes: u64, ratio: u64) -> Self {
         Self { bytes, ratio, received: Cell::new(0), unpacked: Cell::new(0) }
     }
 
     /// Counts what is received.
+    #[cfg(feature = "server")]
     pub fn received<R: Read>(&self, source: R) -> Received<'_, R> {
         Received { source, budget: self }
     }
@@ -49,12 +45,14 @@ impl Budget {
 }
 
 /// A source whose bytes enlarge a [`Budget`].
+#[cfg(feature = "server")]
 #[derive(Debug)]
 pub struct Received<'a, R> {
     source: R,
     budget: &'a Budget,
 }
 
+#[cfg(feature = "server")]
 impl<R: Read> Read for Received<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.source.read(buffer)?;
@@ -167,7 +165,7 @@ mod tests {
 
     /// The sizes of the entries, and how many bytes were read of the tar.
     fn sizes(tar: impl Read, read_content: bool) -> (io::Result<Vec<u64>>, u64) {
-        let budget = Budget::of(u64::MAX);
+        let budget = Budget::new(u64::MAX, 0);
         let mut sizes = Vec::new();
         let done = each_entry(budget.unpacked(tar), |entry| {
             sizes.push(entry.size());
@@ -210,14 +208,20 @@ mod tests {
         let read = |budget: &Budget, length: u64| {
             io::copy(&mut budget.unpacked(io::repeat(7).take(length)), &mut io::sink())
         };
-        let budget = Budget::of(100);
+        let budget = Budget::new(100, 0);
         assert_eq!(read(&budget, 60).unwrap(), 60);
         assert_eq!(read(&budget, 40).unwrap(), 40, "all of it may be used");
         assert_eq!(read(&budget, 0).unwrap(), 0);
         assert!(read(&budget, 1).unwrap_err().to_string().contains("more than 100 bytes"));
-        let budget = Budget::with_ratio(10, 3);
+    }
+
+    #[test]
+    #[cfg(feature = "server")]
+    fn what_is_received_enlarges_the_budget() {
+        let budget = Budget::new(10, 3);
         io::copy(&mut budget.received(&[0_u8; 20][..]), &mut io::sink()).unwrap();
-        assert_eq!(read(&budget, 70).unwrap(), 70);
-        assert!(read(&budget, 1).is_err());
+        let read = |length: u64| io::copy(&mut budget.unpacked(io::repeat(7).take(length)), &mut io::sink());
+        assert_eq!(read(70).unwrap(), 70);
+        assert!(read(1).is_err());
     }
 }

@@ -86,7 +86,7 @@ impl Unpacked {
 #[must_use]
 pub fn measure(media_type: &str, layer: impl Read, block: u64) -> Option<Unpacked> {
     let layer = BufReader::new(layer);
-    let budget = Budget::of(TAR_SIZE);
+    let budget = Budget::new(TAR_SIZE, 0);
     let counted = match compression(media_type)? {
         Compression::None => count(budget.unpacked(layer), block),
         Compression::Gzip => count(budget.unpacked(MultiGzDecoder::new(layer)), block),

@@ -20,7 +20,7 @@ const UNPACKED_RATIO: u64 = 32;
 
 /// What the archives of one request may unpack to. They stay in memory.
 pub(super) const fn budget() -> Budget {
-    Budget::with_ratio(UNPACKED, UNPACKED_RATIO)
+    Budget::new(UNPACKED, UNPACKED_RATIO)
 }
 
 /// The files of a tar.

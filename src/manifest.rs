@@ -38,6 +38,23 @@ pub fn is_plain(media_type: &str) -> bool {
     PLAIN.contains(&essence)
 }
 
+/// Whether a descriptor of this media type is of a manifest or an index. The descriptor decides how a registry is asked
+/// for its content: BuildKit's cache indexes list layers and a config beside each other, and a registry that is asked
+/// for a layer as a manifest answers 500. A descriptor without a type is of a manifest.
+///
+/// ```
+/// use image_prune::manifest::is_manifest;
+///
+/// assert!(is_manifest("application/vnd.oci.image.index.v1+json"));
+/// assert!(!is_manifest("application/vnd.oci.image.layer.v1.tar+gzip"));
+/// assert!(!is_manifest("application/vnd.buildkit.cacheconfig.v0"));
+/// ```
+#[must_use]
+pub fn is_manifest(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.is_empty() || essence.contains("manifest") || essence.contains(".index.")
+}
+
 /// Something that is stored under its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -80,9 +97,13 @@ pub struct Manifest {
     /// The image's layers, base first.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
-    /// The manifests that an index lists.
+    /// The manifests that an index lists; in the index of a build cache, its layers and its config.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub manifests: Vec<Descriptor>,
+    /// The manifest that this one is about: a signature or an attestation has one. One that is no sound descriptor
+    /// counts as none.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "none_if_odd")]
+    pub subject: Option<Descriptor>,
     /// Notes about it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -133,9 +154,16 @@ impl Manifest {
         self.config.is_none() && self.layers.is_empty()
     }
 
-    /// What it holds that a registry has to store: its config and its layers.
+    /// The manifests and indexes that it lists.
+    pub fn children(&self) -> impl Iterator<Item = &Descriptor> {
+        self.manifests.iter().filter(|listed| is_manifest(&listed.media_type))
+    }
+
+    /// The blobs that a registry stores for it: its config, its layers, and what an index lists that is no manifest.
+    /// Those with [`Descriptor::urls`] may lie elsewhere.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        self.config.iter().chain(&self.layers).filter(|blob| blob.urls.is_empty())
+        let listed = self.manifests.iter().filter(|listed| !is_manifest(&listed.media_type));
+        self.config.iter().chain(&self.layers).chain(listed)
     }
 }
 
@@ -221,6 +249,12 @@ fn null_is_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from:
     Option::<T>::deserialize(from).map(Option::unwrap_or_default)
 }
 
+/// A subject that cannot be one is ignored, as registries do.
+fn none_if_odd<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Descriptor>, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).ok())
+}
+
 mod digest_text {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -252,6 +286,31 @@ mod tests {
         let manifest = Manifest::parse(text.as_bytes()).unwrap();
         assert_eq!(manifest.blobs().map(|blob| blob.digest).collect::<Vec<_>>(), [digest]);
         assert!(!manifest.is_index());
+    }
+
+    #[test]
+    fn the_type_of_a_descriptor_tells_manifests_from_blobs() {
+        let digest = Digest::of(b"");
+        let listed = |kind: &str| format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":3}}"#);
+        let kinds = [
+            "application/vnd.oci.image.manifest.v1+json",
+            "application/vnd.docker.distribution.manifest.list.v2+json; charset=utf-8",
+            "application/vnd.oci.artifact.manifest.v1+json",
+            "",
+            "application/vnd.oci.image.layer.v1.tar+zstd",
+            "application/vnd.buildkit.cacheconfig.v0",
+            "application/octet-stream",
+        ];
+        let subject = listed(kinds[0]);
+        let text = format!(r#"{{"manifests":[{}],"subject":{subject}}}"#, kinds.map(listed).join(","));
+        let index = Manifest::parse(text.as_bytes()).unwrap();
+        assert_eq!(index.children().count(), 4);
+        assert_eq!(index.blobs().count(), 3);
+        assert_eq!(index.subject.unwrap().digest, digest);
+        for odd in ["{}", "7", "null", r#"{"digest":"sha512:00","size":1}"#] {
+            let text = format!(r#"{{"manifests":[],"subject":{odd}}}"#);
+            assert_eq!(Manifest::parse(text.as_bytes()).unwrap().subject, None, "{odd}");
+        }
     }
 
     #[test]

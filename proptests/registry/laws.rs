@@ -18,6 +18,9 @@ const NOW: i64 = 1_000;
 struct Made {
     layers: BTreeSet<u8>,
     lists: Vec<prop::sample::Index>,
+    /// Layers that its list has beside manifests, as the index of a build cache.
+    direct: BTreeSet<u8>,
+    subject: Option<prop::sample::Index>,
     created: Option<i64>,
     /// Unreadable, and whether it may list others then.
     unreadable: Option<bool>,
@@ -34,9 +37,20 @@ fn made() -> impl Strategy<Value = Made> {
     let layers = prop::collection::btree_set(0..6_u8, 0..4);
     let lists =
         prop_oneof![3 => Just(Vec::new()), 2 => prop::collection::vec(any::<prop::sample::Index>(), 1..4)];
+    let direct = prop_oneof![3 => Just(BTreeSet::new()), 1 => prop::collection::btree_set(0..6_u8, 0..3)];
+    let subject = prop::option::weighted(0.3, any::<prop::sample::Index>());
     let unreadable = prop_oneof![20 => Just(None), 1 => Just(Some(false)), 1 => Just(Some(true))];
-    (layers, lists, prop::option::weighted(0.9, 1..NOW), unreadable)
-        .prop_map(|(layers, lists, created, unreadable)| Made { layers, lists, created, unreadable })
+    let created = prop::option::weighted(0.9, 1..NOW);
+    (layers, lists, direct, subject, created, unreadable).prop_map(
+        |(layers, lists, direct, subject, created, unreadable)| Made {
+            layers,
+            lists,
+            direct,
+            subject,
+            created,
+            unreadable,
+        },
+    )
 }
 
 fn tagged() -> impl Strategy<Value = Tagged> {
@@ -66,7 +80,13 @@ fn repository(name: &str, made: &[Made], tagged: &[Tagged]) -> Repository {
         if one.lists.len() == 3 {
             manifests.push(descriptor(Digest::of(b"never pushed"), 10));
         }
-        let manifest = Manifest { layers: layers.collect(), manifests, ..Manifest::default() };
+        let kind = "application/vnd.oci.image.layer.v1.tar+gzip".to_owned();
+        manifests.extend(one.direct.iter().map(|layer| Descriptor {
+            media_type: kind.clone(),
+            ..descriptor(Digest::of(&[*layer]), 100 + u64::from(*layer))
+        }));
+        let subject = one.subject.filter(|_| !known.is_empty()).map(|pick| descriptor(*pick.get(&known), 10));
+        let manifest = Manifest { layers: layers.collect(), manifests, subject, ..Manifest::default() };
         let text = serde_json::to_vec(&manifest).unwrap();
         let digest = Digest::of(&text);
         known.push(digest);
@@ -145,6 +165,35 @@ impl<'a> Simulated<'a> {
             _ => true,
         }
     }
+
+    /// Everything that tags lead to that stay: by what they point to, by lists, and by subjects. Until nothing comes to it.
+    fn needed(&self, going: &BTreeSet<&str>) -> BTreeSet<Digest> {
+        let staying = self.repository.tags.iter().filter(|(tag, _)| !going.contains(tag.as_str()));
+        let mut needed: BTreeSet<Digest> = staying
+            .filter_map(|(_, pointer)| match pointer {
+                Pointer::To(digest) => Some(*digest),
+                Pointer::Unknown { .. } => None,
+            })
+            .collect();
+        loop {
+            let before = needed.len();
+            for (digest, entry) in &self.repository.manifests {
+                let Entry::Read { manifest, .. } = entry else { continue };
+                if needed.contains(digest) {
+                    needed.extend(manifest.manifests.iter().map(|child| child.digest));
+                }
+                if manifest.subject.as_ref().is_some_and(|subject| {
+                    needed.contains(&subject.digest)
+                        && self.repository.manifests.contains_key(&subject.digest)
+                }) {
+                    needed.insert(*digest);
+                }
+            }
+            if needed.len() == before {
+                return needed;
+            }
+        }
+    }
 }
 
 proptest! {
@@ -165,13 +214,16 @@ proptest! {
                     prop_assert!(after.is_whole(*digest), "{} lost something", tag);
                 }
             }
+            let needed = after.needed(&going);
+            prop_assert!(after.gone.is_disjoint(&needed), "{:?} of {:?}", after.gone, needed);
             // Somebody unreadable might need anything.
-            let may_need_all = |(tag, pointer): (&String, &Pointer)| !going.contains(tag.as_str()) && match pointer {
-                Pointer::Unknown { .. } => true,
-                Pointer::To(digest) => matches!(repository.manifests.get(digest),
-                    Some(Entry::Unreadable { may_list: true, .. })),
+            let is_unknown = |(tag, pointer): (&String, &Pointer)| {
+                !going.contains(tag.as_str()) && matches!(pointer, Pointer::Unknown { .. })
             };
-            prop_assert!(going.is_empty() || !repository.tags.iter().any(may_need_all));
+            let is_blind = |digest: &Digest| matches!(repository.manifests.get(digest),
+                Some(Entry::Unreadable { may_list: true, .. }));
+            let may_need_all = repository.tags.iter().any(is_unknown) || needed.iter().any(is_blind);
+            prop_assert!(going.is_empty() || !may_need_all);
         }
     }
 
@@ -222,6 +274,8 @@ proptest! {
                     if let Entry::Read { size, manifest, .. } = entry && !(after && gone.contains(digest)) {
                         blobs.insert(*digest, *size);
                         blobs.extend(manifest.layers.iter().map(|layer| (layer.digest, layer.size)));
+                        let direct = manifest.manifests.iter().filter(|listed| !listed.media_type.is_empty());
+                        blobs.extend(direct.map(|layer| (layer.digest, layer.size)));
                     }
                 }
             }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use image_prune::Digest;
 use serde_json::{Value, json};
 
-use super::peer::{DOCKER_MANIFEST, Peer, Setup};
+use super::peer::{DOCKER_MANIFEST, MANIFEST, Peer, Setup};
 use super::{image_prune, reason, tags};
 use crate::support::eventually;
 
@@ -194,6 +194,97 @@ fn rules_for_other_repositories() {
     let young = answer(&peer, "team/app older-than 27days", &[]);
     assert_eq!(reason(&young, "v5"), "young");
     assert!(tags(&young, "delete").contains(&"team/app:v4".to_owned()));
+}
+
+/// The index form of BuildKit's cache: layers and a config in the list of an index.
+fn push_cache(peer: &Peer, repository: &str, tag: &str, layers: &[&str]) {
+    let mut listed: Vec<Value> = layers
+        .iter()
+        .map(|layer| {
+            let mut layer = peer.push_blob(repository, layer.as_bytes());
+            layer["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar+gzip");
+            layer["annotations"] = json!({"buildkit/createdat": "2024-01-01T00:00:00Z"});
+            layer
+        })
+        .collect();
+    let mut config = peer.push_blob(repository, json!({"records": tag}).to_string().as_bytes());
+    config["mediaType"] = json!("application/vnd.buildkit.cacheconfig.v0");
+    listed.push(config);
+    peer.push_index(repository, tag, &listed);
+}
+
+#[test]
+fn build_caches_block_nothing_and_their_layers_count() {
+    const REPOSITORY: &str = "team/app";
+    let Some(mut peer) = Peer::start(Setup::default()) else { return };
+    let layer = |number: usize| "layer".repeat(1_000 + number);
+    for day in 1..=4 {
+        let created = format!("2024-02-0{day}T00:00:00Z");
+        peer.push_image(REPOSITORY, Some(&format!("main-{day}")), &[&layer(day)], &created);
+    }
+    let layers: Vec<String> = (10..70).map(layer).collect();
+    let layers: Vec<&str> = layers.iter().map(String::as_str).collect();
+    push_cache(&peer, REPOSITORY, "buildcache", &layers);
+    push_cache(&peer, REPOSITORY, "buildcache-of-main-4", &[&layer(4), &layer(10), &layer(80)]);
+    // The cache stays, for nobody knows its age, and holds back nothing.
+    let dry = answer(&peer, "team/app keep-last 2", &[]);
+    assert_eq!(tags(&dry, "delete"), ["team/app:main-1", "team/app:main-2"]);
+    assert_eq!(reason(&dry, "buildcache"), "unknown_age");
+    assert_eq!(dry["notes"], json!([]));
+
+    let input = "team/app keep ^main-[34]$ keep ^buildcache-of";
+    let dry = answer(&peer, input, &[]);
+    assert_eq!(tags(&dry, "delete"), ["team/app:buildcache", "team/app:main-1", "team/app:main-2"]);
+    assert_eq!(dry["bytes_exact"], true);
+    let applied = answer(&peer, input, &["--apply"]);
+    assert_eq!((&applied["delete"], &applied["bytes"]), (&dry["delete"], &dry["bytes"]));
+    let disk = peer.blob_bytes();
+    peer.collect_garbage();
+    assert_eq!(disk - peer.blob_bytes(), dry["bytes"].as_u64().unwrap());
+    for number in [3, 4, 10, 80] {
+        let digest = Digest::of(layer(number).as_bytes());
+        let (status, ..) = peer.send("HEAD", &format!("/v2/{REPOSITORY}/blobs/{digest}"), "", b"");
+        assert_eq!(status, 200, "layer {number}");
+    }
+}
+
+#[test]
+fn signatures_stay_with_what_they_are_about() {
+    const REPOSITORY: &str = "team/app";
+    let Some(mut peer) = Peer::start(Setup::default()) else { return };
+    let bundle = |tag: Option<&str>, subject: &Value| {
+        let config = peer.push_blob(REPOSITORY, b"{}");
+        let layer = peer.push_blob(REPOSITORY, json!({"of": subject, "tag": tag}).to_string().as_bytes());
+        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer], "subject": subject});
+        peer.push_manifest(REPOSITORY, tag, MANIFEST, &manifest)
+    };
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        let image = peer.push_image(REPOSITORY, None, &[version], "2024-01-01T00:00:00Z");
+        let index = peer.push_index(REPOSITORY, version, std::slice::from_ref(&image));
+        let signature = bundle(Some(&format!("bundle-{version}")), &index);
+        bundle(Some(&format!("of-the-bundle-{version}")), &signature);
+        bundle(Some(&format!("of-the-image-{version}")), &image);
+        // A referrers index, as clients make it where the registry has no API for that.
+        let untagged = bundle(None, &index);
+        let fallback = index["digest"].as_str().unwrap().replace(':', "-");
+        peer.push_index(REPOSITORY, &fallback, &[untagged]);
+    }
+    let before = peer.whole_tags(REPOSITORY);
+    assert_eq!(before.len(), 15);
+    let input = r"team/app keep ^1\.2\.0$";
+    let dry = answer(&peer, input, &[]);
+    for tag in ["bundle-1.2.0", "of-the-bundle-1.2.0", "of-the-image-1.2.0"] {
+        assert_eq!(reason(&dry, tag), "belongs_to", "{tag}");
+    }
+    assert_eq!(tags(&dry, "delete").len(), 10);
+    answer(&peer, input, &["--apply"]);
+    let mut expected = before;
+    expected.retain(|tag, _| !tags(&dry, "delete").contains(tag));
+    assert_eq!(peer.whole_tags(REPOSITORY), expected);
+    let disk = peer.blob_bytes();
+    peer.collect_garbage();
+    assert_eq!(disk - peer.blob_bytes(), dry["bytes"].as_u64().unwrap());
+    assert_eq!(peer.whole_tags(REPOSITORY), expected);
 }
 
 #[test]

@@ -387,3 +387,153 @@ fn what_cannot_be_read_protects_itself_and_what_it_may_need() {
     assert_eq!(applied.plan.keep[1].reason.kind(), "unreadable");
     assert_eq!(script.count("DELETE"), 0);
 }
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// Repository `a`, of these manifests by tag, and of others that only their digests name.
+fn repository(tags: &[(&'static str, String)], others: &[String]) -> Script {
+    let (tags, others) = (tags.to_vec(), others.to_vec());
+    Script::new(move |asked| {
+        let reference = asked.path.rsplit_once('/').unwrap().1;
+        let all = tags.iter().map(|(_, text)| text).chain(&others);
+        let tagged = tags.iter().find(|(tag, _)| *tag == reference).map(|(_, text)| text);
+        let is_named = |text: &&String| Digest::of(text.as_bytes()).to_string() == reference;
+        match (asked.method.as_str(), tagged.or_else(|| all.clone().find(is_named))) {
+            ("GET", _) if reference == "list?n=1000" => {
+                let names: Vec<String> = tags.iter().map(|(tag, _)| format!("\"{tag}\"")).collect();
+                answer(200, &[], &format!(r#"{{"tags":[{}]}}"#, names.join(",")))
+            }
+            ("GET", Some(text)) => answer(200, &[], text),
+            ("HEAD", Some(text)) => head(Digest::of(text.as_bytes())),
+            ("DELETE", _) => answer(202, &[], ""),
+            // As distribution answers for a layer that is asked for as a manifest.
+            _ => answer(500, &[], ""),
+        }
+    })
+}
+
+fn listed(kind: &str, digest: Digest, size: usize) -> String {
+    format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":{size}}}"#)
+}
+
+fn index_of(listed: &[String]) -> String {
+    format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{}]}}"#, listed.join(","))
+}
+
+/// An image with a subject.
+fn about(mark: &str, subject: &str) -> String {
+    let subject = listed(INDEX, Digest::of(subject.as_bytes()), subject.len());
+    manifest(mark).replacen('{', &format!(r#"{{"subject":{subject},"#), 1)
+}
+
+fn tags_that_go(applied: &Applied) -> Vec<&str> {
+    applied.plan.delete.iter().map(|deletion| deletion.tag.as_str()).collect()
+}
+
+fn reason_of<'a>(applied: &'a Applied, tag: &str) -> &'a str {
+    let kept = applied.plan.keep.iter().find(|kept| kept.tag == tag);
+    kept.unwrap_or_else(|| panic!("{tag} does not stay")).reason.kind()
+}
+
+/// BuildKit's cache: an index of 60 layers and a config. Nothing of it is asked for as a manifest, and it counts.
+#[test]
+fn what_an_index_lists_by_another_type_is_no_manifest() {
+    let layer = "application/vnd.oci.image.layer.v1.tar+gzip";
+    let blob = |number: usize| listed(layer, Digest::of(&number.to_le_bytes()), 1_000);
+    let mut blobs: Vec<String> = (0..60).map(blob).collect();
+    blobs.push(listed("application/vnd.buildkit.cacheconfig.v0", Digest::of(b"config"), 50));
+    let cache = index_of(&blobs);
+    for (kept, going) in [("keep", "cache"), ("keep-cache", "old")] {
+        let image = manifest("x");
+        let (kept_text, going_text) =
+            if kept == "keep" { (image, cache.clone()) } else { (cache.clone(), image) };
+        let script = repository(&[(kept, kept_text), (going, going_text.clone())], &[]);
+        let applied = run(&script.registry());
+        assert_eq!(tags_that_go(&applied), [going], "{:?}", applied.plan);
+        assert!(script.log().iter().all(|asked| asked.before < 2), "nothing is asked for again and again");
+        let expected = if going == "cache" { 60 * 1_000 + 50 } else { 1 } + going_text.len();
+        assert_eq!(applied.plan.bytes, expected as u64);
+    }
+    // A layer that an index that stays lists is not freed with an image that goes.
+    let shared = index_of(&[listed(layer, Digest::of(b"x"), 1)]);
+    let script = repository(&[("keep", shared), ("old", manifest("x"))], &[]);
+    assert_eq!(run(&script.registry()).plan.bytes, manifest("x").len() as u64);
+}
+
+#[test]
+fn what_is_about_something_that_stays_stays() {
+    let (kept, old) = (manifest("kept"), manifest("old"));
+    let platform = manifest("platform");
+    let index = index_of(&[listed("", Digest::of(platform.as_bytes()), platform.len())]);
+    let signature = about("signature", &kept);
+    let tags = [
+        ("keep", kept.clone()),
+        ("keep-index", index),
+        ("signature", signature.clone()),
+        ("of-the-signature", about("of the signature", &signature)),
+        ("of-the-platform", about("of the platform", &platform)),
+        ("old", old.clone()),
+        ("of-the-old", about("of the old", &old)),
+        ("of-nobody", about("of nobody", "gone")),
+    ];
+    let script = repository(&tags, &[platform]);
+    let applied = run(&script.registry());
+    assert_eq!(tags_that_go(&applied), ["of-nobody", "of-the-old", "old"]);
+    for tag in ["signature", "of-the-signature", "of-the-platform"] {
+        assert_eq!(reason_of(&applied, tag), "belongs_to", "{tag}");
+    }
+    assert_eq!(script.count("DELETE"), 3);
+
+    // Nor does it go along with an index that goes, and lists it.
+    let list = index_of(&[listed("", Digest::of(signature.as_bytes()), signature.len())]);
+    let script = repository(&[("keep", kept), ("list", list.clone())], &[signature]);
+    let applied = run(&script.registry());
+    assert_eq!(tags_that_go(&applied), ["list"]);
+    assert_eq!(applied.plan.delete[0].images, []);
+    assert_eq!((script.count("DELETE"), applied.plan.bytes), (1, list.len() as u64));
+}
+
+/// What belongs to an image that stays may be an index that cannot be read below: anything may be on its list.
+#[test]
+fn what_stays_with_its_subject_holds_back_what_it_may_need() {
+    let kept = manifest("kept");
+    let unreadable = Digest::of(b"unreadable");
+    let subject = listed(INDEX, Digest::of(kept.as_bytes()), kept.len());
+    let list =
+        index_of(&[listed(INDEX, unreadable, 9)]).replacen('{', &format!(r#"{{"subject":{subject},"#), 1);
+    let script = repository(&[("keep", kept), ("list", list), ("old", manifest("old"))], &[]);
+    let applied = run(&script.registry());
+    assert_eq!(tags_that_go(&applied), Vec::<&str>::new());
+    assert_eq!((reason_of(&applied, "list"), reason_of(&applied, "old")), ("belongs_to", "held_back"));
+}
+
+#[test]
+fn indexes_are_followed_to_an_end() {
+    // Ten deep: what lies beyond the eighth is not asked for, and may be anything.
+    let mut texts = vec![manifest("innermost")];
+    for _ in 0..10 {
+        let inner = texts.last().unwrap();
+        texts.push(index_of(&[listed(INDEX, Digest::of(inner.as_bytes()), inner.len())]));
+    }
+    let outermost = texts.pop().unwrap();
+    let script = repository(&[("keep", outermost), ("old", manifest("old"))], &texts);
+    let applied = run(&script.registry());
+    assert_eq!(tags_that_go(&applied), Vec::<&str>::new());
+    assert_eq!(reason_of(&applied, "old"), "held_back");
+    let asked = |script: &Script| script.log().iter().filter(|asked| asked.path.contains("sha256:")).count();
+    assert_eq!(asked(&script), 8);
+
+    // And wide: six times 40,000 are more than are read, of any.
+    let children = |index: usize| {
+        let child =
+            |number: usize| format!(r#"{{"digest":"{}","size":1}}"#, Digest::of(&number.to_le_bytes()));
+        index_of(&(index * 40_000..(index + 1) * 40_000).map(child).collect::<Vec<_>>())
+    };
+    let tags = ["keep", "keep-b", "keep-c", "keep-d", "keep-e", "keep-f"].into_iter().enumerate();
+    let mut tags: Vec<(&str, String)> = tags.map(|(index, tag)| (tag, children(index))).collect();
+    tags.push(("old", manifest("old")));
+    let script = repository(&tags, &[]);
+    let applied = run(&script.registry());
+    assert_eq!(reason_of(&applied, "old"), "held_back");
+    assert_eq!((asked(&script), script.count("DELETE")), (0, 0));
+}

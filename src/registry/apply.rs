@@ -63,8 +63,9 @@ pub fn apply(
     let Run { mut deleted, mut kept, stopped, .. } = run;
     deleted.sort();
     kept.sort_by(|a, b| (&a.repository, &a.tag).cmp(&(&b.repository, &b.tag)));
-    let bytes = bytes(inventory, &deleted);
-    Applied { plan: Plan { delete: deleted, keep: kept, bytes, ..plan }, stopped }
+    let (bytes, is_exact) = bytes(inventory, &deleted);
+    let bytes_exact = inventory.is_whole && is_exact;
+    Applied { plan: Plan { delete: deleted, keep: kept, bytes, bytes_exact, ..plan }, stopped }
 }
 
 struct Run<'a> {

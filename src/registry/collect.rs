@@ -10,11 +10,17 @@ use super::inventory::{Entry, Inventory, Pointer, Repository};
 use super::rules::Rules;
 use crate::digest::Digest;
 use crate::manifest::{Descriptor, Manifest};
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::{Error, Result};
 
 /// How many requests are under way at a time.
 const WORKERS: usize = 8;
+/// How deep indexes may list indexes.
+const DEPTH: usize = 8;
+/// How many manifests the indexes of a repository may list; each is a request.
+const LISTED: usize = 200_000;
+/// How many bytes these manifests may have together; they stay in memory.
+const LISTED_BYTES: u64 = 1 << 30;
 
 /// Called with the number of tags read and known, from several threads.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
@@ -32,8 +38,9 @@ pub fn collect(
     progress: Progress<'_>,
 ) -> Result<Inventory> {
     let mut inventory = Inventory { is_whole: others, ..Inventory::default() };
-    let catalog = match registry.repositories().map(Some) {
-        _ if !others && !rules.needs_catalog() => None,
+    let is_asked = others || rules.needs_catalog();
+    let listed = match is_asked.then(|| registry.repositories()).transpose() {
+        Ok(catalog) => catalog.unwrap_or_default(),
         Err(error) if rules.needs_catalog() => {
             let why = format!("{error}; without it, rules need the full names of repositories");
             return Err(Error::new(error.class(), why));
@@ -42,11 +49,9 @@ pub fn collect(
             inventory.is_whole = false;
             let why = format!("{error}: layers that other repositories need may be counted as freed");
             inventory.notes.push(why);
-            None
+            BTreeSet::new()
         }
-        Ok(catalog) => catalog,
     };
-    let listed = catalog.unwrap_or_default();
     let mut names = rules.named_repositories();
     names.extend(listed.iter().filter(|name| others || rules.concern(name)).cloned());
 
@@ -121,17 +126,42 @@ pub(super) fn read_repository(
     Ok(Some((repository, notes)))
 }
 
-/// What indexes list, level by level. A platform that was never pushed is no fault.
+/// What indexes list, level by level. A platform that was never pushed is no fault. What lies beyond the limits counts
+/// as unreadable, so that nothing goes that it may need.
 fn read_children(registry: &Registry, repository: &mut Repository) -> Result<()> {
     let mut asked: BTreeSet<Digest> = repository.manifests.keys().copied().collect();
     let mut parents: Vec<Digest> = asked.iter().copied().collect();
-    while !parents.is_empty() {
+    let (mut listed, bytes) = (0, AtomicU64::new(0));
+    for depth in 1.. {
         let entries = parents.iter().filter_map(|parent| repository.manifests.get(parent));
+        let children = entries.filter_map(Entry::manifest).flat_map(Manifest::children);
         let children: BTreeSet<Digest> =
-            entries.flat_map(Entry::children).filter(|child| !asked.contains(child)).collect();
+            children.map(|child| child.digest).filter(|child| !asked.contains(child)).collect();
         let children: Vec<Digest> = children.into_iter().collect();
+        if children.is_empty() {
+            break;
+        }
+        listed += children.len();
+        let beyond = match () {
+            () if depth > DEPTH => Some(format!("indexes in indexes, more than {DEPTH} deep")),
+            () if listed > LISTED => Some(format!("indexes that list more than {LISTED} manifests")),
+            () => None,
+        };
         let name = &repository.name;
-        let fetched = parallel(&children, &|_, _| (), |child| registry.manifest(name, &child.to_string()))?;
+        let fetched = parallel(&children, &|_, _| (), |child| {
+            let unread = |why| Fetched::Unreadable { why, digest: Some(*child), may_list: true };
+            if let Some(why) = &beyond {
+                return Ok(unread(why.clone()));
+            }
+            if bytes.load(Ordering::Relaxed) > LISTED_BYTES {
+                return Ok(unread(format!("indexes that list more than {LISTED_BYTES} bytes of manifests")));
+            }
+            let fetched = registry.manifest(name, &child.to_string())?;
+            if let Fetched::Read(content) = &fetched {
+                bytes.fetch_add(content.size, Ordering::Relaxed);
+            }
+            Ok(fetched)
+        })?;
         for (child, fetched) in children.iter().zip(fetched) {
             asked.insert(*child);
             let entry = match fetched {
@@ -188,7 +218,7 @@ fn newest(index: &Manifest, images: &BTreeMap<Digest, i64>) -> Option<i64> {
     let is_image = |listed: &&Descriptor| {
         listed.platform.as_ref().is_none_or(|platform| platform.architecture != "unknown")
     };
-    let dates = index.manifests.iter().filter(is_image).map(|listed| images.get(&listed.digest).copied());
+    let dates = index.children().filter(is_image).map(|listed| images.get(&listed.digest).copied());
     dates.collect::<Option<Vec<i64>>>()?.into_iter().max()
 }
 

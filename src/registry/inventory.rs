@@ -66,13 +66,23 @@ impl Entry {
         Self::Read { size: content.size, manifest: Box::new(content.manifest), created: None }
     }
 
-    /// The manifests that it lists.
-    pub(super) fn children(&self) -> impl Iterator<Item = Digest> {
-        let listed = match self {
-            Self::Read { manifest, .. } => manifest.manifests.as_slice(),
-            Self::Unreadable { .. } => &[],
-        };
-        listed.iter().map(|child| child.digest)
+    /// Its content; `None` where it cannot be read.
+    pub(super) fn manifest(&self) -> Option<&Manifest> {
+        match self {
+            Self::Read { manifest, .. } => Some(manifest),
+            Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// All that it lists, whatever the list says that it is.
+    pub(super) fn listed(&self) -> impl Iterator<Item = Digest> {
+        let manifests = self.manifest().into_iter().flat_map(|manifest| &manifest.manifests);
+        manifests.map(|listed| listed.digest)
+    }
+
+    /// The manifest that it is about.
+    pub(super) fn subject(&self) -> Option<Digest> {
+        self.manifest()?.subject.as_ref().map(|subject| subject.digest)
     }
 
     pub(super) fn created(&self) -> Option<i64> {
@@ -88,11 +98,22 @@ impl Repository {
     pub(super) fn parents(&self) -> BTreeMap<Digest, Vec<Digest>> {
         let mut parents: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
         for (parent, entry) in &self.manifests {
-            for child in entry.children() {
+            for child in entry.listed() {
                 parents.entry(child).or_default().push(*parent);
             }
         }
         parents
+    }
+
+    /// By manifest, those that are about it, such as its signatures.
+    pub(super) fn referrers(&self) -> BTreeMap<Digest, Vec<Digest>> {
+        let mut referrers: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
+        for (referrer, entry) in &self.manifests {
+            if let Some(subject) = entry.subject() {
+                referrers.entry(subject).or_default().push(*referrer);
+            }
+        }
+        referrers
     }
 
     /// What `from` needs: itself, and all that it lists, in any depth. Only what is there.
@@ -103,7 +124,7 @@ impl Repository {
             if let Some(entry) = self.manifests.get(&digest)
                 && found.insert(digest)
             {
-                next.extend(entry.children());
+                next.extend(entry.listed());
             }
         }
         found
@@ -128,16 +149,20 @@ impl Repository {
 
 impl Inventory {
     /// The bytes that a garbage collection frees once `gone` is deleted, as repository and digest: manifests,
-    /// configs and layers that no other manifest needs, in any repository that was read.
-    pub(super) fn freed(&self, gone: &HashSet<(&str, Digest)>) -> u64 {
-        let (mut freed, mut needed) = (HashMap::new(), HashMap::new());
+    /// configs and layers that no other manifest needs, in any repository that was read. And whether that is exact:
+    /// blobs that may lie elsewhere count, and a registry need not have them.
+    pub(super) fn freed(&self, gone: &HashSet<(&str, Digest)>) -> (u64, bool) {
+        let (mut freed, mut needed, mut elsewhere) = (HashMap::new(), HashMap::new(), HashSet::new());
         for repository in &self.repositories {
-            for digest in repository.manifests.keys() {
+            for (digest, entry) in &repository.manifests {
                 let is_gone = gone.contains(&(repository.name.as_str(), *digest));
                 repository.add_blobs(*digest, if is_gone { &mut freed } else { &mut needed });
+                let blobs = entry.manifest().into_iter().flat_map(Manifest::blobs);
+                elsewhere.extend(blobs.filter(|blob| !blob.urls.is_empty()).map(|blob| blob.digest));
             }
         }
         freed.retain(|digest, _| !needed.contains_key(digest));
-        freed.into_values().fold(0, u64::saturating_add)
+        let is_exact = !freed.keys().any(|digest| elsewhere.contains(digest));
+        (freed.into_values().fold(0, u64::saturating_add), is_exact)
     }
 }

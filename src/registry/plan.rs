@@ -20,8 +20,8 @@ pub struct Plan {
     pub keep: Vec<Kept>,
     /// What a person should know.
     pub notes: Vec<String>,
-    /// The bytes that the registry's garbage collection frees afterwards: manifests, configs and layers that
-    /// nothing needs any more.
+    /// The bytes that the registry's garbage collection frees afterwards, beside what was garbage before: manifests,
+    /// configs and layers that nothing needs any more.
     pub bytes: u64,
     /// Whether that is exact; an upper limit otherwise, as the notes say.
     pub bytes_exact: bool,
@@ -79,7 +79,7 @@ fn as_texts<S: Serializer>(digests: &[Digest], serializer: S) -> Result<S::Ok, S
 
 /// What would be deleted of `inventory` at `now`, in Unix seconds, and what stays.
 ///
-/// Never in it: a digest that a tag that stays points to, or that the index of such a tag lists.
+/// Never in it: a digest that a tag that stays points to, that the index of such a tag lists, or whose subject stays.
 #[must_use]
 pub fn plan(inventory: &Inventory, rules: &Rules, now: i64) -> Plan {
     let concerned = inventory.repositories.iter().filter(|repository| rules.concern(&repository.name));
@@ -89,12 +89,16 @@ pub fn plan(inventory: &Inventory, rules: &Rules, now: i64) -> Plan {
         delete.extend(going);
         keep.extend(staying);
     }
-    let bytes = bytes(inventory, &delete);
-    Plan { delete, keep, notes: inventory.notes.clone(), bytes, bytes_exact: inventory.is_whole }
+    let (bytes, is_exact) = bytes(inventory, &delete);
+    let mut notes = inventory.notes.clone();
+    if !is_exact {
+        notes.push("layers that may lie elsewhere, by their `urls`, are counted as freed".to_owned());
+    }
+    Plan { delete, keep, notes, bytes, bytes_exact: inventory.is_whole && is_exact }
 }
 
-/// What a garbage collection frees once these are deleted.
-pub(super) fn bytes(inventory: &Inventory, deleted: &[Deletion]) -> u64 {
+/// What a garbage collection frees once these are deleted, and whether that is exact.
+pub(super) fn bytes(inventory: &Inventory, deleted: &[Deletion]) -> (u64, bool) {
     let gone = |deletion: &Deletion| {
         let digests: Vec<_> = deletion.images.iter().chain([&deletion.digest]).copied().collect();
         // The name has to live as long as the inventory.
@@ -112,14 +116,35 @@ pub(super) fn plan_repository(
     now: i64,
 ) -> (Vec<Deletion>, Vec<Kept>) {
     let mut sorting = Sorting::new(repository, rules, now);
-    sorting.hold_back();
     while sorting.protect() {}
+    // Behind it: what came to stay may be unreadable, too.
+    sorting.hold_back();
     sorting.finish()
+}
+
+/// Why a digest stays.
+#[derive(Debug, Clone, Copy)]
+struct Need<'a> {
+    /// A tag that stays.
+    tag: &'a str,
+    link: Link,
+}
+
+/// How a tag leads to a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Link {
+    /// It points there.
+    Tag,
+    /// An index lists it.
+    List,
+    /// It is about something that the tag leads to.
+    Subject,
 }
 
 /// Tags of a repository, being told apart.
 struct Sorting<'a> {
     repository: &'a Repository,
+    referrers: BTreeMap<Digest, Vec<Digest>>,
     going: BTreeMap<&'a str, Digest>,
     staying: BTreeMap<&'a str, (Option<Digest>, KeepReason)>,
 }
@@ -138,7 +163,8 @@ impl<'a> Sorting<'a> {
             })
             .collect();
         let mut rulings = rules.rule(&repository.name, &dated, now);
-        let mut sorting = Self { repository, going: BTreeMap::new(), staying: BTreeMap::new() };
+        let referrers = repository.referrers();
+        let mut sorting = Self { repository, referrers, going: BTreeMap::new(), staying: BTreeMap::new() };
         for (tag, pointer) in &repository.tags {
             let (digest, unreadable) = match pointer {
                 Pointer::Unknown { why } => (None, Some(why)),
@@ -166,36 +192,54 @@ impl<'a> Sorting<'a> {
         let is_blind = |digest: &Digest| {
             matches!(self.repository.manifests.get(digest), Some(Entry::Unreadable { may_list: true, .. }))
         };
-        let needs_blind = |digest: Digest| self.repository.closure(digest).iter().any(is_blind);
         let mut staying = self.staying.iter();
-        let blind = staying.find(|(_, (digest, _))| digest.is_none_or(needs_blind));
-        let Some(by) = blind.map(|(tag, _)| (*tag).to_owned()) else { return };
+        let unknown = staying.find(|(_, (digest, _))| digest.is_none()).map(|(tag, _)| *tag);
+        let blind =
+            || self.needed().into_iter().find(|(digest, _)| is_blind(digest)).map(|(_, need)| need.tag);
+        let Some(by) = unknown.or_else(blind).map(str::to_owned) else { return };
         for (tag, digest) in std::mem::take(&mut self.going) {
             self.staying.insert(tag, (Some(digest), KeepReason::HeldBack { by: by.clone() }));
         }
     }
 
+    /// All that the tags that stay need: what they point to, what that lists, and what is about any of it.
+    fn needed(&self) -> BTreeMap<Digest, Need<'a>> {
+        let mut needed = BTreeMap::new();
+        let of_tag = |(tag, (digest, _)): (&&'a str, &(Option<Digest>, KeepReason))| {
+            Some(((*digest)?, Need { tag, link: Link::Tag }))
+        };
+        let mut listed: Vec<(Digest, Need<'a>)> = self.staying.iter().rev().filter_map(of_tag).collect();
+        let mut referring = Vec::new();
+        // Lists before subjects: being listed is the stronger reason. Tags before both.
+        for (digest, need) in listed.iter().rev() {
+            needed.entry(*digest).or_insert(*need);
+        }
+        let mut seen = BTreeSet::new();
+        while let Some((digest, need)) = listed.pop().or_else(|| referring.pop()) {
+            let Some(entry) = self.repository.manifests.get(&digest).filter(|_| seen.insert(digest)) else {
+                continue;
+            };
+            let need = *needed.entry(digest).or_insert(need);
+            let below = if need.link == Link::Subject { Link::Subject } else { Link::List };
+            listed.extend(entry.listed().map(|child| (child, Need { link: below, ..need })));
+            let referrers = self.referrers.get(&digest).into_iter().flatten();
+            referring.extend(referrers.map(|referrer| (*referrer, Need { link: Link::Subject, ..need })));
+        }
+        needed
+    }
+
     /// Moves to those that stay what these need; true where there was something.
     fn protect(&mut self) -> bool {
-        // By digest, a tag that needs it.
-        let mut needed: BTreeMap<Digest, &str> = BTreeMap::new();
-        let pointed: BTreeMap<Digest, &str> =
-            self.staying.iter().filter_map(|(tag, (digest, _))| Some(((*digest)?, *tag))).collect();
-        for (digest, tag) in &pointed {
-            for digest in self.repository.closure(*digest) {
-                needed.entry(digest).or_insert(tag);
-            }
-        }
+        let needed = self.needed();
         let reason = |tag: &str, digest: &Digest| {
-            let named = |tag: &&str| (*tag).to_owned();
-            if let Some(tag) = pointed.get(digest) {
-                return Some(KeepReason::SharedDigest { tag: named(tag) });
-            }
-            if let Some(tag) = needed.get(digest) {
-                return Some(KeepReason::InIndex { tag: named(tag) });
-            }
-            let tag = needed.get(&subject_of(tag)?)?;
-            Some(KeepReason::BelongsTo { tag: named(tag) })
+            let of_tag = || needed.get(&subject_of(tag)?).map(|need| Need { link: Link::Subject, ..*need });
+            let Need { tag, link } = needed.get(digest).copied().or_else(of_tag)?;
+            let tag = tag.to_owned();
+            Some(match link {
+                Link::Tag => KeepReason::SharedDigest { tag },
+                Link::List => KeepReason::InIndex { tag },
+                Link::Subject => KeepReason::BelongsTo { tag },
+            })
         };
         let found: Vec<(&'a str, Digest, KeepReason)> = self
             .going
@@ -212,15 +256,12 @@ impl<'a> Sorting<'a> {
 
     fn finish(self) -> (Vec<Deletion>, Vec<Kept>) {
         let repository = self.repository;
-        let mut needed: BTreeSet<Digest> = BTreeSet::new();
-        for (digest, _) in self.staying.values() {
-            needed.extend(digest.iter().flat_map(|digest| repository.closure(*digest)));
-        }
+        let needed = self.needed();
         let tagged: BTreeSet<Digest> = self.going.values().copied().collect();
         let is_readable =
             |digest: &Digest| matches!(repository.manifests.get(digest), Some(Entry::Read { .. }));
         let goes_along =
-            |digest: &Digest| !tagged.contains(digest) && !needed.contains(digest) && is_readable(digest);
+            |digest: &Digest| !tagged.contains(digest) && !needed.contains_key(digest) && is_readable(digest);
         let deletion = |(tag, digest): (&str, Digest)| Deletion {
             repository: repository.name.clone(),
             tag: tag.to_owned(),

@@ -68,7 +68,7 @@ const FORBIDDEN: [&str; 8] = [
 const READS_FILES: &str = "data_root";
 
 /// What `lib.rs` has at the top, by the module that it comes from.
-const TOP_LEVEL: [(&str, &str); 24] = [
+const TOP_LEVEL: [(&str, &str); 27] = [
     ("ChainId", "digest"),
     ("ContainerId", "digest"),
     ("DiffId", "digest"),
@@ -88,6 +88,9 @@ const TOP_LEVEL: [(&str, &str); 24] = [
     ("PruneRequest", "request"),
     ("GoTime", "semantics"),
     ("Semantics", "semantics"),
+    ("BadFilterText", "semantics"),
+    ("Evidence", "semantics"),
+    ("Release", "semantics"),
     ("Unicode", "semantics"),
     ("World", "world"),
     ("Stores", "store"),

@@ -26,6 +26,11 @@ fn model_answers_as_moby_28_5() {
 }
 
 #[test]
+fn model_answers_as_moby_29() {
+    check::<Model>("moby-29", 1_290);
+}
+
+#[test]
 fn engine_answers_as_moby_20_10() {
     check::<Engine<Recorder>>("moby-20.10", 3_850);
 }
@@ -38,6 +43,11 @@ fn engine_answers_as_moby_26_1() {
 #[test]
 fn engine_answers_as_moby_28_5() {
     check::<Engine<Recorder>>("moby-28.5", 1_290);
+}
+
+#[test]
+fn engine_answers_as_moby_29() {
+    check::<Engine<Recorder>>("moby-29", 1_290);
 }
 
 /// Replays every row that was recorded from `version` on `S`.

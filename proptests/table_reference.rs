@@ -8,7 +8,7 @@ use crate::tables;
 
 #[test]
 fn references_name_what_moby_says() {
-    tables::check("reference", &["value"], [12_000, 4_000, 4_000], |row, semantics| {
+    tables::check("reference", &["value"], [12_000, 4_000, 4_000, 4_000], |row, semantics| {
         let value = row.get("value").unwrap().as_str().unwrap();
         if let Ok(reference) = Reference::parse(value, semantics) {
             for reference in [reference.clone(), reference.clone().tag_name_only(), reference.favor_digest()]

@@ -7,6 +7,7 @@ mod pairs;
 pub(crate) use pairs::Pairs;
 
 use crate::go::json::{self, Html};
+use crate::semantics::BadFilterText;
 use crate::{Error, Result, Semantics};
 
 /// Keys with sets of values. A key may have no value, and a value may be flagged false: both come
@@ -44,13 +45,16 @@ impl Filters {
             return Ok(Self::default());
         }
         let fields = object_of_objects(json).or_else(|error| object_of_arrays(json).map_err(|_| error));
-        match fields {
-            Ok(fields) => Ok(Self { fields }),
-            Err(_) if semantics.bad_filter_text_is_short => {
-                Err(Error::new(semantics.bad_filter_class, semantics.invalid_filter_prefix))
-            }
-            Err(error) => Err(Error::new(semantics.bad_filter_class, error.to_string())),
-        }
+        let fields = fields.map_err(|error| {
+            let prefix = semantics.invalid_filter_prefix;
+            let text = match semantics.bad_filter_text {
+                BadFilterText::Json => error.to_string(),
+                BadFilterText::PrefixedJson => format!("{prefix}: {error}"),
+                BadFilterText::Short => prefix.to_owned(),
+            };
+            Error::new(semantics.bad_filter_class, text)
+        })?;
+        Ok(Self { fields })
     }
 
     /// Adds one value.

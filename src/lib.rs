@@ -104,7 +104,7 @@ pub use record::Record;
 pub use reference::Reference;
 pub use report::PruneReport;
 pub use request::PruneRequest;
-pub use semantics::{GoTime, Semantics, Unicode};
+pub use semantics::{BadFilterText, Evidence, GoTime, Release, Semantics, Unicode};
 pub use world::World;
 
 /// Longer documents, rendered beside the API that they explain.

@@ -5,28 +5,50 @@ use std::str::FromStr;
 
 use crate::{Error, ErrorClass};
 
-/// Which Go release's `time` package reads dates (SPEC.md T-6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+mod profiles;
+mod releases;
+
+pub use releases::{Evidence, Release};
+
+/// Which Go release's `time` package reads dates (SPEC.md T-6). Later releases have every rule of earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum GoTime {
     /// Go 1.19: no range check of zones, at most nine digits of a fraction where the layout has one.
     Go1_19,
-    /// Go 1.24: strict zones, any number of digits, two digits of seconds required.
-    Go1_24,
+    /// Go 1.20 to 1.22: two digits in both fields of a zone, any number of digits in a fraction, two digits of seconds
+    /// required, and errors that show the rest in front of the field.
+    Go1_20,
+    /// Go 1.23 and later: zones of more than 24 hours or 60 minutes are out of range.
+    Go1_23,
 }
 
 /// Which edition of Unicode decides what `%q` prints as it is (SPEC.md T-2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unicode {
-    /// Unicode 13, of Go 1.19.
+    /// Unicode 13, of Go up to 1.20.
     V13,
-    /// Unicode 15, of Go 1.24.
+    /// Unicode 15, of Go 1.21 and later.
     V15,
 }
 
+/// The text of a JSON error in `filters` (SPEC.md F-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BadFilterText {
+    /// Go's text, until 20.10.
+    Json,
+    /// `invalid filter: ` and Go's text, in 23.0.
+    PrefixedJson,
+    /// `invalid filter`, since 24.0.
+    Short,
+}
+
 /// How one version of moby behaves where versions differ. One field a difference, each named in
-/// SPEC.md section 13.
+/// SPEC.md section 13. [`Semantics::RELEASES`] has the profile of every release.
+///
+/// Versions of the API are minor numbers of version 1: 52 is `1.52`.
 ///
 /// ```
 /// use image_prune::Semantics;
@@ -40,16 +62,31 @@ pub enum Unicode {
 pub struct Semantics {
     /// The name of the profile, as state files and vectors write it.
     pub name: &'static str,
+    /// The release of moby that was run or read, and that a daemon in memory says it is.
+    pub version: &'static str,
     /// The class of a JSON error in `filters` (F-1).
     pub bad_filter_class: ErrorClass,
-    /// A JSON error is just `invalid filter` instead of Go's text (F-1).
-    pub bad_filter_text_is_short: bool,
+    /// The text of a JSON error in `filters` (F-1).
+    pub bad_filter_text: BadFilterText,
     /// `Invalid filter` or `invalid filter` (F-2, F-8).
     pub invalid_filter_prefix: &'static str,
     /// An unknown empty key gives the prefix alone (F-2).
     pub empty_key_is_bare: bool,
     /// An empty set, a contradiction or neither is an error; flags decide (F-8).
     pub strict_dangling: bool,
+    /// The class of every error about `until`, in prunes and lists of images (T-1, H-9).
+    pub until_error_class: ErrorClass,
+    /// The class of the same errors in prunes of containers and networks (H-9).
+    pub container_until_error_class: ErrorClass,
+    /// The text in front of errors about the value of `until`, in prunes and lists of images (T-1, H-9).
+    pub until_error_prefix: &'static str,
+    /// An `until` of white space is refused as empty, before anything else is tried (T-9).
+    pub blank_until_is_empty: bool,
+    /// An `until` that is a duration keeps the nanoseconds of the clock and its own (T-3).
+    pub durations_keep_nanos: bool,
+    /// Unix seconds are read as text, with causes of failure and at most 20 bytes of a fraction, not through a float
+    /// (T-7).
+    pub unix_seconds_are_text: bool,
     /// The rules of T-6.
     pub go_time: GoTime,
     /// The table of `%q` (T-2).
@@ -80,74 +117,32 @@ pub struct Semantics {
     pub unreferenced_tags_are_null: bool,
     /// `BuilderSize` is omitted when zero (U-6).
     pub zero_builder_size_is_omitted: bool,
-    /// The lowest and highest version of the API, as minor numbers of version 1 (H-2).
+    /// `LayersSize` is omitted when zero (U-6).
+    pub zero_layers_size_is_omitted: bool,
+    /// Disk usage of one `type` has no keys for the others, instead of null and 0 (U-6).
+    pub usage_omits_other_types: bool,
+    /// The API version from which disk usage has `ImageUsage` and its like, `None` where none has (U-6).
+    pub usage_objects_since: Option<u16>,
+    /// The API version from which events have no `status`, `id` and `from`, `None` where all have. Below it an event of
+    /// an image or a container is an object with sorted keys, none of them omitted; where it is `None`, keys have the
+    /// struct's order and are omitted when empty (E-1, E-2).
+    pub legacy_event_fields_until: Option<u16>,
+    /// The API version from which events are `application/jsonl`, `None` where none are (E-7).
+    pub json_lines_since: Option<u16>,
+    /// `since` and `until` of events are read as text, and errors about them name the parameter (E-7).
+    pub event_time_errors_name_parameter: bool,
+    /// The `reference` filter of a list of images matches canonical names, too.
+    pub reference_filter_matches_canonical: bool,
+    /// `GET /images/{name}/json` has its keys sorted.
+    pub inspect_keys_are_sorted: bool,
+    /// The API version from which `GET /images/{name}/json` leaves out what is empty, `None` where it never does.
+    pub inspect_omits_empty_since: Option<u16>,
+    /// A prune of networks takes an `until` without values for none, where others panic (T-12).
+    pub empty_network_until_is_none: bool,
+    /// The lowest API version of prunes, `None` where the daemon's own counts (H-2).
+    pub prune_api_minimum: Option<u16>,
+    /// The lowest and highest version of the API (H-2).
     pub api_versions: (u16, u16),
-}
-
-impl Semantics {
-    /// moby v20.10.24.
-    pub const MOBY_20_10: Self = Self {
-        name: "moby-20.10",
-        bad_filter_class: ErrorClass::System,
-        bad_filter_text_is_short: false,
-        invalid_filter_prefix: "Invalid filter",
-        empty_key_is_bare: false,
-        strict_dangling: false,
-        go_time: GoTime::Go1_19,
-        unicode: Unicode::V13,
-        created_is_optional: false,
-        null_clears_created: false,
-        os_is_checked_on_delete: true,
-        ipv6_hosts: false,
-        upper_case_is_domain: false,
-        lower_case_error_names_remainder: false,
-        name_limit_is_for_path: false,
-        new_tag_conflict_texts: false,
-        image_mounts_are_use: false,
-        shared_size_over_all_images: false,
-        concurrent_usage_is_refused: true,
-        unreferenced_tags_are_null: false,
-        zero_builder_size_is_omitted: false,
-        api_versions: (12, 41),
-    };
-
-    /// moby v26.1.5.
-    pub const MOBY_26_1: Self = Self {
-        name: "moby-26.1",
-        bad_filter_class: ErrorClass::InvalidParameter,
-        bad_filter_text_is_short: true,
-        invalid_filter_prefix: "invalid filter",
-        empty_key_is_bare: true,
-        strict_dangling: true,
-        go_time: GoTime::Go1_24,
-        unicode: Unicode::V15,
-        created_is_optional: true,
-        null_clears_created: true,
-        os_is_checked_on_delete: false,
-        ipv6_hosts: true,
-        upper_case_is_domain: true,
-        lower_case_error_names_remainder: true,
-        name_limit_is_for_path: false,
-        new_tag_conflict_texts: true,
-        image_mounts_are_use: false,
-        shared_size_over_all_images: true,
-        concurrent_usage_is_refused: false,
-        unreferenced_tags_are_null: true,
-        zero_builder_size_is_omitted: true,
-        api_versions: (24, 45),
-    };
-
-    /// moby v28.5.2.
-    pub const MOBY_28_5: Self = Self {
-        name: "moby-28.5",
-        name_limit_is_for_path: true,
-        image_mounts_are_use: true,
-        api_versions: (24, 51),
-        ..Self::MOBY_26_1
-    };
-
-    /// Every profile, oldest first.
-    pub const ALL: [Self; 3] = [Self::MOBY_20_10, Self::MOBY_26_1, Self::MOBY_28_5];
 }
 
 impl Default for Semantics {

@@ -63,9 +63,21 @@ fn an_address_must_be_a_loopback_one() {
 fn versions_follow_the_semantics() {
     let error = TestDaemon::builder().api_version(52).start().unwrap_err();
     assert!(error.to_string().contains("speaks 1.12 to 1.41"), "{error}");
-    for (semantics, newest, oldest) in
-        [(Semantics::MOBY_20_10, 41, 12), (Semantics::MOBY_26_1, 45, 24), (Semantics::MOBY_28_5, 51, 24)]
-    {
+    for (semantics, newest, oldest, release) in [
+        (Semantics::MOBY_20_10, 41, 12, "20.10.24"),
+        (Semantics::MOBY_23_0, 42, 12, "23.0.18"),
+        (Semantics::MOBY_24_0, 43, 12, "24.0.9"),
+        (Semantics::MOBY_25_0, 44, 24, "25.0.17"),
+        (Semantics::MOBY_26_1, 45, 24, "26.1.5"),
+        (Semantics::MOBY_27_5, 47, 24, "27.5.1"),
+        (Semantics::MOBY_28_5, 51, 24, "28.5.2"),
+        (Semantics::MOBY_29_0, 52, 44, "29.1.5"),
+        (Semantics::MOBY_29_2, 53, 44, "29.2.1"),
+        (Semantics::MOBY_29_3, 54, 40, "29.3.1"),
+        (Semantics::MOBY_29_4, 54, 40, "29.4.3"),
+        (Semantics::MOBY_29_5, 54, 40, "29.5.3"),
+        (Semantics::MOBY_29, 55, 40, "29.7.2"),
+    ] {
         let daemon = TestDaemon::builder().semantics(semantics).start().unwrap();
         daemon.stores().images.create(r#"{"rootfs":{"type":"layers"}}"#).unwrap();
         let socket = daemon.socket().unwrap();
@@ -74,11 +86,14 @@ fn versions_follow_the_semantics() {
         assert_eq!(get(socket, &format!("/v1.{}/info", newest + 1)).status, 400);
         assert_eq!(get(socket, &format!("/v1.{}/info", oldest - 1)).status, 400);
         let list = get(socket, "/images/json").body;
-        let is_new = newest >= 44;
-        assert_eq!(list.contains("VirtualSize"), !is_new, "{list}");
-        assert_eq!(list.contains("<none>"), !is_new, "{list}");
-        let old = get(socket, "/v1.42/images/json").body;
-        assert!(!is_new || (old.contains("VirtualSize") && old.contains("<none>")), "{old}");
+        assert_eq!(list.contains("VirtualSize"), newest < 44, "{list}");
+        assert_eq!(list.contains("<none>"), newest < 43, "{list}");
+        if oldest <= 42 && newest >= 42 {
+            let old = get(socket, "/v1.42/images/json").body;
+            assert!(old.contains("VirtualSize") && old.contains("<none>"), "{old}");
+        }
+        let version = get(socket, "/version").body;
+        assert!(version.contains(&format!(r#""Version":"{release}""#)), "{version}");
     }
     let daemon = TestDaemon::builder().api_version(30).start().unwrap();
     assert_eq!(get(daemon.socket().unwrap(), "/v1.31/info").status, 400);

@@ -22,7 +22,7 @@ pub fn client(host: &str) -> Result<Client> {
     Ok(Client::new(host).map_err(Error::from)?)
 }
 
-/// The known version that is nearest below the daemon's, by its API.
+/// The version that was asked for, or the daemon's own.
 pub fn semantics(client: &Client, asked: Option<Semantics>) -> Result<Semantics> {
     Ok(asked.map_or_else(|| client.semantics(), Ok).map_err(Error::from)?)
 }

@@ -26,20 +26,18 @@ impl Client {
         self.get("/version")
     }
 
-    /// The version of moby that is nearest to the daemon's, by its API.
+    /// The profile of the daemon's version, or of its API where it names no release.
     ///
     /// # Errors
     ///
     /// As of [`Client::version`].
     pub fn semantics(&self) -> Result<Semantics, ClientError> {
-        let version = self.version()?.api_version;
-        let minor = version.split_once('.').and_then(|(_, minor)| minor.parse::<u32>().ok());
-        Ok(match minor {
-            // 28.0 came with 1.48, 24.0 with 1.43.
-            Some(48..) => Semantics::MOBY_28_5,
-            Some(43..) => Semantics::MOBY_26_1,
-            _ => Semantics::MOBY_20_10,
-        })
+        let Version { version, api_version, .. } = self.version()?;
+        let by_api = || {
+            let minor = api_version.split_once('.').and_then(|(_, minor)| minor.parse().ok());
+            Semantics::of_api(minor.unwrap_or_default())
+        };
+        Ok(Semantics::of_version(&version).unwrap_or_else(by_api))
     }
 
     /// `GET /info`.

@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
     fn mismatch_behind(&self, after: &'a [u8], element: &'static str) -> Failure<'a> {
         match self.go {
             GoTime::Go1_19 => Failure::Mismatch { at: after, element },
-            GoTime::Go1_24 => self.mismatch(element),
+            _ => self.mismatch(element),
         }
     }
 
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
         let second = if may_be_missing { 0 } else { self.sixtieth("05", "second")? };
         let longest = match self.go {
             GoTime::Go1_19 if layout_has_fraction => 9,
-            GoTime::Go1_19 | GoTime::Go1_24 => usize::MAX,
+            _ => usize::MAX,
         };
         Ok((second, self.fraction(longest)))
     }
@@ -223,11 +223,11 @@ impl<'a> Reader<'a> {
         };
         let field = |high: u8, low: u8| match self.go {
             GoTime::Go1_19 => signed_digits(high, low),
-            GoTime::Go1_24 => digits(high, low),
+            _ => digits(high, low),
         };
         let hour = field(*h1, *h2);
         let minute = hour.and_then(|_| field(*m1, *m2));
-        if self.go == GoTime::Go1_24 {
+        if self.go >= GoTime::Go1_23 {
             if minute.is_some_and(|minute| minute > 60) {
                 return Err(Failure::Range("time zone offset minute"));
             }

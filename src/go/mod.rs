@@ -1,6 +1,7 @@
 //! What moby's behaviour rests on in Go's standard library.
 
 pub mod duration;
+pub mod integer;
 pub mod json;
 pub mod layout;
 pub mod path;

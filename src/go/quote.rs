@@ -17,7 +17,7 @@ pub fn quote(text: &[u8], unicode: Unicode) -> String {
     quoted.push('"');
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
-            push_escaped(&mut quoted, character, unicode);
+            push_escaped(&mut quoted, '"', character, unicode);
         }
         for &byte in chunk.invalid() {
             push_hex(&mut quoted, 'x', 2, u32::from(byte));
@@ -27,10 +27,29 @@ pub fn quote(text: &[u8], unicode: Unicode) -> String {
     quoted
 }
 
-fn push_escaped(quoted: &mut String, character: char, unicode: Unicode) {
+/// Go's `%q` of a number, that is `strconv.QuoteRune`.
+///
+/// ```
+/// use image_prune::{Unicode, go::quote::quote_character};
+///
+/// assert_eq!(quote_character('\'', Unicode::V15), r"'\''");
+/// assert_eq!(quote_character('"', Unicode::V15), r#"'"'"#);
+/// assert_eq!(quote_character('\u{80}', Unicode::V15), r"'\u0080'");
+/// ```
+#[must_use]
+pub fn quote_character(character: char, unicode: Unicode) -> String {
+    let mut quoted = String::from("'");
+    push_escaped(&mut quoted, '\'', character, unicode);
+    quoted.push('\'');
+    quoted
+}
+
+/// `mark` is what stands around the text.
+fn push_escaped(quoted: &mut String, mark: char, character: char, unicode: Unicode) {
     let code = u32::from(character);
     match character {
-        '"' | '\\' => quoted.extend(['\\', character]),
+        _ if character == mark => quoted.extend(['\\', character]),
+        '\\' => quoted.extend(['\\', character]),
         '\x07' => quoted.push_str(r"\a"),
         '\x08' => quoted.push_str(r"\b"),
         '\x0c' => quoted.push_str(r"\f"),

@@ -154,6 +154,19 @@ mod tests {
     }
 
     #[test]
+    fn words_of_gos_json_decoder_are_free_behind_a_prefix() {
+        let world = World { profile: "moby-23.0".to_owned(), ..World::default() };
+        let bad = ErrorClass::InvalidParameter;
+        let same = |a: &str, b: &str| same(&world, &prune("x"), bad, a, b);
+        assert!(same(
+            "invalid filter: json: cannot unmarshal",
+            "invalid filter: invalid character 'x' in it"
+        ));
+        let (a, b) = (outcome(bad, "invalid filter 'x'"), outcome(bad, "invalid filter: json: cannot"));
+        assert_eq!(differences(&world, &prune("x"), &a, &b).len(), 1);
+    }
+
+    #[test]
     fn dangling_values_are_a_set() {
         let bad = ErrorClass::InvalidParameter;
         let two = |filters: &str, a: &str, b: &str| {

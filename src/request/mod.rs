@@ -67,7 +67,7 @@ impl PruneRequest {
     pub fn from_filters(filters: &Filters, semantics: &Semantics, now: Now) -> Result<Self> {
         filters.validate(&ACCEPTED, semantics)?;
         let dangling_only = dangling::dangling_only(filters, semantics)?;
-        let until = until_limit(filters, semantics, now)?;
+        let until = until_limit(filters, semantics, now, semantics.until_error_prefix)?;
         let label = filters.get("label").collect();
         let negated_label = filters.contains("label!").then(|| filters.get("label!").collect());
         let created_is_optional = semantics.created_is_optional;
@@ -119,18 +119,26 @@ impl PruneRequest {
     }
 }
 
-/// `getUntilFromPruneFilters` (SPEC.md T-1, T-11, T-12).
-pub(crate) fn until_limit(filters: &Filters, semantics: &Semantics, now: Now) -> Result<Option<Timestamp>> {
+/// `getUntilFromPruneFilters` (SPEC.md T-1, T-11, T-12). `prefix` stands in front of errors about the value.
+pub(crate) fn until_limit(
+    filters: &Filters,
+    semantics: &Semantics,
+    now: Now,
+    prefix: &str,
+) -> Result<Option<Timestamp>> {
     if !filters.contains("until") {
         return Ok(None);
     }
     let mut values = filters.get("until");
     match (values.next(), values.next()) {
         (Some(value), None) => {
-            let limit = until::parse(value, now, semantics)?;
+            let limit = until::parse(value, now, semantics)
+                .map_err(|error| Error::new(error.class(), format!("{prefix}{error}")))?;
             Ok(Some(limit).filter(|limit| !limit.is_zero()))
         }
-        (Some(_), Some(_)) => Err(Error::system("more than one until filter specified")),
+        (Some(_), Some(_)) => {
+            Err(Error::new(semantics.until_error_class, "more than one until filter specified"))
+        }
         // DIFFERENCE: moby panics and closes the connection (T-12).
         (None, _) => Err(Error::invalid_parameter("no until filter specified: the list is empty")),
     }

@@ -79,7 +79,10 @@ fn refuses_other_json() {
         (" ", "unexpected end of JSON input"),
     ] {
         assert_eq!(error(json, &OLD), (ErrorClass::System, text.to_owned()), "{json}");
-        assert_eq!(error(json, &NEW), (ErrorClass::InvalidParameter, "invalid filter".to_owned()), "{json}");
+        let invalid = |text: String| (ErrorClass::InvalidParameter, text);
+        assert_eq!(error(json, &Semantics::MOBY_23_0), invalid(format!("invalid filter: {text}")), "{json}");
+        assert_eq!(error(json, &NEW), invalid("invalid filter".to_owned()), "{json}");
+        assert_eq!(error(json, &Semantics::MOBY_29), invalid("invalid filter".to_owned()), "{json}");
     }
 }
 
@@ -139,6 +142,8 @@ fn names_the_first_unknown_key() {
         (r#"{"z":[],"Label":[]}"#, "Invalid filter 'Label'", "invalid filter 'Label'"),
         (r#"{"":[]}"#, "Invalid filter ''", "invalid filter"),
     ] {
+        let in_23_0 = old.replace('I', "i");
+        assert_eq!(error(json, &Semantics::MOBY_23_0), (invalid, in_23_0));
         assert_eq!(error(json, &OLD), (invalid, old.to_owned()));
         assert_eq!(error(json, &NEW), (invalid, new.to_owned()));
     }
@@ -193,6 +198,26 @@ fn fails_in_moby_s_order() {
     for empty in ["{}", "[]", "null"] {
         let (class, _) = error(&format!(r#"{{"until":{empty}}}"#), &OLD);
         assert_eq!(class, ErrorClass::InvalidParameter);
+    }
+}
+
+/// SPEC.md T-1 and H-9.
+#[test]
+fn until_errors_are_the_request_s_fault_since_29_4() {
+    for semantics in Semantics::ALL {
+        let is_new = semantics.unix_seconds_are_text;
+        let class = if is_new { ErrorClass::InvalidParameter } else { ErrorClass::System };
+        let several = error(r#"{"until":["x","y"]}"#, &semantics);
+        assert_eq!(several, (class, "more than one until filter specified".to_owned()), "{semantics}");
+        for (value, text) in [
+            ("2020-13-01", r#"parsing time "2020-13-01": month out of range"#),
+            ("1.x", "failed to parse value as time or duration: "),
+        ] {
+            let (found, message) = error(&format!(r#"{{"until":["{value}"]}}"#), &semantics);
+            assert_eq!(found, class, "{semantics}");
+            let prefix = if is_new { "invalid value for 'until' filter: " } else { "" };
+            assert!(message.starts_with(&format!("{prefix}{text}")), "{semantics}: {message}");
+        }
     }
 }
 

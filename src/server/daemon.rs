@@ -99,12 +99,8 @@ impl Daemon {
     }
 
     /// The version that the daemon says it is.
-    pub fn version(&self) -> &'static str {
-        match self.settings.semantics.name {
-            "moby-26.1" => "26.1.5",
-            "moby-28.5" => "28.5.2",
-            _ => "20.10.24",
-        }
+    pub const fn version(&self) -> &'static str {
+        self.settings.semantics.version
     }
 
     pub fn server_name(&self) -> String {

@@ -11,7 +11,7 @@ use super::json;
 use crate::event::{Event, EventFilter, Predicate, Subscription};
 use crate::go::quote;
 use crate::go::time::Timestamp;
-use crate::request::until::unix_seconds;
+use crate::request::until::unix;
 use crate::semantics::Unicode;
 use crate::{Error, Result};
 
@@ -98,6 +98,6 @@ fn time(text: &str) -> Result<Option<Timestamp>> {
         let seconds = quote::quote(seconds.as_bytes(), Unicode::V13);
         Error::system(format!("strconv.ParseInt: parsing {seconds}: invalid syntax"))
     };
-    let time = unix_seconds(text).ok_or_else(wrong)?;
+    let time = unix::through_float(text).ok_or_else(wrong)?;
     Ok(Some(time).filter(|time| time.unix_seconds() != -1))
 }

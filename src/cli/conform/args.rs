@@ -29,7 +29,7 @@ pub struct ConformArgs {
     /// Go on though the daemon holds images or containers: unused images are lost
     #[arg(long)]
     pub allow_other_images: bool,
-    /// Compare with this version [default: the nearest to the daemon's]
+    /// Compare with this version [default: the daemon's own]
     #[arg(long, value_name = "VERSION", value_parser = semantics())]
     pub semantics: Option<Semantics>,
     /// How to print it

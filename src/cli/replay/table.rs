@@ -18,7 +18,7 @@ pub fn until(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
         utc_offset_seconds: i32,
     }
     let Row { value, now, utc_offset_seconds } = row::parse(line)?;
-    let instant = parse_rfc3339(now.as_bytes(), GoTime::Go1_24)?;
+    let instant = parse_rfc3339(now.as_bytes(), GoTime::Go1_23)?;
     let answer = until_row(&value, Now { instant, utc_offset_seconds }, &args.semantics.unwrap_or_default());
     let inputs =
         [("value", value.into()), ("now", now.into()), ("utc_offset_seconds", utc_offset_seconds.into())];

@@ -2,20 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use crate::Semantics;
+use crate::{BadFilterText, Semantics};
 
 /// Whether moby, where it refuses these filters with the text `expected`, might as well say `got`: the same, or
 /// different in what is not determined (SPEC.md O-5) or not ours to copy.
 #[must_use]
 pub fn is_same_refusal(filters: &str, semantics: &Semantics, expected: &str, got: &str) -> bool {
     expected == got
-        || is_from_go_json(expected)
+        || is_from_go_json(expected, semantics)
         || is_other_order(filters, expected, got)
         || is_other_key(filters, semantics, expected, got)
 }
 
 /// 1. Go's wording of a JSON error. No other error of a prune begins like it.
-fn is_from_go_json(message: &str) -> bool {
+fn is_from_go_json(message: &str, semantics: &Semantics) -> bool {
+    let message = match semantics.bad_filter_text {
+        BadFilterText::PrefixedJson => {
+            message.strip_prefix(semantics.invalid_filter_prefix).and_then(|rest| rest.strip_prefix(": "))
+        }
+        _ => Some(message),
+    };
+    let Some(message) = message else { return false };
     ["json: ", "invalid character ", "unexpected end of JSON input"]
         .iter()
         .any(|beginning| message.starts_with(beginning))

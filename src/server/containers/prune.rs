@@ -8,13 +8,14 @@ use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::shape::Object;
 use super::change::take_away;
-use crate::Result;
 use crate::digest::ContainerId;
 use crate::event::Actor;
 use crate::filters::Filters;
+use crate::go::time::Timestamp;
 use crate::prune::Guard;
 use crate::request::until_limit;
 use crate::sync::atomic::Ordering;
+use crate::{Error, Result};
 
 /// What is pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub fn prune(daemon: &Daemon, call: &Call, kind: Kind) -> Result<Answer, Refusal
             vec![("ContainersDeleted", json!(deleted)), space]
         }
         Kind::Networks => {
-            until_limit(&filters, semantics, daemon.now())?;
+            until_of(daemon, &filters)?;
             vec![("NetworksDeleted", Value::Null)]
         }
         Kind::Volumes => vec![("VolumesDeleted", json!([])), space],
@@ -70,8 +71,15 @@ pub fn prune(daemon: &Daemon, call: &Call, kind: Kind) -> Result<Answer, Refusal
     Ok(Answer::json(&Object::of(report)))
 }
 
+/// Without the prefix that prunes of images have, and with a class of its own (H-9).
+fn until_of(daemon: &Daemon, filters: &Filters) -> Result<Option<Timestamp>> {
+    let semantics = daemon.semantics();
+    until_limit(filters, semantics, daemon.now(), "")
+        .map_err(|error| Error::new(semantics.container_until_error_class, error.to_string()))
+}
+
 fn prune_containers(daemon: &Daemon, call: &Call, filters: &Filters) -> Result<Vec<ContainerId>> {
-    let until = until_limit(filters, daemon.semantics(), daemon.now())?;
+    let until = until_of(daemon, filters)?;
     let mut deleted = Vec::new();
     for record in daemon.shelf.all() {
         if call.is_cancelled.load(Ordering::Relaxed) {

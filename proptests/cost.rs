@@ -10,7 +10,7 @@ use image_prune::{Digest, Image, PruneRequest, Reference, go};
 
 #[path = "../benches/support/store.rs"]
 #[allow(dead_code, reason = "the benches use the rest")]
-mod store;
+pub mod store;
 
 use store::{FILTERS, SEMANTICS, Shape, engine, prune_now};
 

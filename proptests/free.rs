@@ -148,3 +148,33 @@ fn many_images() {
     let found = keeping.smallest(all + 1);
     assert_eq!((found.images.len(), found.is_enough), (399, false));
 }
+
+/// More candidates than all sets of which are looked at.
+const CROWD: Shape = Shape { max_images: 48, max_layers: 24, max_references: 12, ..Shape::small() };
+
+proptest! {
+    #![proptest_config(config(SEEDS, 60))]
+
+    #[test]
+    fn a_set_put_together_frees_what_its_deletion_frees(
+        world in world(CROWD), pick in any::<prop::sample::Index>(), share in 0..=110_u64,
+    ) {
+        let stores = Stores::load(world.clone(), &semantics(&world)).unwrap();
+        let candidates = candidates(&world);
+        let layers = stores.layers.layers();
+        prop_assume!(!layers.is_empty());
+        let needed = pick.get(&layers).chain_id;
+        for needed in [HashSet::new(), HashSet::from([needed])] {
+            let sharing = Sharing::new(&stores, &candidates, &needed);
+            let bytes = sharing.freed(&candidates) * share / 100;
+            let found = sharing.smallest(bytes);
+            prop_assert_eq!(found.is_enough, found.freed >= bytes);
+            prop_assert!(found.is_enough || share > 100 || !needed.is_empty(), "{:?} of {}", found, bytes);
+            let (gone, freed, after) = delete_and_look(&world, &found.images.iter().copied().collect());
+            prop_assert_eq!(gone.into_iter().collect::<Vec<_>>(), found.images.clone());
+            prop_assert_eq!(freed, found.freed);
+            let left: HashSet<_> = after.layers.layers().iter().map(|layer| layer.chain_id).collect();
+            prop_assert!(needed.is_subset(&left));
+        }
+    }
+}

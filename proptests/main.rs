@@ -32,6 +32,7 @@ mod faults;
 mod fit;
 mod foreign_stores;
 mod free;
+mod growth;
 #[cfg(all(feature = "cli", not(shuttle)))]
 mod host;
 #[cfg(shuttle)]

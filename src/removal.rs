@@ -21,7 +21,7 @@
 //! # Ok::<(), image_prune::Error>(())
 //! ```
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde::Serialize;
 
@@ -90,12 +90,11 @@ pub fn marginal(stores: &Stores, semantics: &Semantics) -> Vec<(ImageId, u64)> {
 
 fn alone(stores: &Stores, semantics: &Semantics, id: ImageId) -> u64 {
     let mut released: HashMap<ChainId, usize> = HashMap::new();
-    let mut gone: Vec<ImageId> = Vec::new();
     let mut sum = 0_i128;
-    let mut next = Some(id);
+    let (mut gone, mut next) = (None, Some(id));
     while let Some(id) = next
         && let Ok(image) = stores.images.get(id)
-        && may_go(stores, semantics, id, &gone)
+        && may_go(stores, semantics, id, gone)
     {
         let mut release = |chain, layer: Layer| {
             let released = released.entry(chain).or_default();
@@ -107,21 +106,21 @@ fn alone(stores: &Stores, semantics: &Semantics, id: ImageId) -> u64 {
         if let Some(top) = image.chain().ok().flatten() {
             stores.layers.walk(top, &mut release);
         }
-        gone.push(id);
-        next = stores.images.parent(id);
+        (gone, next) = (Some(id), stores.images.parent(id));
     }
     u64::try_from(sum.max(0)).unwrap_or(u64::MAX)
 }
 
-/// D-7 for the first, D-12 for its parents: nothing uses it, and its only child is the one that goes.
-fn may_go(stores: &Stores, semantics: &Semantics, id: ImageId, gone: &[ImageId]) -> bool {
+/// D-7 for the first, D-12 for its parents: nothing uses it, and its only child is `gone`, the one that went before. In
+/// a circle each has a child that is not.
+fn may_go(stores: &Stores, semantics: &Semantics, id: ImageId, gone: Option<ImageId>) -> bool {
     let is_named = stores.references.has_references(id);
     let is_used = stores.containers.count(id) > 0
         || (semantics.image_mounts_are_use && is_named && stores.containers.first_mounting(id).is_some());
     let is_foreign = semantics.os_is_checked_on_delete
         && stores.images.get(id).is_ok_and(|image| !image.is_os_supported());
-    let is_blocked = is_used || is_foreign || (is_named && !gone.is_empty()) || gone.contains(&id);
-    !is_blocked && stores.images.children(id).iter().all(|child| gone.contains(child))
+    let is_blocked = is_used || is_foreign || (is_named && gone.is_some());
+    !is_blocked && !stores.images.has_child_besides(id, gone)
 }
 
 /// Every reference of an image goes; the last one takes it along.
@@ -142,13 +141,37 @@ fn delete_one(engine: &Engine<Recorder>, id: ImageId, records: &mut Vec<Record>)
 
 /// The images of a set, each once: those with more ancestors first, by ID among equals.
 pub(crate) fn children_first(stores: &Stores, set: &[ImageId]) -> Vec<ImageId> {
-    let depth = |id: ImageId| {
-        let mut seen = HashSet::from([id]);
-        let parent = |id: &ImageId| stores.images.parent(*id);
-        std::iter::successors(parent(&id), parent).take_while(|id| seen.insert(*id)).count()
-    };
-    let mut sorted: Vec<_> = set.iter().map(|id| (std::cmp::Reverse(depth(*id)), *id)).collect();
+    let mut depths = HashMap::new();
+    let mut sorted: Vec<_> =
+        set.iter().map(|id| (std::cmp::Reverse(depth(stores, *id, &mut depths)), *id)).collect();
     sorted.sort_unstable();
     sorted.dedup();
     sorted.into_iter().map(|(_, id)| id).collect()
+}
+
+/// How many other images are above this one. What is found on the way is kept: else a chain of thousands costs as
+/// many millions of steps.
+fn depth(stores: &Stores, id: ImageId, depths: &mut HashMap<ImageId, usize>) -> usize {
+    let mut path = Vec::new();
+    let mut places: HashMap<ImageId, usize> = HashMap::new();
+    let mut next = Some(id);
+    let mut above = None;
+    while let Some(id) = next.filter(|id| !depths.contains_key(id)) {
+        if let Some(first) = places.insert(id, path.len()) {
+            // A circle: each has all others above it.
+            let circle = path.split_off(first);
+            above = Some(circle.len() - 1);
+            depths.extend(circle.iter().map(|id| (*id, circle.len() - 1)));
+            break;
+        }
+        path.push(id);
+        next = stores.images.parent(id);
+    }
+    let mut above = above.or_else(|| depths.get(&next?).copied());
+    for id in path.into_iter().rev() {
+        let depth = above.map_or(0, |above| above + 1);
+        depths.insert(id, depth);
+        above = Some(depth);
+    }
+    depths.get(&id).copied().unwrap_or_default()
 }

@@ -214,6 +214,14 @@ impl Images {
         children
     }
 
+    /// Whether an image has any child but `one`. Does not list them: there may be thousands.
+    pub(crate) fn has_child_besides(&self, id: ImageId, one: Option<ImageId>) -> bool {
+        let inner = self.inner.read();
+        let Some(place) = inner.images.find(id) else { return false };
+        let mut children = inner.children(place).filter_map(|child| inner.images.key(child));
+        inner.phantoms.contains_key(&id) || children.any(|child| Some(child) != one)
+    }
+
     /// Whether the image is in the store.
     #[must_use]
     pub fn contains(&self, id: ImageId) -> bool {

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use image_prune::client::{KeepReason, KeepRules};
 use image_prune::free::Sharing;
 use image_prune::removal::{Removal, marginal, remove};
-use image_prune::store::{ContainerStore, ImageStore, ReferenceStore, Stores};
+use image_prune::store::{ContainerStore, ReferenceStore, Stores};
 use image_prune::{Error, ImageId, Semantics};
 use serde_json::json;
 
@@ -92,7 +92,10 @@ impl Question {
         for rule in &keeping.idle {
             render::line_to_stderr("warning", &format!("{rule} keeps nothing here"));
         }
-        let may_go = |id: &ImageId| self.may_go(*id, &keeping.images);
+        let kept = self.kept_with_parents(&keeping.images);
+        let Stores { containers, .. } = &self.stores;
+        let is_used = |id: ImageId| containers.count(id) > 0 || containers.first_mounting(id).is_some();
+        let may_go = |id: &ImageId| !kept.contains(id) && !is_used(*id);
         let all = self.stores.images.images().into_iter().map(|(id, ..)| id);
         let candidates: Vec<ImageId> = all.filter(may_go).collect();
         let choice = Sharing::new(&self.stores, &candidates, &HashSet::new()).smallest(bytes);
@@ -119,14 +122,17 @@ impl Question {
         Ok(out.flush()?)
     }
 
-    /// Nothing uses it, and no rule keeps it, or an unnamed parent that would go along.
-    fn may_go(&self, id: ImageId, kept: &BTreeMap<ImageId, KeepReason>) -> bool {
-        let Stores { images, references, containers, .. } = &self.stores;
-        let unnamed = |id: &ImageId| images.parent(*id).filter(|parent| !references.has_references(*parent));
-        // A damaged store may have a circle.
-        let mut family = std::iter::successors(Some(id), unnamed).take(images.len());
-        let is_used = containers.count(id) > 0 || containers.first_mounting(id).is_some();
-        !is_used && !family.any(|id| kept.contains_key(&id))
+    /// What a rule keeps, and whatever would take that along as its unnamed parent.
+    fn kept_with_parents(&self, kept: &BTreeMap<ImageId, KeepReason>) -> HashSet<ImageId> {
+        let Stores { images, references, .. } = &self.stores;
+        let mut all: HashSet<ImageId> = kept.keys().copied().collect();
+        let mut next: Vec<ImageId> = kept.keys().copied().collect();
+        while let Some(id) = next.pop() {
+            if !references.has_references(id) {
+                next.extend(images.children(id).into_iter().filter(|child| all.insert(*child)));
+            }
+        }
+        all
     }
 
     fn bytes(&self, removal: &Removal) -> (u64, u64) {

@@ -20,6 +20,7 @@ const RANKS: [(u8, &[&str]); 10] = [
             "cancel",
             "event",
             "filters",
+            "glob",
             "go",
             "reference",
             "image",

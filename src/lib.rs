@@ -67,6 +67,8 @@ mod filters;
 #[cfg(feature = "fit")]
 pub mod fit;
 pub mod free;
+#[cfg(any(feature = "client", feature = "registry"))]
+mod glob;
 pub mod go;
 pub mod image;
 #[cfg(any(feature = "registry", feature = "fit"))]

@@ -12,12 +12,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobSet;
 use regex::{Regex, RegexBuilder};
 
 use super::names::{is_repository, is_tag};
 use super::ruling::{KeepReason, Ruling};
-use crate::{Error, Result};
+use crate::{Error, Result, glob};
 
 /// The repository that all environments share in the second scheme.
 pub const SHARED_REPOSITORY: &str = "dominodatalab/environment";
@@ -65,7 +65,7 @@ pub struct Rules {
 struct PatternRule {
     /// The name itself, where the pattern has nothing to match.
     literal: Option<String>,
-    matcher: GlobMatcher,
+    matcher: GlobSet,
     clauses: Vec<Clause>,
 }
 
@@ -262,8 +262,8 @@ impl Rules {
 
 impl PatternRule {
     fn parse(pattern: &str, words: &[&str]) -> Result<Self, String> {
-        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-        let matcher = glob.map_err(|error| format!("`{pattern}` is no pattern: {error}"))?.compile_matcher();
+        let matcher = glob::compile(pattern, true)
+            .map_err(|problem| format!("`{}` is no pattern: {problem}", glob::shown(pattern)))?;
         let literal = is_repository(pattern).then(|| pattern.to_owned());
         let mut clauses = Vec::new();
         let mut words = words.iter().filter(|word| **word != "|");
@@ -295,8 +295,10 @@ impl Clause {
             },
             "keep" => {
                 // Linear in its input; the limit is for memory.
-                let regex = RegexBuilder::new(value).size_limit(1 << 20).build();
-                regex.map(Self::Keep).map_err(|error| format!("`keep {value}`: {error}"))
+                let regex = glob::refuse_long(value).and_then(|()| {
+                    RegexBuilder::new(value).size_limit(1 << 20).build().map_err(|error| error.to_string())
+                });
+                regex.map(Self::Keep).map_err(|problem| format!("`keep {}`: {problem}", glob::shown(value)))
             }
             "older-than" => match humantime::parse_duration(value) {
                 Ok(age) => Ok(Self::OlderThan(age)),

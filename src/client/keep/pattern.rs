@@ -1,18 +1,18 @@
 //! Patterns of references.
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobSet;
 
 use super::normalized;
-use crate::{Error, Reference, Result};
+use crate::{Error, Reference, Result, glob};
 
 /// A pattern of references: of the repository, and of the tag or the digest.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
     text: String,
-    repository: GlobMatcher,
+    repository: GlobSet,
     /// None for any.
-    version: Option<GlobMatcher>,
-    digest: Option<GlobMatcher>,
+    version: Option<GlobSet>,
+    digest: Option<GlobSet>,
 }
 
 /// What stands for a variable until the name is taken apart. No name holds it.
@@ -25,12 +25,12 @@ impl Pattern {
         if name.is_empty() || tag.is_some_and(str::is_empty) || digest.is_some_and(str::is_empty) {
             return Err(refused(text, "it is REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST"));
         }
-        let glob = |part: &str| glob(text, part, true);
+        let compile = |part: &str| compile(text, part, true);
         Ok(Self {
             text: text.to_owned(),
-            repository: glob(&plain_name(name))?,
-            version: tag.map(glob).transpose()?,
-            digest: digest.map(glob).transpose()?,
+            repository: compile(&plain_name(name))?,
+            version: tag.map(compile).transpose()?,
+            digest: digest.map(compile).transpose()?,
         })
     }
 
@@ -42,22 +42,22 @@ impl Pattern {
         if name.is_empty() {
             return Err(refused(text, "there is no name"));
         }
-        let glob = |part: &str| {
+        let compile = |part: &str| {
             let escaped = globset::escape(part).replace(VARIABLE, "*");
-            glob(text, &escaped, false)
+            compile(text, &escaped, false)
         };
         // The variable may hold the tag as well.
         let may_end_in_tag = name.rsplit('/').next().is_some_and(|last| last.contains(VARIABLE));
         let version = match tag {
-            Some(tag) => Some(glob(tag)?),
+            Some(tag) => Some(compile(tag)?),
             None if digest.is_some() || may_end_in_tag => None,
-            None => Some(glob("latest")?),
+            None => Some(compile("latest")?),
         };
         Ok(Self {
             text: text.to_owned(),
-            repository: glob(&plain_name(name))?,
+            repository: compile(&plain_name(name))?,
             version,
-            digest: digest.map(glob).transpose()?,
+            digest: digest.map(compile).transpose()?,
         })
     }
 
@@ -69,7 +69,7 @@ impl Pattern {
     pub fn matches(&self, reference: &Reference) -> bool {
         let is_repository =
             self.repository.is_match(reference.familiar_name()) || self.repository.is_match(reference.name());
-        let is = |glob: &Option<GlobMatcher>, part: Option<&str>| {
+        let is = |glob: &Option<GlobSet>, part: Option<&str>| {
             glob.as_ref().is_some_and(|glob| part.is_some_and(|part| glob.is_match(part)))
         };
         let is_any = self.version.is_none() && self.digest.is_none();
@@ -79,12 +79,13 @@ impl Pattern {
 }
 
 fn refused(text: &str, problem: &str) -> Error {
-    Error::invalid_parameter(format!("image to keep `{text}`: {problem}"))
+    Error::invalid_parameter(format!("image to keep `{}`: {problem}", glob::shown(text)))
 }
 
-fn glob(text: &str, part: &str, is_slash_special: bool) -> Result<GlobMatcher> {
-    let glob = GlobBuilder::new(part).literal_separator(is_slash_special).build();
-    glob.map(|glob| glob.compile_matcher()).map_err(|error| refused(text, &error.kind().to_string()))
+/// The whole text must not be too long: what stands for a variable may be shorter than the variable.
+fn compile(text: &str, part: &str, is_slash_special: bool) -> Result<GlobSet> {
+    let glob = glob::refuse_long(text).and_then(|()| glob::compile(part, is_slash_special));
+    glob.map_err(|problem| refused(text, &problem))
 }
 
 /// Repository, tag and digest. A colon in front of a slash belongs to a port.

@@ -36,6 +36,29 @@ fn kept(rules: &KeepRules, images: &[&[&str]]) -> Vec<usize> {
 
 const DIGEST: &str = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 
+/// A longer one made the matcher panic, and ended the agent.
+#[test]
+fn a_pattern_and_a_name_of_any_length_are_read_or_refused() {
+    for length in [255, 4_000, 5_000, 400_000, 900_000] {
+        let long = "a".repeat(length);
+        let tagged = format!("a:{long}");
+        let variable = format!("services: {{s: {{image: '{long}${{TAG}}'}}}}");
+        let plain = format!("services: {{s: {{image: '{long}'}}}}");
+        let results = [
+            KeepRules::new().pattern(&long),
+            KeepRules::new().pattern(&tagged),
+            KeepRules::new().needed_by("compose.yaml", &variable),
+            KeepRules::new().needed_by("compose.yaml", &plain),
+        ];
+        for result in results {
+            assert_eq!(result.is_ok(), length < 4_096);
+            assert!(result.is_ok_and(|rules| !rules.is_empty()) || length > 4_096);
+        }
+        let error = KeepRules::new().pattern(&long).err();
+        assert!(error.is_none_or(|error| error.to_string().len() < 250));
+    }
+}
+
 #[test]
 fn patterns_match_repositories_and_tags() {
     let at_digest = format!("app@{DIGEST}");

@@ -1,6 +1,6 @@
 //! How the command ends when it does not end well.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,6 +8,7 @@ use image_prune::{Error, ErrorClass};
 use serde_json::json;
 
 use super::args::Format;
+use super::json;
 use super::render::{self, escape};
 
 pub type Result<T> = std::result::Result<T, Failure>;
@@ -90,7 +91,7 @@ fn report_json(format: Format, error: &Error) {
         let class = error.class();
         let message = error.to_string();
         let body = json!({ "class": class.as_str(), "message": message, "status": class.http_status() });
-        let _ = writeln!(io::stdout().lock(), "{}", json!({ "error": body }));
+        let _ = json::line(io::stdout().lock(), &json!({ "error": body }));
     }
 }
 

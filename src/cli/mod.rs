@@ -23,6 +23,7 @@ mod explain;
 mod export;
 mod fit;
 mod host;
+mod json;
 mod keep;
 mod logs;
 mod plan;

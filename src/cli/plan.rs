@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::args::{Format, PlanArgs};
 use super::error::Result;
 use super::estimate::Bytes;
+use super::json;
 use super::render::{self, identifier};
 use super::request::Selection;
 use super::source::Source;
@@ -90,8 +91,7 @@ fn print_json(plan: &Plan, of_root: &[data_root::Warning], estimate: Option<&Byt
     let Plan { report, events, images, .. } = plan;
     let whole = Whole { report, events, images, warnings, estimate };
     let mut out = BufWriter::new(io::stdout().lock());
-    serde_json::to_writer(&mut out, &whole)?;
-    writeln!(out)?;
+    json::line(&mut out, &whole)?;
     Ok(out.flush()?)
 }
 

@@ -40,7 +40,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 }
 
 /// Control characters, and Unicode's format characters for direction, joining and line ends.
-fn is_harmful(character: char) -> bool {
+pub fn is_harmful(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'

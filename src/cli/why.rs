@@ -9,6 +9,7 @@ use image_prune::{Error, ImageId, Semantics, rules};
 
 use super::args::Format;
 use super::error::{Failure, Result};
+use super::json;
 use super::render::{escape, identifier};
 use super::units;
 
@@ -34,7 +35,7 @@ pub fn print(plan: &Plan, id: ImageId, format: Format) -> Result<()> {
     let image = plan.images.iter().find(|image| image.id == id);
     let image = image.ok_or_else(|| Failure::from(Error::not_found(format!("No such image: {id}"))))?;
     match format {
-        Format::Json => Ok(writeln!(io::stdout().lock(), "{}", serde_json::to_string(image)?)?),
+        Format::Json => Ok(json::line(io::stdout().lock(), image)?),
         Format::Table => print_text(image),
     }
 }

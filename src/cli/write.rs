@@ -8,6 +8,7 @@ use std::path::Path;
 use image_prune::World;
 
 use super::error::{Failure, Result};
+use super::json;
 
 /// Writes `world` to `file`. A regular file is replaced in one step, and holds the old or the new state
 /// whenever the machine stops.
@@ -37,8 +38,7 @@ pub fn write_bytes(file: &Path, bytes: &[u8]) -> Result<()> {
 /// As text, with a line end.
 pub fn write<W: Write>(out: W, world: &World) -> io::Result<W> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
-    serde_json::to_writer(&mut out, world)?;
-    out.write_all(b"\n")?;
+    json::line(&mut out, world)?;
     out.into_inner().map_err(io::IntoInnerError::into_error)
 }
 

@@ -13,6 +13,7 @@ use image_prune::{Error, ErrorClass};
 
 use super::args::Format;
 use super::error::{Failure, Result};
+use super::json;
 use super::signals::Signals;
 use super::{host, render, units};
 
@@ -114,7 +115,7 @@ fn dry_run(client: &Client, config: &Config, format: Format) -> Result<()> {
     let view = View::read(client).map_err(Error::from)?;
     let plan = RunPlan::new(&view, &config.filters, &config.keep.rules()?)?;
     match format {
-        Format::Json => Ok(writeln!(io::stdout().lock(), "{}", serde_json::to_string(&plan)?)?),
+        Format::Json => Ok(json::line(io::stdout().lock(), &plan)?),
         Format::Table => show::plan(&view, &plan),
     }
 }
@@ -173,7 +174,7 @@ impl<'a> Teller<'a> {
     fn print(&self, result: &RunResult) -> Result<()> {
         let mut out = io::stdout().lock();
         match self.format {
-            Format::Json => writeln!(out, "{}", serde_json::to_string(result)?)?,
+            Format::Json => json::line(&mut out, result)?,
             Format::Table => writeln!(out, "{} {}", result.time, render::escape(&result.summary()))?,
         }
         Ok(out.flush()?)

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::args::Format;
 use super::error::{Failure, Result};
+use super::json;
 use super::read::{self, named};
 use super::render::{bold, escape, identifier};
 use super::source::Source;
@@ -29,9 +30,7 @@ pub fn run(args: &CheckArgs) -> Result<()> {
     match args.format {
         Format::Table => print_words(&verdict)?,
         Format::Json => {
-            let mut out = io::stdout().lock();
-            serde_json::to_writer(&mut out, &verdict)?;
-            writeln!(out)?;
+            json::line(io::stdout().lock(), &verdict)?;
         }
     }
     match verdict {

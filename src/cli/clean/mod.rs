@@ -1,6 +1,6 @@
 //! `clean`: containers, images, logs and volumes of a running daemon, each only where it is asked for.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use image_prune::client::Client;
 use image_prune::client::agent::{Clock, SystemClock, View, apply};
@@ -10,6 +10,7 @@ use serde_json::json;
 use super::args::Format;
 use super::confirm::confirm;
 use super::error::{Failure, Result};
+use super::json;
 use super::signals::Signals;
 use super::{host, render};
 
@@ -27,7 +28,7 @@ pub fn run(args: &CleanArgs) -> Result<()> {
     let filters = filters(args)?;
     let plan = Plan::new(args, &client, &view, &filters)?;
     match args.format {
-        Format::Json if args.dry_run => return Ok(writeln!(io::stdout().lock(), "{}", json!(plan))?),
+        Format::Json if args.dry_run => return Ok(json::line(io::stdout().lock(), &plan)?),
         Format::Json => {}
         Format::Table => show::plan(&view, &plan)?,
     }
@@ -36,7 +37,7 @@ pub fn run(args: &CleanArgs) -> Result<()> {
     }
     let done = carry_out(&client, &view, &filters, &plan)?;
     match args.format {
-        Format::Json => writeln!(io::stdout().lock(), "{}", json!({ "plan": plan, "done": done }))?,
+        Format::Json => json::line(io::stdout().lock(), &json!({ "plan": plan, "done": done }))?,
         Format::Table => show::done(&done)?,
     }
     // What was left was said; a script should notice, too.

@@ -7,6 +7,7 @@ use image_prune::{Error, rules};
 
 use super::args::Format;
 use super::error::{Failure, Result};
+use super::json;
 use super::render::{bold, escape, table};
 use super::{host, progress};
 
@@ -37,8 +38,7 @@ pub fn run(args: &ConformArgs) -> Result<()> {
         Format::Table => print_table(&report)?,
         Format::Json => {
             let mut out = BufWriter::new(io::stdout().lock());
-            serde_json::to_writer(&mut out, &report)?;
-            writeln!(out)?;
+            json::line(&mut out, &report)?;
             out.flush()?;
         }
     }

@@ -2,12 +2,11 @@
 
 use std::io::{self, BufWriter, Write};
 
-use serde_json::json;
-
 use super::print_lines;
 use crate::cli::args::Format;
 use crate::cli::error::Result;
 use crate::cli::host;
+use crate::cli::json;
 use crate::cli::logs::{self, Log};
 use crate::cli::render::{identifier, table};
 use crate::cli::units::human_size;
@@ -17,7 +16,7 @@ pub fn run(host: &str, format: Format) -> Result<()> {
     let logs = logs::all(&client)?;
     let mut out = BufWriter::new(io::stdout().lock());
     if format == Format::Json {
-        writeln!(out, "{}", json!(logs))?;
+        json::line(&mut out, &logs)?;
         return Ok(out.flush()?);
     }
     let rows = logs.iter().map(|log| {

@@ -10,6 +10,7 @@ use image_prune::{Error, Timestamp};
 use super::args::Format;
 use super::error::Result;
 use super::host;
+use super::json;
 use super::render::{identifier, table};
 use super::source::{self, Source};
 use super::units::{human_duration, human_size};
@@ -48,8 +49,7 @@ fn show(usage: &Usage, told: Option<&DiskUsage>, args: &DfArgs) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     match args.format {
         Format::Json => {
-            serde_json::to_writer(&mut out, usage)?;
-            writeln!(out)?;
+            json::line(&mut out, usage)?;
         }
         Format::Table if args.verbose => {
             let now = args.now.map_or_else(Utc::now, |now| now.to_utc()).timestamp();

@@ -15,6 +15,7 @@ use super::print_lines;
 use crate::cli::args::Format;
 use crate::cli::error::{Failure, Result};
 use crate::cli::estimate::Estimate;
+use crate::cli::json;
 use crate::cli::render::{self, identifier, table};
 use crate::cli::source::Source;
 use crate::cli::units::human_size;
@@ -61,7 +62,7 @@ impl Question {
                 let stays: BTreeMap<_, _> =
                     removal.stays.iter().map(|(id, why)| (id.to_string(), why)).collect();
                 let told = json!({ "bytes": high, "bytes_at_least": low, "records": removal.records, "stays": stays });
-                Ok(writeln!(out, "{told}")?)
+                Ok(json::line(&mut out, &told)?)
             }
             Format::Table => Ok(writeln!(out, "{}", human_range(low, high))?),
         }
@@ -75,7 +76,7 @@ impl Question {
             let lines = alone
                 .iter()
                 .map(|(id, bytes)| json!({ "id": id, "references": self.names(*id), "bytes": bytes }));
-            writeln!(out, "{}", json!(lines.collect::<Vec<_>>()))?;
+            json::line(&mut out, &lines.collect::<Vec<_>>())?;
             return Ok(out.flush()?);
         }
         self.warn_of_estimates();
@@ -106,7 +107,7 @@ impl Question {
             if let Some(fields) = told.as_object_mut() {
                 fields.insert("freed_at_least".to_owned(), low.into());
             }
-            writeln!(out, "{told}")?;
+            json::line(&mut out, &told)?;
             return Ok(out.flush()?);
         }
         self.warn_of_estimates();

@@ -11,6 +11,7 @@ use image_prune::store::Stores;
 use image_prune::{Digest, Error, Semantics, World};
 
 use super::error::{Failure, Result};
+use super::json;
 use super::source::{self, Source};
 use super::write::write_bytes;
 use super::{host, render};
@@ -126,8 +127,7 @@ fn index(args: &IndexArgs) -> Result<()> {
         for note in &wanted.notes {
             render::line_to_stderr("note", note);
         }
-        serde_json::to_writer(&mut text, &layer_index(&wanted, platform))?;
-        text.push(b'\n');
+        json::line(&mut text, &layer_index(&wanted, platform))?;
     }
     if args.output == std::path::Path::new("-") {
         return Ok(std::io::stdout().lock().write_all(&text)?);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::room::MakeRoom;
 use crate::cli::args::Format;
 use crate::cli::error::Result;
+use crate::cli::json;
 use crate::cli::render::{self, bold, identifier, table};
 use crate::cli::units::{human_size, short_size};
 
@@ -21,8 +22,7 @@ pub fn print(format: Format, answer: &Fit, room: Option<&MakeRoom>) -> Result<()
     let mut out = BufWriter::new(anstream::stdout().lock());
     match format {
         Format::Json => {
-            serde_json::to_writer(&mut out, &Whole { answer, prune: room })?;
-            writeln!(out)?;
+            json::line(&mut out, &Whole { answer, prune: room })?;
         }
         Format::Table => {
             for note in &answer.notes {

@@ -15,6 +15,7 @@ use crate::cli::args::{Format, PruneArgs};
 use crate::cli::check::print_contradiction;
 use crate::cli::error::{Failure, Result};
 use crate::cli::estimate::Bytes;
+use crate::cli::json;
 use crate::cli::plan::{print_table, warn};
 use crate::cli::request::Selection;
 use crate::cli::source::Source;
@@ -108,7 +109,7 @@ fn report(format: Format, observed: &Observed, told: &Value, verdict: &Verdict, 
         (Format::Json, _) => {
             let foretold = verdict.is_explained();
             let done = json!({ "foretold": foretold, "held": held, "verdict": verdict, "daemon": told });
-            writeln!(io::stdout().lock(), "{done}")?;
+            json::line(io::stdout().lock(), &done)?;
         }
         (Format::Table, Some(Answer::Done { space_reclaimed, .. })) => {
             super::print_table(records(observed), space_reclaimed.unwrap_or_default())?;

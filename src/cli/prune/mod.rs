@@ -12,6 +12,7 @@ use serde_json::json;
 use super::args::{Format, PruneArgs};
 use super::confirm::confirm;
 use super::error::{Failure, Result};
+use super::json;
 use super::plan::warn;
 use super::request::Selection;
 use super::source::Source;
@@ -50,7 +51,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         Format::Json => {
             let events = engine.events().take();
             let done = json!({ "report": report, "events": events, "warnings": plan.warnings });
-            Ok(writeln!(io::stdout().lock(), "{done}")?)
+            Ok(json::line(io::stdout().lock(), &done)?)
         }
     }
 }

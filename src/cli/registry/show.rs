@@ -6,6 +6,7 @@ use image_prune::registry::{KeepReason, Kept, Plan};
 use serde::Serialize;
 
 use crate::cli::error::Result;
+use crate::cli::json;
 use crate::cli::{render, units};
 
 pub fn json(plan: &Plan, applied: bool) -> Result<()> {
@@ -16,8 +17,7 @@ pub fn json(plan: &Plan, applied: bool) -> Result<()> {
         applied: bool,
     }
     let mut out = BufWriter::new(io::stdout().lock());
-    serde_json::to_writer(&mut out, &Whole { plan, applied })?;
-    writeln!(out)?;
+    json::line(&mut out, &Whole { plan, applied })?;
     Ok(out.flush()?)
 }
 

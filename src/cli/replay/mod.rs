@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::args::{ReplayArgs, Rows, Subject};
 use super::error::{Failure, Result};
+use super::json;
 use super::read::{Lines, named};
 use super::render;
 
@@ -53,7 +54,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
                     &format!("{}: line {number}: {error}", named(&args.file).display()),
                 );
                 if !args.check {
-                    writeln!(out, "{}", bad_row(number, &error))?;
+                    json::line(&mut out, &bad_row(number, &error))?;
                 }
             }
         }

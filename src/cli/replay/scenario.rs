@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Answer, row};
 use crate::cli::args::ReplayArgs;
+use crate::cli::json;
 
 pub fn answer<S: Subject>(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
     let mut scenario = row::scenario(line)?;
@@ -25,7 +26,7 @@ fn to_line(name: &str, outcomes: &[Outcome]) -> Result<String> {
         name: &'a str,
         ops: &'a [Outcome],
     }
-    serde_json::to_string(&Line { name, ops: outcomes }).map_err(|error| Error::system(error.to_string()))
+    json::text(&Line { name, ops: outcomes }).map_err(|error| Error::system(error.to_string()))
 }
 
 fn compare(scenario: &Scenario, expected: &[Outcome], got: &[Outcome]) -> Vec<String> {

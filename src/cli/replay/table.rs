@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Answer, row};
 use crate::cli::args::ReplayArgs;
+use crate::cli::json;
 
 pub fn until(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
     #[derive(Deserialize)]
@@ -55,7 +56,7 @@ fn finish<const N: usize>(
         answer.extend(inputs.map(|(key, value)| (key.to_owned(), value)));
     }
     if !args.check {
-        return Ok(Answer::Line(answer.to_string()));
+        return json::text(&answer).map(Answer::Line).map_err(|error| Error::system(error.to_string()));
     }
     let mut expected: Value = row::parse(line)?;
     if expected.as_object().is_none_or(|row| row.len() <= N) {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
 use image_prune::{ChainId, DiffId, ImageId, World, world};
@@ -238,4 +238,25 @@ fn deep(depth: u32) -> World {
         parent = Some(id);
     }
     world
+}
+
+/// A warning for each of hundreds of thousands of names helps nobody.
+#[test]
+fn many_warnings_of_a_kind_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/roots/20.10-all-mode-in-use/root");
+    let copied = Command::new("cp").arg("-r").arg(recorded).arg(folder.path().join("root")).status().unwrap();
+    assert!(copied.success());
+    for number in 0..500 {
+        fs::write(folder.path().join(format!("root/image/vfs/imagedb/content/sha256/odd-{number}")), "")
+            .unwrap();
+    }
+    let output = run(folder.path(), &["plan", "--data-root", "root", "--format", "json"]);
+    assert!(output.status.success());
+    let stderr = text(&output.stderr);
+    assert_eq!(stderr.matches("odd-").count(), 10 + 1, "{stderr}");
+    assert!(stderr.contains("root: 490 more of the kind odd-name"), "{stderr}");
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let warnings = plan["warnings"].as_array().unwrap();
+    assert_eq!(warnings.iter().filter(|warning| warning["kind"] == "odd-name").count(), 11);
 }

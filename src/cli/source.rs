@@ -1,10 +1,11 @@
 //! Where the state comes from: a data root, a state file, or a running daemon.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use image_prune::client::Client;
 use image_prune::client::state::DaemonState;
-use image_prune::data_root::{self, Options, Progress, Reading};
+use image_prune::data_root::{self, Options, Progress, Reading, WarningKind};
 use image_prune::store::Stores;
 use image_prune::{Error, ErrorClass, Semantics, World, world};
 use serde::Deserialize;
@@ -89,11 +90,12 @@ impl Source {
         let reading = data_root::read(root, &semantics, options);
         bar.finish_and_clear();
         let reading = reading?;
-        for warning in &reading.warnings {
+        let Reading { world, warnings, driver } = reading;
+        let warnings = first_of_each_kind(warnings, root);
+        for warning in &warnings {
             render::line_to_stderr("warning", &warning.to_string());
         }
         let label = format!("data root {}", root.display());
-        let Reading { world, warnings, driver } = reading;
         let driver = Some(driver);
         Ok(Self { world, semantics, utc_offset: None, warnings, driver, estimate: None, label })
     }
@@ -111,6 +113,25 @@ impl Source {
         let stores = Stores::load(world, &semantics).map_err(|error| in_source(&label, &error))?;
         Ok((stores, warnings))
     }
+}
+
+/// The first few warnings of each kind, and how many more there are: a damaged root may give one for each file.
+fn first_of_each_kind(warnings: Vec<data_root::Warning>, root: &Path) -> Vec<data_root::Warning> {
+    const SHOWN: usize = 10;
+    let mut counts: BTreeMap<WarningKind, usize> = BTreeMap::new();
+    let mut shown = warnings;
+    shown.retain(|warning| {
+        let count = counts.entry(warning.kind).or_default();
+        *count += 1;
+        *count <= SHOWN
+    });
+    for (kind, count) in counts {
+        if let Some(more) = count.checked_sub(SHOWN).filter(|more| *more > 0) {
+            let message = format!("{more} more of the kind {kind}");
+            shown.push(data_root::Warning { kind, path: root.to_owned(), message });
+        }
+    }
+    shown
 }
 
 /// The daemon to ask, where that is what the flags mean.

@@ -16,7 +16,7 @@ use super::json;
 use super::plan::warn;
 use super::request::Selection;
 use super::source::Source;
-use super::{progress, units, write};
+use super::{progress, render, units, write};
 
 mod live;
 mod unseen;
@@ -77,18 +77,40 @@ fn is_confirmed(args: &PruneArgs) -> Result<bool> {
     confirm(&format!("WARNING! This will remove {what}."), args.format)
 }
 
-/// docker's report. References need no escaping: their grammar has no control characters.
+/// docker's report.
 fn print_table(deleted: &[impl std::fmt::Display], reclaimed: u64) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
+    write_table(&mut out, deleted, reclaimed)?;
+    Ok(out.flush()?)
+}
+
+/// What a daemon says may be anything, so that it is escaped.
+fn write_table(out: &mut impl Write, deleted: &[impl std::fmt::Display], reclaimed: u64) -> io::Result<()> {
     if !deleted.is_empty() {
         writeln!(out, "Deleted Images:")?;
         for record in deleted {
-            writeln!(out, "{record}")?;
+            writeln!(out, "{}", render::escape(&record.to_string()))?;
         }
         writeln!(out)?;
     }
     // SPEC.md U-9: without records the bytes are not asked.
     let reclaimed = if deleted.is_empty() { 0 } else { reclaimed };
-    writeln!(out, "Total reclaimed space: {}", units::human_size(reclaimed.into()))?;
-    Ok(out.flush()?)
+    writeln!(out, "Total reclaimed space: {}", units::human_size(reclaimed.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+
+    use image_prune::replay::RecordText;
+
+    use super::*;
+
+    #[test]
+    fn what_a_daemon_says_went_is_escaped() {
+        let mut out = Vec::new();
+        write_table(&mut out, &[RecordText::Untagged("a\u{9b}2J\x1b[31m\u{202e}:1".to_owned())], 0).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(r"a\u{9b}2J\u{1b}[31m\u{202e}:1"), "{text}");
+    }
 }

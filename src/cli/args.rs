@@ -67,7 +67,7 @@ pub struct PruneArgs {
 
 #[derive(Debug, ArgGroup)]
 pub struct ReplayArgs {
-    /// Rows, one JSON object a line; `-` is stdin
+    /// Rows, one JSON object a line, gzipped or not; `-` is stdin
     pub file: PathBuf,
     /// What the rows are
     #[arg(long, value_enum, default_value_t)]

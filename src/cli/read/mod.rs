@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use flate2::bufread::MultiGzDecoder;
 use image_prune::{Error, ErrorClass, Result};
 use rustix::fs::{FileType, fstat};
 
@@ -53,7 +54,10 @@ pub fn text(file: &Path, limit: usize) -> Result<String> {
         .map_err(|_| at(file, ErrorClass::InvalidParameter, "it is not UTF-8 text"))
 }
 
-/// Lines of any number, each with a limit; `-` is stdin.
+/// How a gzipped file begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Lines of any number, as text or gzipped, each with a limit; `-` is stdin.
 pub struct Lines<'a> {
     file: &'a Path,
     input: Box<dyn BufRead>,
@@ -64,13 +68,20 @@ pub struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub fn open(file: &'a Path) -> Result<Self> {
-        let (input, limit): (Box<dyn BufRead>, _) = if is_stdin(file) {
-            (Box::new(io::stdin().lock()), limit_of(file, io::stdin(), LINE)?)
-        } else {
-            let opened = open(file)?;
-            let limit = limit_of(file, &opened, LINE)?;
-            (Box::new(io::BufReader::with_capacity(1 << 16, opened)), limit)
-        };
+        if is_stdin(file) {
+            return Self::of(file, io::stdin().lock(), limit_of(file, io::stdin(), LINE)?);
+        }
+        let opened = open(file)?;
+        let limit = limit_of(file, &opened, LINE)?;
+        Self::of(file, io::BufReader::with_capacity(1 << 16, opened), limit)
+    }
+
+    fn of(file: &'a Path, mut input: impl BufRead + 'static, limit: usize) -> Result<Self> {
+        // A pipe may give a single byte at first, which no row begins with.
+        let first = input.fill_buf().map_err(|error| system(file, &error))?;
+        let is_gzip = !first.is_empty() && GZIP.starts_with(first.get(..GZIP.len()).unwrap_or(first));
+        let input: Box<dyn BufRead> =
+            if is_gzip { Box::new(io::BufReader::new(MultiGzDecoder::new(input))) } else { Box::new(input) };
         Ok(Self { file, input, limit, line: Vec::new(), number: 0 })
     }
 
@@ -84,7 +95,7 @@ impl<'a> Lines<'a> {
             if read.map_err(|error| system(self.file, &error))? == 0 {
                 return Ok(None);
             }
-            if self.line.len() > self.limit {
+            if self.line.len() > self.limit && !self.line.ends_with(b"\n") {
                 let problem = format!("line {} is longer than {}", self.number, mebibytes(self.limit));
                 return Err(at(self.file, ErrorClass::InvalidParameter, &problem));
             }
@@ -124,7 +135,7 @@ fn as_u64(size: usize) -> u64 {
 }
 
 fn mebibytes(size: usize) -> String {
-    format!("{} MiB", size >> 20)
+    if size < 1 << 20 { format!("{size} bytes") } else { format!("{} MiB", size >> 20) }
 }
 
 fn too_long(file: &Path, limit: usize) -> Error {
@@ -140,3 +151,6 @@ fn system(file: &Path, error: &io::Error) -> Error {
 fn at(file: &Path, class: ErrorClass, problem: &str) -> Error {
     Error::new(class, format!("{}: {problem}", named(file).display()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use crate::warning::Warning;
 use crate::{Result, Semantics};
 
 mod explain;
+mod otherwise;
 mod warning;
 
 /// What a prune would do, and why, without doing it.
@@ -180,11 +181,23 @@ fn familiar<S: serde::Serializer>(references: &[Reference], serializer: S) -> Re
 /// Where a prune would refuse the filters (SPEC.md P-2).
 pub fn plan(stores: &Stores, filters: &str, semantics: &Semantics, now: Now, order: &Order) -> Result<Plan> {
     let request = PruneRequest::parse(filters, semantics, now)?;
-    let engine = Engine::new(stores.copy(), *semantics, Recorder::default());
-    let report = engine.prune_request(&request, order, &Never)?;
-    let images = explain::explain(stores, engine.stores(), &request, &report);
+    let (report, events, images) = run(stores, &request, semantics, order)?;
     let mut warnings = request.warnings();
     warnings.retain(|found| warning::comes_true(found.kind, stores, &images));
     warnings.extend(warning::of_images(&request, &images));
-    Ok(Plan { report, events: engine.events().take(), images, warnings })
+    warnings.extend(otherwise::of_until(stores, &request, semantics, order, &images)?);
+    Ok(Plan { report, events, images, warnings })
+}
+
+/// What a prune of a copy answers and says, and what becomes of every image.
+fn run(
+    stores: &Stores,
+    request: &PruneRequest,
+    semantics: &Semantics,
+    order: &Order,
+) -> Result<(PruneReport, Vec<ImageEvent>, Vec<ImagePlan>)> {
+    let engine = Engine::new(stores.copy(), *semantics, Recorder::default());
+    let report = engine.prune_request(request, order, &Never)?;
+    let images = explain::explain(stores, engine.stores(), request, &report);
+    Ok((report, engine.events().take(), images))
 }

@@ -74,6 +74,9 @@ pub enum WarningKind {
     DigestOnlyIsDangling,
     /// An image with digest references alone goes in the next run: its child goes in this one (P-12).
     NeedsAnotherRun,
+    /// Other versions read `until` otherwise, so that they refuse it, or an image fares otherwise there: those before
+    /// 29.4 cut a duration's limit to the second (T-3, T-7).
+    UntilReadOtherwise,
 }
 
 impl WarningKind {
@@ -102,6 +105,7 @@ impl WarningKind {
             Self::ParentIsUntagged => "parent-is-untagged",
             Self::DigestOnlyIsDangling => "digest-only-is-dangling",
             Self::NeedsAnotherRun => "needs-another-run",
+            Self::UntilReadOtherwise => "until-read-otherwise",
         }
     }
 }

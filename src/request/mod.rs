@@ -87,6 +87,12 @@ impl PruneRequest {
         self.until
     }
 
+    /// The clock that it was read by.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
     /// The filters it was made of.
     #[must_use]
     pub fn filters(&self) -> &Filters {

@@ -173,4 +173,16 @@ impl Semantics {
     /// moby v29.6 and later: the branch of 29 as of v29.7.2.
     pub const MOBY_29: Self =
         Self { name: "moby-29", version: "29.7.2", api_versions: (40, 55), ..Self::MOBY_29_5 };
+
+    /// The same version, with `until` read as `other` reads it.
+    pub(crate) const fn with_until_of(self, other: &Self) -> Self {
+        Self {
+            until_error_class: other.until_error_class,
+            until_error_prefix: other.until_error_prefix,
+            blank_until_is_empty: other.blank_until_is_empty,
+            durations_keep_nanos: other.durations_keep_nanos,
+            unix_seconds_are_text: other.unix_seconds_are_text,
+            ..self
+        }
+    }
 }

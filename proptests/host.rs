@@ -302,3 +302,14 @@ fn conform_tells_people_and_programs() {
         failing["shortest"]["before"]["format"] == 1 && failing["shortest"]["request"]["now"].is_string()
     );
 }
+
+#[test]
+fn conform_takes_the_daemon_s_version_and_says_how_it_is_known() {
+    for (semantics, is_read) in [(Semantics::MOBY_27_5, true), (Semantics::MOBY_29, false)] {
+        let daemon = served(&World::default(), semantics);
+        let (code, stdout, stderr) = run(&daemon, &["conform", "--host", "HOST", "--cases", "2"]);
+        assert_eq!(code, 0, "{stdout}{stderr}");
+        assert!(stdout.contains(&format!("2 of 2 cases are as {semantics} has them")), "{stdout}");
+        assert_eq!(stderr.contains("was read in the source of 27.5.1 and not run"), is_read, "{stderr}");
+    }
+}

@@ -3,12 +3,12 @@
 use std::io::{self, BufWriter, Write};
 
 use image_prune::client::conform::{Failing, Options, Report, conform};
-use image_prune::{Error, rules};
+use image_prune::{Error, Evidence, Semantics, rules};
 
 use super::args::Format;
 use super::error::{Failure, Result};
 use super::json;
-use super::render::{bold, escape, table};
+use super::render::{self, bold, escape, table};
 use super::{host, progress};
 
 mod args;
@@ -18,6 +18,7 @@ pub use args::ConformArgs;
 pub fn run(args: &ConformArgs) -> Result<()> {
     let client = host::client(&host::or_standard(args.host.as_deref()))?;
     let semantics = host::semantics(&client, args.semantics)?;
+    tell_what_was_read(semantics);
     let options = Options { cases: args.cases, seed: args.seed, semantics, others: args.allow_other_images };
     let bar = progress::of_cases(args.cases);
     let report =
@@ -43,6 +44,20 @@ pub fn run(args: &ConformArgs) -> Result<()> {
         }
     }
     if report.explained == report.cases { Ok(()) } else { Err(Failure::Differences) }
+}
+
+/// Where a version was not run, a difference may be ours.
+fn tell_what_was_read(semantics: Semantics) {
+    let line = Semantics::RELEASES.into_iter().find(|release| release.semantics == semantics);
+    if line.is_some_and(|release| release.evidence == Evidence::Read) {
+        let Semantics { name, version, .. } = semantics;
+        render::line_to_stderr(
+            "note",
+            &format!(
+                "{name} was read in the source of {version} and not run: a difference may be a mistake of ours"
+            ),
+        );
+    }
 }
 
 fn print_table(report: &Report) -> Result<()> {

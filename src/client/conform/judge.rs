@@ -52,13 +52,13 @@ pub(super) fn differences(
     }
     let mut model = Model::new(before, semantics)?;
     let [usage_before, usage_after] = &pruned.usage;
-    found.extend(different_usage("before", &model.usage()?, usage_before.as_ref()));
+    found.extend(different_usage("before", &model.usage()?, usage_before.as_ref(), semantics));
     if let Some(request) = request {
         model.prune(&request, &order, &cancel::Never)?;
     }
     // What the prune did otherwise is otherwise in the usage, too, and was told.
     if found.is_empty() {
-        found.extend(different_usage("afterwards", &model.usage()?, usage_after.as_ref()));
+        found.extend(different_usage("afterwards", &model.usage()?, usage_after.as_ref(), semantics));
     }
     Ok(found)
 }
@@ -105,7 +105,12 @@ fn json_line(value: &impl serde::Serialize) -> String {
 }
 
 /// The first part of the images' usage that is not as the model has it (SPEC.md U-2 to U-6).
-fn different_usage(when: &str, expected: &Usage, got: Option<&Value>) -> Option<Difference> {
+fn different_usage(
+    when: &str,
+    expected: &Usage,
+    got: Option<&Value>,
+    semantics: &Semantics,
+) -> Option<Difference> {
     let got = got?;
     let difference = |place: String, observed: &Value, moby: &Value| {
         Some(Difference {
@@ -119,7 +124,8 @@ fn different_usage(when: &str, expected: &Usage, got: Option<&Value>) -> Option<
     };
     let moby = json!(expected);
     let (size, expected_size) = (got.get("LayersSize"), moby.get("LayersSize"));
-    if size != expected_size {
+    let is_left_out = size.is_none() && semantics.zero_layers_size_is_omitted && expected.layers_size == 0;
+    if size != expected_size && !is_left_out {
         let null = Value::Null;
         return difference("LayersSize".to_owned(), size.unwrap_or(&null), expected_size.unwrap_or(&null));
     }
@@ -145,4 +151,31 @@ fn different_usage(when: &str, expected: &Usage, got: Option<&Value>) -> Option<
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+
+    use super::*;
+
+    #[test]
+    fn an_empty_daemon_of_29_leaves_the_size_of_its_layers_out() {
+        // dockerd 29 without images, on its store of graph drivers.
+        let of_29 =
+            json!({ "Images": [], "Containers": [], "Volumes": [], "BuildCache": [], "ImageUsage": {} });
+        let of_28 =
+            json!({ "LayersSize": 0, "Images": [], "Containers": [], "Volumes": [], "BuildCache": [] });
+        let wrong = json!({ "LayersSize": 1, "Images": [] });
+        let judge = |usage: &Value, semantics: &Semantics, layers_size| {
+            let expected = Usage { layers_size, images: Vec::new() };
+            different_usage("before", &expected, Some(usage), semantics).map(|found| found.place)
+        };
+        let place = Some("LayersSize before".to_owned());
+        assert_eq!(judge(&of_29, &Semantics::MOBY_29, 0), None);
+        assert_eq!(judge(&of_29, &Semantics::MOBY_29, 1), place);
+        assert_eq!(judge(&of_29, &Semantics::MOBY_28_5, 0), place);
+        assert_eq!(judge(&of_28, &Semantics::MOBY_28_5, 0), None);
+        assert_eq!(judge(&wrong, &Semantics::MOBY_29, 0), place);
+    }
 }

@@ -97,3 +97,35 @@ fn what_is_no_observation_is_refused() {
         assert!(serde_json::from_str::<Observed>(json).is_err(), "{json}");
     }
 }
+
+/// What a daemon of 29 answers and says is its own version's, and no earlier one's.
+#[test]
+fn a_daemon_of_29_is_explained_by_29() {
+    let verdict = |filters: &str, json: &str, semantics: &Semantics| match check(
+        &World::default(),
+        &Asked::new(filters, now()),
+        &observed(json),
+        semantics,
+    )
+    .unwrap()
+    {
+        Verdict::Explained { .. } => "",
+        Verdict::Impossible(contradiction) => contradiction.rule,
+        Verdict::GaveUp { .. } => panic!("gave up on an empty store"),
+    };
+    let refused = r#"{"status":400,"body":{"message":"invalid value for 'until' filter: failed to parse value as time or duration: invalid seconds \"yesterday\": invalid syntax"}}"#;
+    let yesterday = r#"{"until":["yesterday"]}"#;
+    assert_eq!(verdict(yesterday, refused, &Semantics::MOBY_29), "");
+    assert_eq!(verdict(yesterday, refused, &Semantics::MOBY_29_3), "T-2");
+    assert_eq!(verdict(yesterday, refused, &Semantics::MOBY_28_5), "T-2");
+    // Events below API 1.52, and from it on.
+    for events in [
+        r#"{"Action":"prune","Actor":{"Attributes":{"reclaimed":"0"},"ID":""},"Type":"image","id":"","scope":"local","status":"prune","time":1,"timeNano":1}"#,
+        r#"{"Type":"image","Action":"prune","Actor":{"ID":"","Attributes":{"reclaimed":"0"}},"scope":"local","time":1,"timeNano":1}"#,
+    ] {
+        let told = format!(
+            r#"{{"status":200,"body":{{"ImagesDeleted":null,"SpaceReclaimed":0}},"events":[{events}]}}"#
+        );
+        assert_eq!(verdict("", &told, &Semantics::MOBY_29), "", "{events}");
+    }
+}

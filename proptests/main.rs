@@ -59,6 +59,8 @@ mod table_filters;
 mod table_reference;
 mod table_until;
 mod tables;
+#[cfg(feature = "server")]
+mod versions;
 
 /// A file that is not listed above would never run.
 #[test]

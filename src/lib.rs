@@ -37,7 +37,8 @@
 //!   what moby was recorded to do, as data.
 //! * [`server`]: a daemon in memory, for tests. [`client`]: a daemon that runs, whether it conforms, and an agent.
 //! * [`registry`]: retention in a registry. [`fit`]: whether an update fits on the disk.
-//! * [`rules`]: moby's behaviour, rule by rule. [`_docs`]: architecture, differences from moby, glossary.
+//! * [`rules`]: moby's behaviour, rule by rule. [`_docs`]: architecture, differences from moby and between its versions,
+//!   glossary.
 //!
 //! # Features
 //!
@@ -148,6 +149,8 @@ pub mod _docs {
         #[doc = include_str!("docs/rules/containerd-usage.md")]
         pub mod containerd_usage {}
     }
+    #[doc = include_str!("docs/versions.md")]
+    pub mod versions {}
     #[doc = include_str!("../CHANGELOG.md")]
     pub mod changelog {}
 }

@@ -40,8 +40,7 @@ impl std::error::Error for IntegerError {}
 pub fn parse(text: &str) -> Result<i64, IntegerError> {
     let (is_negative, digits) = match text.as_bytes() {
         [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
     };
     if digits.is_empty() {
         return Err(IntegerError::Syntax);

@@ -13,7 +13,7 @@ use crate::scenarios::lines;
 
 #[test]
 fn model_has_the_candidates_that_moby_visited() {
-    for version in ["moby-20.10", "moby-26.1", "moby-28.5"] {
+    for version in crate::tables::recorded().map(|semantics| semantics.name) {
         for line in lines(version) {
             let scenario: Scenario = serde_json::from_str(&line).unwrap();
             replay::<Watched>(&scenario).unwrap();

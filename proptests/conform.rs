@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use image_prune::Semantics;
 use image_prune::client::conform::{Group, Options, Report, conform};
 use image_prune::client::{Client, Host};
 use image_prune::select::Order;
 use image_prune::server::TestDaemon;
 use image_prune::store::ImageStore;
+use image_prune::{Evidence, Semantics};
 
 use crate::support::dockerd::Dockerd;
 
@@ -32,16 +32,19 @@ fn words(report: &Report) -> String {
 
 #[test]
 fn serve_prunes_as_moby() {
-    for (semantics, seed) in Semantics::ALL.into_iter().zip(10..) {
+    for (release, seed) in Semantics::RELEASES.into_iter().zip(10..) {
+        let (semantics, is_recorded) = (release.semantics, release.evidence == Evidence::Executed);
+        // A line that was read is a mix of those that were run.
+        let cases = if is_recorded { 60 } else { 12 };
         let daemon = TestDaemon::builder().semantics(semantics).order(Order::Shuffled(seed)).start().unwrap();
         let client = client(&daemon.host());
         assert_eq!(client.semantics().unwrap(), semantics, "the version that it says it is");
-        let report = conform(&client, &options(60, seed, semantics), &mut |_| {}).unwrap();
+        let report = conform(&client, &options(cases, seed, semantics), &mut |_| {}).unwrap();
         assert_eq!(report.explained, report.cases, "{semantics}:\n{}", words(&report));
         assert!(daemon.stores().images.ids(false).is_empty(), "images are left");
         assert!(daemon.world().containers.is_empty(), "containers are left");
         let asked = |group| report.groups.iter().any(|found| found.group == group && found.cases > 5);
-        assert!(Group::ALL.into_iter().all(asked), "a group is hardly asked for");
+        assert!(!is_recorded || Group::ALL.into_iter().all(asked), "a group is hardly asked for");
     }
 }
 

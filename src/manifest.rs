@@ -39,7 +39,7 @@ pub fn is_plain(media_type: &str) -> bool {
 }
 
 /// Whether a descriptor of this media type is of a manifest or an index. The descriptor decides how a registry is asked
-/// for its content: BuildKit's cache indexes list layers and a config beside each other, and a registry that is asked
+/// for its content: `BuildKit`'s cache indexes list layers and a config beside each other, and a registry that is asked
 /// for a layer as a manifest answers 500. A descriptor without a type is of a manifest.
 ///
 /// ```

@@ -196,7 +196,7 @@ fn rules_for_other_repositories() {
     assert!(tags(&young, "delete").contains(&"team/app:v4".to_owned()));
 }
 
-/// The index form of BuildKit's cache: layers and a config in the list of an index.
+/// The index form of `BuildKit`'s cache: layers and a config in the list of an index.
 fn push_cache(peer: &Peer, repository: &str, tag: &str, layers: &[&str]) {
     let mut listed: Vec<Value> = layers
         .iter()

@@ -435,7 +435,7 @@ fn reason_of<'a>(applied: &'a Applied, tag: &str) -> &'a str {
     kept.unwrap_or_else(|| panic!("{tag} does not stay")).reason.kind()
 }
 
-/// BuildKit's cache: an index of 60 layers and a config. Nothing of it is asked for as a manifest, and it counts.
+/// `BuildKit`'s cache: an index of 60 layers and a config. Nothing of it is asked for as a manifest, and it counts.
 #[test]
 fn what_an_index_lists_by_another_type_is_no_manifest() {
     let layer = "application/vnd.oci.image.layer.v1.tar+gzip";

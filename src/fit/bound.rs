@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn no_layer_takes_more() {
         let file = tar::EntryType::Regular;
-        let small = (0..2000).map(|n| (format!("usr/share/zoneinfo/z{n}"), file, vec![n as u8; 20]));
+        let small = (0..2000).map(|n| (format!("usr/share/zoneinfo/z{n}"), file, vec![7; 20]));
         let empty = (0..2000).map(|n| (format!("{n}"), file, Vec::new()));
         let folders = (0..2000).map(|n| (format!("{n}/"), tar::EntryType::Directory, Vec::new()));
         let zeros = std::iter::once(("zeros".to_owned(), file, vec![0; 32 << 20]));

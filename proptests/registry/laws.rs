@@ -20,7 +20,8 @@ struct Made {
     lists: Vec<prop::sample::Index>,
     /// Layers that its list has beside manifests, as the index of a build cache.
     direct: BTreeSet<u8>,
-    subject: Option<prop::sample::Index>,
+    /// Something made before; or, by the second, an image that is gone.
+    subject: (Option<prop::sample::Index>, bool),
     created: Option<i64>,
     /// Unreadable, and whether it may list others then.
     unreadable: Option<bool>,
@@ -38,7 +39,7 @@ fn made() -> impl Strategy<Value = Made> {
     let lists =
         prop_oneof![3 => Just(Vec::new()), 2 => prop::collection::vec(any::<prop::sample::Index>(), 1..4)];
     let direct = prop_oneof![3 => Just(BTreeSet::new()), 1 => prop::collection::btree_set(0..6_u8, 0..3)];
-    let subject = prop::option::weighted(0.3, any::<prop::sample::Index>());
+    let subject = (prop::option::weighted(0.3, any::<prop::sample::Index>()), prop::bool::weighted(0.1));
     let unreadable = prop_oneof![20 => Just(None), 1 => Just(Some(false)), 1 => Just(Some(true))];
     let created = prop::option::weighted(0.9, 1..NOW);
     (layers, lists, direct, subject, created, unreadable).prop_map(
@@ -71,6 +72,7 @@ fn descriptor(digest: Digest, size: u64) -> Descriptor {
 fn repository(name: &str, made: &[Made], tagged: &[Tagged]) -> Repository {
     let mut known: Vec<Digest> = Vec::new();
     let mut repository = Repository { name: name.to_owned(), ..Repository::default() };
+    repository.missing.insert(Digest::of(b"an image that is gone"));
     for one in made {
         let layers =
             one.layers.iter().map(|layer| descriptor(Digest::of(&[*layer]), 100 + u64::from(*layer)));
@@ -85,7 +87,11 @@ fn repository(name: &str, made: &[Made], tagged: &[Tagged]) -> Repository {
             media_type: kind.clone(),
             ..descriptor(Digest::of(&[*layer]), 100 + u64::from(*layer))
         }));
-        let subject = one.subject.filter(|_| !known.is_empty()).map(|pick| descriptor(*pick.get(&known), 10));
+        let gone = descriptor(Digest::of(b"an image that is gone"), 10);
+        let subject = match one.subject {
+            (_, true) => Some(gone),
+            (pick, _) => pick.filter(|_| !known.is_empty()).map(|pick| descriptor(*pick.get(&known), 10)),
+        };
         let manifest = Manifest { layers: layers.collect(), manifests, subject, ..Manifest::default() };
         let text = serde_json::to_vec(&manifest).unwrap();
         let digest = Digest::of(&text);
@@ -144,8 +150,11 @@ impl<'a> Simulated<'a> {
     /// After the plan's deletions; a digest takes all its tags along.
     fn after(repository: &'a Repository, plan: &Plan) -> Self {
         let own = plan.delete.iter().filter(|deletion| deletion.repository == repository.name);
-        let gone: BTreeSet<Digest> =
-            own.flat_map(|deletion| deletion.images.iter().copied().chain([deletion.digest])).collect();
+        let gone: BTreeSet<Digest> = own
+            .flat_map(|deletion| {
+                deletion.images.iter().chain(&deletion.referrers).copied().chain([deletion.digest])
+            })
+            .collect();
         let tags = repository.tags.iter().filter_map(|(tag, pointer)| match pointer {
             Pointer::To(digest) if !gone.contains(digest) => Some((tag.as_str(), *digest)),
             _ => None,
@@ -247,7 +256,8 @@ proptest! {
                 "dominodatalab/environment" => gone.tag.strip_prefix("x-"),
                 _ => continue,
             };
-            prop_assert!(revision.is_some_and(|revision| !retained.contains(revision)), "{gone:?}");
+            let is_along = gone.follows.is_some_and(|subject| !subject.is_gone);
+            prop_assert!(is_along || revision.is_some_and(|revision| !retained.contains(revision)), "{gone:?}");
         }
         for kept in &plan.keep {
             let stays = |tag: &str| plan.keep.iter()
@@ -258,6 +268,33 @@ proptest! {
                 }
                 KeepReason::InIndex { tag } => prop_assert!(stays(tag).is_some()),
                 _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_about_something_goes_and_stays_with_it(inventory in inventory(), text in rules()) {
+        let rules = Rules::parse(&text, Schemes::default()).unwrap();
+        let plan = plan(&inventory, &rules, NOW);
+        for repository in inventory.repositories.iter().filter(|repository| rules.concern(&repository.name)) {
+            let after = Simulated::after(repository, &plan);
+            let own = plan.keep.iter().filter(|kept| kept.repository == repository.name);
+            for kept in own {
+                let Some(Entry::Read { manifest, .. }) = kept.digest.and_then(|digest| repository.manifests.get(&digest))
+                else { continue };
+                let Some(subject) = &manifest.subject else { continue };
+                // Its own age and its place in a row are no reason.
+                let kind = kept.reason.kind();
+                prop_assert!(!["newest", "young", "unknown_age"].contains(&kind), "{kept:?}");
+                if after.gone.contains(&subject.digest) {
+                    prop_assert!(!["no_rule", "belongs_to"].contains(&kind), "{kept:?}");
+                }
+            }
+            for gone in plan.delete.iter().filter(|gone| gone.repository == repository.name) {
+                let Some(subject) = gone.follows else { continue };
+                let exists = repository.manifests.contains_key(&subject.digest);
+                prop_assert_eq!(subject.is_gone, !exists);
+                prop_assert!(!exists || after.gone.contains(&subject.digest), "{gone:?}");
             }
         }
     }

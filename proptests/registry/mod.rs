@@ -4,6 +4,7 @@
 mod laws;
 pub mod peer;
 mod real;
+mod related;
 mod script;
 mod scripted;
 

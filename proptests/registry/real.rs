@@ -277,6 +277,11 @@ fn signatures_stay_with_what_they_are_about() {
         assert_eq!(reason(&dry, tag), "belongs_to", "{tag}");
     }
     assert_eq!(tags(&dry, "delete").len(), 10);
+    // By age, too: a signature has none of its own.
+    let by_count = answer(&peer, "team/app keep-last 1 keep ^1\\.2", &[]);
+    assert_eq!(reason(&by_count, "1.1.0"), "newest", "images of one age all stay");
+    let by_name = answer(&peer, r"team/app keep ^1\.2\.0$ keep-last 0", &[]);
+    assert_eq!(by_name["delete"], dry["delete"]);
     answer(&peer, input, &["--apply"]);
     let mut expected = before;
     expected.retain(|tag, _| !tags(&dry, "delete").contains(tag));

@@ -56,7 +56,7 @@ pub fn apply(
     for deletion in &plan.delete {
         planned.entry(deletion.repository.clone()).or_default().push(deletion.clone());
     }
-    let mut run = Run { registry, deleted: Vec::new(), kept: plan.keep, stopped: None, progress };
+    let mut run = Run { registry, inventory, deleted: Vec::new(), kept: plan.keep, stopped: None, progress };
     for (name, deletions) in planned {
         run.repository(&name, deletions, rules, now);
     }
@@ -70,6 +70,7 @@ pub fn apply(
 
 struct Run<'a> {
     registry: &'a Registry,
+    inventory: &'a Inventory,
     deleted: Vec<Deletion>,
     kept: Vec<Kept>,
     stopped: Option<Error>,
@@ -82,7 +83,7 @@ impl Run<'_> {
             let why = format!("not tried: {error}");
             return self.keep_all(deletions, &KeepReason::Failed { why });
         }
-        let read = read_repository(self.registry, name, rules.need_dates(name), &|_, _| ());
+        let read = read_repository(self.registry, name, rules, &|_, _| ());
         let repository = match read {
             Ok(Some((repository, _))) => repository,
             // It vanished, and its tags with it.
@@ -93,7 +94,7 @@ impl Run<'_> {
                 return;
             }
         };
-        let (fresh, staying) = plan_repository(&repository, rules, now);
+        let (fresh, staying) = plan_repository(&repository, self.inventory, rules, now);
         let (going, changed) = split(deletions, &fresh);
         for deletion in changed {
             match staying.iter().find(|kept| kept.tag == deletion.tag) {
@@ -114,11 +115,23 @@ impl Run<'_> {
             by_digest.entry(deletion.digest).or_default().push(deletion);
         }
         let mut digests: Vec<Digest> = by_digest.keys().copied().collect();
-        digests.sort_by_cached_key(|digest| std::cmp::Reverse(repository.closure(*digest).len()));
+        // What is about another manifest goes behind it: if that could not be deleted, it needs its signatures.
+        let subjects: BTreeMap<Digest, Vec<Digest>> = by_digest
+            .iter()
+            .map(|(digest, tags)| (*digest, tags.iter().filter_map(subject_to_come).collect()))
+            .collect();
+        digests.sort_by_cached_key(|digest| {
+            (depth(*digest, &subjects, 0), std::cmp::Reverse(repository.closure(*digest).len()))
+        });
         let parents = repository.parents();
         let mut gone = BTreeSet::new();
         for digest in digests {
             let tags = by_digest.remove(&digest).unwrap_or_default();
+            let stays = subjects.get(&digest).into_iter().flatten().find(|subject| !gone.contains(*subject));
+            if let Some(subject) = stays {
+                self.keep_all(tags, &KeepReason::BelongsTo { tag: subject.to_string() });
+                continue;
+            }
             self.digest(&repository.name, digest, tags, &parents, &mut gone);
             (self.progress)(self.deleted.len());
         }
@@ -137,9 +150,11 @@ impl Run<'_> {
             let why = format!("not tried: {error}");
             return self.keep_all(tags, &KeepReason::Failed { why });
         }
-        let images: BTreeSet<Digest> =
-            tags.iter().flat_map(|deletion| deletion.images.iter().copied()).collect();
-        for next in images.into_iter().chain([digest]) {
+        let of_all = |along: fn(&Deletion) -> &Vec<Digest>| -> BTreeSet<Digest> {
+            tags.iter().flat_map(along).copied().collect()
+        };
+        let (referrers, images) = (of_all(|tag| &tag.referrers), of_all(|tag| &tag.images));
+        for next in referrers.into_iter().chain(images).chain([digest]) {
             let mut listed_by = parents.get(&next).into_iter().flatten();
             let listed_by = listed_by.find(|parent| **parent != digest && !gone.contains(*parent));
             match listed_by {
@@ -228,6 +243,20 @@ impl Run<'_> {
         };
         self.kept.extend(deletions.into_iter().map(kept));
     }
+}
+
+/// What a tag is about, if that goes in the same run.
+fn subject_to_come(deletion: &Deletion) -> Option<Digest> {
+    deletion.follows.filter(|subject| !subject.is_gone).map(|subject| subject.digest)
+}
+
+/// How many subjects a digest has, one about the other, that go in the same run.
+fn depth(digest: Digest, subjects: &BTreeMap<Digest, Vec<Digest>>, above: usize) -> usize {
+    let own = subjects.get(&digest).into_iter().flatten();
+    // A digest cannot be about itself, in any number of steps, but a tag's name may say so.
+    let deeper =
+        own.filter(|_| above <= subjects.len()).map(|subject| depth(*subject, subjects, above + 1) + 1);
+    deeper.max().unwrap_or(0)
 }
 
 /// What both plans say, with the images that the fresh one says go along; and the rest.

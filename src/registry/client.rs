@@ -176,6 +176,30 @@ impl Registry {
         Ok(names)
     }
 
+    /// The digests of manifests that are about `subject`, tagged or not; `None` where the registry does not tell.
+    ///
+    /// Old registries have no such list, and answer anything to the question. It is no failure: what is not known to be
+    /// about a manifest does not go with it.
+    pub(super) fn referrers(&self, repository: &str, subject: Digest) -> Result<Option<Vec<Digest>>> {
+        let failed = |failure: Failure| failure.during(&format!("what is about {repository}@{subject}"));
+        let path = format!("/v2/{}/referrers/{subject}", checked_repository(repository)?);
+        let purpose = Purpose { repository, accept: manifest::OCI_INDEX, limit: MANIFEST_SIZE };
+        let (mut referrers, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut next = Some(self.uri(&path).map_err(failed)?);
+        while let Some(uri) = next.filter(|uri| seen.len() < PAGES && seen.insert(uri.to_string())) {
+            let answer = match self.http.read(&Method::GET, &uri, purpose) {
+                Ok(answer) if answer.status == 200 => answer,
+                Ok(_) | Err(Failure::Broken(_)) => return Ok(None),
+                Err(failure) => return Err(failed(failure)),
+            };
+            let Ok(index) = Manifest::parse(&answer.body) else { return Ok(None) };
+            referrers.extend(index.children().map(|referrer| referrer.digest));
+            let target = answer.header("link").and_then(next_link);
+            next = target.and_then(|target| self.page_after(&answer.uri, target).ok());
+        }
+        Ok(Some(referrers))
+    }
+
     fn page_after(&self, base: &Uri, target: &str) -> Result<Uri, Failure> {
         let Some((uri, origin)) =
             resolve(base, target).and_then(|uri| Some((uri.clone(), Origin::of(&uri)?)))

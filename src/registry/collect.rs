@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde::Deserialize;
 
 use super::client::{CONFIG_SIZE, Fetched, Registry};
-use super::inventory::{Entry, Inventory, Pointer, Repository};
+use super::inventory::{Entry, Inventory, Pointer, Repository, subject_in};
 use super::rules::Rules;
 use crate::digest::Digest;
 use crate::manifest::{Descriptor, Manifest};
@@ -57,7 +57,7 @@ pub fn collect(
 
     for name in names {
         let is_concerned = rules.concern(&name);
-        let read = read_repository(registry, &name, rules.need_dates(&name), progress);
+        let read = read_repository(registry, &name, rules, progress);
         match read {
             Ok(Some((repository, notes))) => {
                 inventory.notes.extend(notes);
@@ -91,7 +91,7 @@ pub fn collect(
 pub(super) fn read_repository(
     registry: &Registry,
     name: &str,
-    dates: bool,
+    rules: &Rules,
     progress: Progress<'_>,
 ) -> Result<Option<(Repository, Vec<String>)>> {
     let Some(tags) = registry.tags(name)? else { return Ok(None) };
@@ -119,24 +119,31 @@ pub(super) fn read_repository(
         };
         repository.tags.insert(tag, pointer);
     }
-    read_children(registry, &mut repository)?;
-    if dates {
+    read_related(registry, &mut repository, rules.concern(name))?;
+    if rules.need_dates(name) {
         read_dates(registry, &mut repository)?;
     }
     Ok(Some((repository, notes)))
 }
 
-/// What indexes list, level by level. A platform that was never pushed is no fault. What lies beyond the limits counts
-/// as unreadable, so that nothing goes that it may need.
-fn read_children(registry: &Registry, repository: &mut Repository) -> Result<()> {
+/// What indexes list, and what signatures and the like are about, level by level. A platform that was never pushed is no
+/// fault. What lies beyond the limits counts as unreadable, so that nothing goes that it may need.
+fn read_related(registry: &Registry, repository: &mut Repository, asks_for_referrers: bool) -> Result<()> {
     let mut asked: BTreeSet<Digest> = repository.manifests.keys().copied().collect();
     let mut parents: Vec<Digest> = asked.iter().copied().collect();
+    let mut named: Vec<Digest> = repository.tags.keys().filter_map(|tag| subject_in(tag)).collect();
+    let mut has_referrers = asks_for_referrers;
     let (mut listed, bytes) = (0, AtomicU64::new(0));
     for depth in 1.. {
         let entries = parents.iter().filter_map(|parent| repository.manifests.get(parent));
-        let children = entries.filter_map(Entry::manifest).flat_map(Manifest::children);
-        let children: BTreeSet<Digest> =
-            children.map(|child| child.digest).filter(|child| !asked.contains(child)).collect();
+        let referrers = referrers(registry, &repository.name, &parents, &mut has_referrers)?;
+        let related = entries
+            .filter_map(Entry::manifest)
+            .flat_map(|manifest| manifest.children().chain(&manifest.subject))
+            .map(|related| related.digest)
+            .chain(named.drain(..))
+            .chain(referrers);
+        let children: BTreeSet<Digest> = related.filter(|child| !asked.contains(child)).collect();
         let children: Vec<Digest> = children.into_iter().collect();
         if children.is_empty() {
             break;
@@ -165,7 +172,10 @@ fn read_children(registry: &Registry, repository: &mut Repository) -> Result<()>
         for (child, fetched) in children.iter().zip(fetched) {
             asked.insert(*child);
             let entry = match fetched {
-                Fetched::Missing => continue,
+                Fetched::Missing => {
+                    repository.missing.insert(*child);
+                    continue;
+                }
                 Fetched::Read(content) => Entry::of(*content),
                 Fetched::Unreadable { why, may_list, .. } => Entry::Unreadable { why, may_list },
             };
@@ -174,6 +184,25 @@ fn read_children(registry: &Registry, repository: &mut Repository) -> Result<()>
         parents = children;
     }
     Ok(())
+}
+
+/// What is about any of `subjects`, as far as the registry `has_referrers` to tell of. It is asked for one first.
+fn referrers(
+    registry: &Registry,
+    name: &str,
+    subjects: &[Digest],
+    has_referrers: &mut bool,
+) -> Result<Vec<Digest>> {
+    let Some((first, others)) = subjects.split_first().filter(|_| *has_referrers) else {
+        return Ok(Vec::new());
+    };
+    let Some(mut found) = registry.referrers(name, *first)? else {
+        *has_referrers = false;
+        return Ok(Vec::new());
+    };
+    let rest = parallel(others, &|_, _| (), |subject| registry.referrers(name, *subject))?;
+    found.extend(rest.into_iter().flatten().flatten());
+    Ok(found)
 }
 
 /// The age of images, from their configs; of an index, that of its newest image.

@@ -24,8 +24,10 @@ pub struct Repository {
     pub name: String,
     /// Its tags.
     pub tags: BTreeMap<String, Pointer>,
-    /// What the tags point to, and what that lists.
+    /// What the tags point to, what that lists, and what any of it is about.
     pub manifests: BTreeMap<Digest, Entry>,
+    /// What was asked for, because something lists it or is about it, and does not exist.
+    pub missing: BTreeSet<Digest>,
 }
 
 /// What a tag points to.
@@ -105,6 +107,13 @@ impl Repository {
         parents
     }
 
+    /// What a tag is about: the subject of its manifest, or the digest in a name like `sha256-<hex>.sig`, as cosign
+    /// and clients of registries without a referrers API write it.
+    pub(super) fn subject_of(&self, tag: &str, digest: Digest) -> Option<Digest> {
+        let subject = self.manifests.get(&digest).and_then(Entry::subject);
+        subject.or_else(|| subject_in(tag)).filter(|subject| *subject != digest)
+    }
+
     /// By manifest, those that are about it, such as its signatures.
     pub(super) fn referrers(&self) -> BTreeMap<Digest, Vec<Digest>> {
         let mut referrers: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
@@ -145,6 +154,13 @@ impl Repository {
             blobs.extend(manifest.blobs().map(|blob| (blob.digest, blob.size)));
         }
     }
+}
+
+/// What a tag like `sha256-<hex>` or `sha256-<hex>.sig` is about.
+pub(super) fn subject_in(tag: &str) -> Option<Digest> {
+    let hex = tag.strip_prefix("sha256-")?;
+    let hex = hex.split_once('.').map_or(hex, |(hex, _)| hex);
+    Digest::from_hex(hex)
 }
 
 impl Inventory {

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A registry does not delete tags, but digests, and with a digest every tag that points to it. So a digest goes
-//! only where no tag that stays points to it, no index of such a tag lists it, and everything could be read that
-//! might.
+//! only where no tag that stays points to it, no index of such a tag lists it, it is not about anything that stays, and
+//! everything could be read that might.
 //!
 //! ```no_run
 //! use image_prune::registry::{Options, Registry, Rules, Schemes, apply, collect, plan};
@@ -44,6 +44,6 @@ pub use client::{CONFIG_SIZE, Content, Fetched, Registry};
 pub use collect::{Progress, collect};
 pub use http::{Options, Pause};
 pub use inventory::{Entry, Inventory, Pointer, Repository};
-pub use plan::{Deletion, Kept, Plan, plan};
+pub use plan::{Deletion, Kept, Plan, Subject, plan};
 pub use rules::{OWN_PREFIX, Rules, SHARED_REPOSITORY, Schemes};
 pub use ruling::KeepReason;

@@ -42,6 +42,22 @@ pub struct Deletion {
     /// The images of an index, which go along: no other tag needs them.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_texts")]
     pub images: Vec<Digest>,
+    /// Manifests without a tag that are about it or its images, such as signatures, and go along.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_texts")]
+    pub referrers: Vec<Digest>,
+    /// What it is about, where it goes for that reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Subject>,
+}
+
+/// What a signature or the like is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Subject {
+    /// Its digest.
+    #[serde(serialize_with = "as_text")]
+    pub digest: Digest,
+    /// Whether it is gone already; it goes with this plan otherwise.
+    pub is_gone: bool,
 }
 
 /// A tag that stays.
@@ -85,7 +101,7 @@ pub fn plan(inventory: &Inventory, rules: &Rules, now: i64) -> Plan {
     let concerned = inventory.repositories.iter().filter(|repository| rules.concern(&repository.name));
     let (mut delete, mut keep) = (Vec::new(), Vec::new());
     for repository in concerned {
-        let (going, staying) = plan_repository(repository, rules, now);
+        let (going, staying) = plan_repository(repository, inventory, rules, now);
         delete.extend(going);
         keep.extend(staying);
     }
@@ -100,7 +116,8 @@ pub fn plan(inventory: &Inventory, rules: &Rules, now: i64) -> Plan {
 /// What a garbage collection frees once these are deleted, and whether that is exact.
 pub(super) fn bytes(inventory: &Inventory, deleted: &[Deletion]) -> (u64, bool) {
     let gone = |deletion: &Deletion| {
-        let digests: Vec<_> = deletion.images.iter().chain([&deletion.digest]).copied().collect();
+        let along = deletion.images.iter().chain(&deletion.referrers);
+        let digests: Vec<_> = along.chain([&deletion.digest]).copied().collect();
         // The name has to live as long as the inventory.
         let named = inventory.repositories.iter().find(|repository| repository.name == deletion.repository);
         digests.into_iter().filter_map(move |digest| Some((named?.name.as_str(), digest)))
@@ -109,13 +126,14 @@ pub(super) fn bytes(inventory: &Inventory, deleted: &[Deletion]) -> (u64, bool) 
     inventory.freed(&gone)
 }
 
-/// The tags of one repository that go and that stay.
+/// The tags of one repository that go and that stay; `inventory` has the other ones.
 pub(super) fn plan_repository(
     repository: &Repository,
+    inventory: &Inventory,
     rules: &Rules,
     now: i64,
 ) -> (Vec<Deletion>, Vec<Kept>) {
-    let mut sorting = Sorting::new(repository, rules, now);
+    let mut sorting = Sorting::new(repository, inventory, rules, now);
     while sorting.protect() {}
     // Behind it: what came to stay may be unreadable, too.
     sorting.hold_back();
@@ -145,26 +163,63 @@ enum Link {
 struct Sorting<'a> {
     repository: &'a Repository,
     referrers: BTreeMap<Digest, Vec<Digest>>,
+    /// What tags point to.
+    tagged: BTreeSet<Digest>,
     going: BTreeMap<&'a str, Digest>,
+    /// By tag, what those are about that follow it.
+    following: BTreeMap<&'a str, Subject>,
     staying: BTreeMap<&'a str, (Option<Digest>, KeepReason)>,
 }
 
 impl<'a> Sorting<'a> {
     /// By what the rules say, and by what can be read.
-    fn new(repository: &'a Repository, rules: &Rules, now: i64) -> Self {
+    fn new(repository: &'a Repository, inventory: &Inventory, rules: &Rules, now: i64) -> Self {
         let pointed = repository.tags.iter().filter_map(|(tag, pointer)| match pointer {
             Pointer::To(digest) => Some((tag.as_str(), *digest)),
             Pointer::Unknown { .. } => None,
         });
-        let dated: Vec<Dated<'a>> = pointed
+        // What is about another manifest uses up no place among the newest.
+        let (about, own): (Vec<_>, Vec<_>) =
+            pointed.partition(|(tag, digest)| repository.subject_of(tag, *digest).is_some());
+        // cosign can be told to keep the signatures of all images in one repository.
+        let is_elsewhere = |digest: Digest| {
+            own.is_empty() || inventory.repositories.iter().any(|other| other.manifests.contains_key(&digest))
+        };
+        let dated: Vec<Dated<'a>> = own
+            .iter()
             .map(|(tag, image)| {
-                let created = repository.manifests.get(&image).and_then(Entry::created);
-                Dated { tag, image, created }
+                let created = repository.manifests.get(image).and_then(Entry::created);
+                Dated { tag, image: *image, created }
             })
             .collect();
         let mut rulings = rules.rule(&repository.name, &dated, now);
-        let referrers = repository.referrers();
-        let mut sorting = Self { repository, referrers, going: BTreeMap::new(), staying: BTreeMap::new() };
+        let mut following = BTreeMap::new();
+        for (tag, digest) in about {
+            let Some(subject) = repository.subject_of(tag, digest) else { continue };
+            let is_gone = repository.missing.contains(&subject);
+            let ruling = match rules.rule_by_name(&repository.name, tag) {
+                // It goes with its subject without a rule of its own; if that is gone already, only with one.
+                Ruling::None if !is_gone => Ruling::Delete,
+                Ruling::Delete if is_gone && is_elsewhere(subject) => {
+                    Ruling::Keep(KeepReason::SubjectUnseen { digest: subject })
+                }
+                ruling => ruling,
+            };
+            following.insert(tag, Subject { digest: subject, is_gone });
+            rulings.insert(tag, ruling);
+        }
+        let tagged = repository.tags.values().filter_map(|pointer| match pointer {
+            Pointer::To(digest) => Some(*digest),
+            Pointer::Unknown { .. } => None,
+        });
+        let mut sorting = Self {
+            repository,
+            referrers: repository.referrers(),
+            tagged: tagged.collect(),
+            going: BTreeMap::new(),
+            following,
+            staying: BTreeMap::new(),
+        };
         for (tag, pointer) in &repository.tags {
             let (digest, unreadable) = match pointer {
                 Pointer::Unknown { why } => (None, Some(why)),
@@ -228,18 +283,46 @@ impl<'a> Sorting<'a> {
         needed
     }
 
+    /// What goes along with a digest: what it lists, and what is about any of it, as far as no tag points there and
+    /// nothing that stays needs it.
+    fn along(&self, digest: Digest, needed: &BTreeMap<Digest, Need<'a>>) -> BTreeSet<Digest> {
+        let mut found = BTreeSet::new();
+        let mut next = vec![digest];
+        while let Some(at) = next.pop() {
+            let Some(entry) = self.repository.manifests.get(&at) else { continue };
+            let is_along =
+                entry.manifest().is_some() && !needed.contains_key(&at) && !self.tagged.contains(&at);
+            if at == digest || (is_along && found.insert(at)) {
+                next.extend(entry.listed());
+                next.extend(self.referrers.get(&at).into_iter().flatten());
+            }
+        }
+        found
+    }
+
+    /// What is deleted if it stays at this: what tags point to that go, and what goes along.
+    fn gone(&self, needed: &BTreeMap<Digest, Need<'a>>) -> BTreeSet<Digest> {
+        let digests: BTreeSet<Digest> = self.going.values().copied().collect();
+        let along = digests.iter().flat_map(|digest| self.along(*digest, needed));
+        along.chain(digests.iter().copied()).collect()
+    }
+
     /// Moves to those that stay what these need; true where there was something.
     fn protect(&mut self) -> bool {
         let needed = self.needed();
+        let gone = self.gone(&needed);
         let reason = |tag: &str, digest: &Digest| {
-            let of_tag = || needed.get(&subject_of(tag)?).map(|need| Need { link: Link::Subject, ..*need });
-            let Need { tag, link } = needed.get(digest).copied().or_else(of_tag)?;
-            let tag = tag.to_owned();
-            Some(match link {
-                Link::Tag => KeepReason::SharedDigest { tag },
-                Link::List => KeepReason::InIndex { tag },
-                Link::Subject => KeepReason::BelongsTo { tag },
-            })
+            if let Some(Need { tag, link }) = needed.get(digest) {
+                let tag = (*tag).to_owned();
+                return Some(match link {
+                    Link::Tag => KeepReason::SharedDigest { tag },
+                    Link::List => KeepReason::InIndex { tag },
+                    Link::Subject => KeepReason::BelongsTo { tag },
+                });
+            }
+            let subject = self.following.get(tag).filter(|subject| !subject.is_gone)?.digest;
+            let by = || needed.get(&subject).map_or_else(|| subject.to_string(), |need| need.tag.to_owned());
+            (!gone.contains(&subject)).then(|| KeepReason::BelongsTo { tag: by() })
         };
         let found: Vec<(&'a str, Digest, KeepReason)> = self
             .going
@@ -257,32 +340,27 @@ impl<'a> Sorting<'a> {
     fn finish(self) -> (Vec<Deletion>, Vec<Kept>) {
         let repository = self.repository;
         let needed = self.needed();
-        let tagged: BTreeSet<Digest> = self.going.values().copied().collect();
-        let is_readable =
-            |digest: &Digest| matches!(repository.manifests.get(digest), Some(Entry::Read { .. }));
-        let goes_along =
-            |digest: &Digest| !tagged.contains(digest) && !needed.contains_key(digest) && is_readable(digest);
-        let deletion = |(tag, digest): (&str, Digest)| Deletion {
-            repository: repository.name.clone(),
-            tag: tag.to_owned(),
-            digest,
-            size: repository.size(digest),
-            images: repository.closure(digest).into_iter().filter(goes_along).collect(),
+        let deletion = |(tag, digest): (&&str, &Digest)| {
+            let listed = repository.closure(*digest);
+            let (images, referrers) =
+                self.along(*digest, &needed).into_iter().partition(|along| listed.contains(along));
+            Deletion {
+                repository: repository.name.clone(),
+                tag: (*tag).to_owned(),
+                digest: *digest,
+                size: repository.size(*digest),
+                images,
+                referrers,
+                follows: self.following.get(tag).copied(),
+            }
         };
+        let delete = self.going.iter().map(deletion).collect();
         let kept = |(tag, (digest, reason)): (&str, (Option<Digest>, KeepReason))| Kept {
             repository: repository.name.clone(),
             tag: tag.to_owned(),
             digest,
             reason,
         };
-        let delete = self.going.into_iter().map(deletion).collect();
         (delete, self.staying.into_iter().map(kept).collect())
     }
-}
-
-/// What a tag like `sha256-<digest>.sig` belongs to: signatures, attestations, referrers.
-fn subject_of(tag: &str) -> Option<Digest> {
-    let hex = tag.strip_prefix("sha256-")?;
-    let hex = hex.split_once('.').map_or(hex, |(hex, _)| hex);
-    Digest::from_hex(hex)
 }

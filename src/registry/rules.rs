@@ -235,6 +235,15 @@ impl Rules {
         rulings
     }
 
+    /// What the names of a tag's repository and of itself say, whatever its age: for what follows another manifest.
+    pub(super) fn rule_by_name(&self, repository: &str, tag: &str) -> Ruling {
+        let rules = self.patterns.iter().filter(|rule| rule.matcher.is_match(repository));
+        rules.fold(self.rule_environment(repository, tag), |before, rule| {
+            let mut reasons = rule.clauses.iter().filter_map(|clause| clause.keeps_name(tag));
+            before.or_keep(reasons.next().map_or(Ruling::Delete, Ruling::Keep))
+        })
+    }
+
     fn own_repository_of(&self, repository: &str) -> Option<(&str, &BTreeSet<String>)> {
         let id = repository.strip_prefix(OWN_PREFIX).filter(|_| self.schemes.own_repository)?;
         self.environments.get_key_value(id).map(|(id, kept)| (id.as_str(), kept))
@@ -319,12 +328,16 @@ impl Clause {
         ages.get(last).or(ages.last()).copied()
     }
 
+    /// Why this clause keeps a tag by its name.
+    fn keeps_name(&self, tag: &str) -> Option<KeepReason> {
+        let Self::Keep(regex) = self else { return None };
+        regex.is_match(tag).then(|| KeepReason::Matches { regex: regex.as_str().to_owned() })
+    }
+
     /// Why this clause keeps a tag; none where it does not. Of images of one age all are kept or none.
     fn keeps(&self, dated: &Dated<'_>, oldest_kept: Option<i64>, now: i64) -> Option<KeepReason> {
         match (self, dated.created) {
-            (Self::Keep(regex), _) => {
-                regex.is_match(dated.tag).then(|| KeepReason::Matches { regex: regex.as_str().to_owned() })
-            }
+            (Self::Keep(_), _) => self.keeps_name(dated.tag),
             (Self::KeepLast(_) | Self::OlderThan(_), None) => Some(KeepReason::UnknownAge),
             (Self::KeepLast(count), Some(created)) => {
                 let is_kept = oldest_kept.is_some_and(|oldest| created >= oldest);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::digest::Digest;
+
 /// What the rules say about a tag, before anybody looks at what it points to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ruling {
@@ -66,6 +68,11 @@ pub enum KeepReason {
         /// A tag of that digest, or the digest itself.
         tag: String,
     },
+    /// It is a signature or the like of a digest that this repository does not have, and another may.
+    SubjectUnseen {
+        /// That digest.
+        digest: Digest,
+    },
     /// Its manifest cannot be read.
     Unreadable {
         /// What is wrong.
@@ -99,6 +106,7 @@ impl KeepReason {
             Self::SharedDigest { .. } => "shared_digest",
             Self::InIndex { .. } => "in_index",
             Self::BelongsTo { .. } => "belongs_to",
+            Self::SubjectUnseen { .. } => "subject_unseen",
             Self::Unreadable { .. } => "unreadable",
             Self::HeldBack { .. } => "held_back",
             Self::Moved => "moved",
@@ -126,6 +134,9 @@ impl fmt::Display for KeepReason {
             }
             Self::InIndex { tag } => write!(formatter, "the index `{tag}`, which stays, lists it"),
             Self::BelongsTo { tag } => write!(formatter, "belongs to `{tag}`, which stays"),
+            Self::SubjectUnseen { digest } => {
+                write!(formatter, "belongs to {digest}, which may be in another repository")
+            }
             Self::Unreadable { why } => write!(formatter, "its manifest cannot be read: {why}"),
             Self::HeldBack { by } => {
                 write!(formatter, "`{by}` cannot be read, and may be an index that lists this one")

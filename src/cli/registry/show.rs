@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use image_prune::registry::{KeepReason, Kept, Plan};
+use image_prune::registry::{Deletion, KeepReason, Kept, Plan};
 use serde::Serialize;
 
 use crate::cli::error::Result;
@@ -21,13 +21,32 @@ pub fn json(plan: &Plan, applied: bool) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// What goes along with a tag, and what it follows.
+fn why(deletion: &Deletion, is_whole: bool) -> String {
+    let follows = deletion.follows.map(|subject| {
+        let digest = render::identifier(subject.digest, is_whole);
+        if subject.is_gone {
+            format!("belongs to {digest}, which is gone")
+        } else {
+            format!("goes with {digest}")
+        }
+    });
+    let images = match deletion.images.len() {
+        0 => None,
+        1 => Some("with the image that it lists".to_owned()),
+        count => Some(format!("with the {count} images that it lists")),
+    };
+    let referrers = match deletion.referrers.len() {
+        0 => None,
+        1 => Some("with the untagged manifest about it".to_owned()),
+        count => Some(format!("with {count} untagged manifests about it")),
+    };
+    [follows, images, referrers].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 pub fn table(plan: &Plan, applied: bool, is_whole: bool) -> Result<()> {
     let going = plan.delete.iter().map(|deletion| {
-        let why = match deletion.images.len() {
-            0 => String::new(),
-            1 => "with the image that it lists".to_owned(),
-            count => format!("with the {count} images that it lists"),
-        };
+        let why = why(deletion, is_whole);
         let digest = render::identifier(deletion.digest, is_whole);
         let size = units::short_size(deletion.size.into());
         [deletion.repository.clone(), deletion.tag.clone(), digest, size, why]

@@ -249,6 +249,35 @@ fn build_caches_block_nothing_and_their_layers_count() {
 }
 
 #[test]
+fn streams_are_counted_apart() {
+    let Some(peer) = Peer::start(Setup::default()) else { return };
+    for environment in 18..=20 {
+        for build in 1..=3 {
+            let created = format!("2024-0{}-0{build}T00:00:00Z", environment - 17);
+            peer.push_image("t/env", Some(&format!("env{environment}-{build}")), &["base"], &created);
+        }
+    }
+    for minor in 1..=6 {
+        let (generated, release) = (format!("v1.{minor}.0-{minor}-gabc"), format!("v1.{minor}.0"));
+        peer.push_image("t/app", Some(&generated), &["base"], &format!("2024-01-0{minor}T00:00:00Z"));
+        peer.push_image("t/app", Some(&release), &["base"], &format!("2024-02-0{minor}T00:00:00Z"));
+    }
+    let input =
+        "t/env keep-last 2 of ^env18-\nt/env keep-last 1 of ^env19-\nt/app keep-last 3 keep ^v[0-9.]+$\n";
+    let dry = answer(&peer, input, &[]);
+    let mut expected: Vec<String> = (1..=3).map(|minor| format!("t/app:v1.{minor}.0-{minor}-gabc")).collect();
+    expected.extend(["env18-1", "env19-1", "env19-2"].map(|tag| format!("t/env:{tag}")));
+    assert_eq!(tags(&dry, "delete"), expected);
+    assert_eq!(reason(&dry, "env20-1"), "no_rule");
+    let applied = answer(&peer, input, &["--apply"]);
+    assert_eq!(applied["delete"], dry["delete"]);
+    assert_eq!((peer.whole_tags("t/env").len(), peer.whole_tags("t/app").len()), (6, 9));
+    let only = answer(&peer, "t/app only -gabc$ keep-last 1", &[]);
+    assert_eq!(tags(&only, "delete"), ["t/app:v1.4.0-4-gabc", "t/app:v1.5.0-5-gabc"]);
+    assert_eq!(reason(&only, "v1.1.0"), "no_rule");
+}
+
+#[test]
 fn signatures_stay_with_what_they_are_about() {
     const REPOSITORY: &str = "team/app";
     let Some(mut peer) = Peer::start(Setup::default()) else { return };

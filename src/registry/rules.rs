@@ -7,6 +7,9 @@
 //! # other repositories: a tag goes that no clause of any matching line keeps
 //! team/*      keep-last 5  keep ^release-
 //! ci/**       older-than 30days
+//! # streams: the newest of each; `only` says which tags a line is about
+//! app/web     keep-last 3 of ^main-  keep-last 1 of ^dev-
+//! app/api     only ^pr-  older-than 14days
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,18 +69,26 @@ struct PatternRule {
     /// The name itself, where the pattern has nothing to match.
     literal: Option<String>,
     matcher: GlobSet,
+    /// The tags that it is about, where not all are.
+    only: Option<Regex>,
     clauses: Vec<Clause>,
 }
 
 #[derive(Debug, Clone)]
 enum Clause {
-    KeepLast(usize),
+    /// The newest of all, or of a stream: the tags that match an expression.
+    KeepLast {
+        count: usize,
+        of: Option<Regex>,
+    },
     Keep(Regex),
     OlderThan(Duration),
 }
 
 /// The first words of clauses.
-const CLAUSES: [&str; 3] = ["keep-last", "keep", "older-than"];
+const CLAUSES: [&str; 4] = ["keep-last", "keep", "older-than", "only"];
+/// The limit of an expression's program, in bytes. Matching is linear in its input.
+const PROGRAM: usize = 1 << 20;
 
 /// A tag, as far as a rule asks.
 #[derive(Debug, Clone, Copy)]
@@ -189,14 +200,14 @@ impl Rules {
             && !self.environments.is_empty();
         is_shared
             || self.own_repository_of(repository).is_some()
-            || self.patterns.iter().any(|rule| rule.matcher.is_match(repository))
+            || self.patterns.iter().any(|rule| rule.is_about(repository))
     }
 
     /// Whether a rule about this repository asks for the age of images.
     #[must_use]
     pub fn need_dates(&self, repository: &str) -> bool {
         let is_timed = |clause: &Clause| !matches!(clause, Clause::Keep(_));
-        let mut rules = self.patterns.iter().filter(|rule| rule.matcher.is_match(repository));
+        let mut rules = self.patterns.iter().filter(|rule| rule.is_about(repository));
         rules.any(|rule| rule.clauses.iter().any(is_timed))
     }
 
@@ -222,12 +233,13 @@ impl Rules {
         tags: &[Dated<'a>],
         now: i64,
     ) -> BTreeMap<&'a str, Ruling> {
-        let mut rulings: BTreeMap<&str, Ruling> = BTreeMap::new();
-        for dated in tags {
-            rulings.insert(dated.tag, self.rule_environment(repository, dated.tag));
-        }
-        for rule in self.patterns.iter().filter(|rule| rule.matcher.is_match(repository)) {
-            for (tag, ruling) in rule.rule(tags, now) {
+        let by_name = tags.iter().map(|dated| (dated.tag, self.rule_by_name(repository, dated.tag)));
+        let mut rulings: BTreeMap<&str, Ruling> = by_name.collect();
+        // What a name keeps uses up no place among the newest, whichever line says so.
+        let is_counted = |dated: &Dated<'a>| !matches!(rulings.get(dated.tag), Some(Ruling::Keep(_)));
+        let counted: Vec<Dated<'a>> = tags.iter().copied().filter(is_counted).collect();
+        for rule in self.patterns.iter().filter(|rule| rule.is_about(repository)) {
+            for (tag, ruling) in rule.rule(tags, &counted, now) {
                 let before = rulings.remove(tag).unwrap_or(Ruling::None);
                 rulings.insert(tag, before.or_keep(ruling));
             }
@@ -237,7 +249,7 @@ impl Rules {
 
     /// What the names of a tag's repository and of itself say, whatever its age: for what follows another manifest.
     pub(super) fn rule_by_name(&self, repository: &str, tag: &str) -> Ruling {
-        let rules = self.patterns.iter().filter(|rule| rule.matcher.is_match(repository));
+        let rules = self.patterns.iter().filter(|rule| rule.is_about(repository) && rule.judges(tag));
         rules.fold(self.rule_environment(repository, tag), |before, rule| {
             let mut reasons = rule.clauses.iter().filter_map(|clause| clause.keeps_name(tag));
             before.or_keep(reasons.next().map_or(Ruling::Delete, Ruling::Keep))
@@ -274,41 +286,72 @@ impl PatternRule {
         let matcher = glob::compile(pattern, true)
             .map_err(|problem| format!("`{}` is no pattern: {problem}", glob::shown(pattern)))?;
         let literal = is_repository(pattern).then(|| pattern.to_owned());
-        let mut clauses = Vec::new();
-        let mut words = words.iter().filter(|word| **word != "|");
-        while let Some(&word) = words.next() {
-            let value = words.next().copied().ok_or_else(|| format!("`{word}` needs a value behind it"))?;
-            clauses.push(Clause::parse(word, value)?);
+        let (mut only, mut clauses) = (None, Vec::new());
+        let mut words = words.iter().filter(|word| **word != "|").copied().peekable();
+        while let Some(word) = words.next() {
+            let value = words.next().ok_or_else(|| format!("`{word}` needs a value behind it"))?;
+            if word == "only" {
+                if only.replace(expression("only", value)?).is_some() {
+                    return Err("`only` stands once in a line; `a|b` matches either".to_owned());
+                }
+                continue;
+            }
+            let of = words.next_if_eq(&"of").map(|_| words.next().ok_or("`of` needs a value behind it"));
+            clauses.push(Clause::parse(word, value, of.transpose()?)?);
         }
-        Ok(Self { literal, matcher, clauses })
+        Ok(Self { literal, matcher, only, clauses })
     }
 
-    /// What this rule says about each tag.
-    fn rule<'a>(&self, tags: &[Dated<'a>], now: i64) -> Vec<(&'a str, Ruling)> {
-        let limits: Vec<Option<i64>> = self.clauses.iter().map(|clause| clause.oldest_kept(tags)).collect();
+    fn is_about(&self, repository: &str) -> bool {
+        self.matcher.is_match(repository)
+    }
+
+    /// Whether a tag goes that no clause keeps: not one that `only` leaves out, nor one outside all streams of a line
+    /// that counts in streams alone.
+    fn judges(&self, tag: &str) -> bool {
+        let is_named = self.only.as_ref().is_none_or(|only| only.is_match(tag));
+        let mut counting = self.clauses.iter().filter(|clause| !matches!(clause, Clause::Keep(_))).peekable();
+        let is_counted = counting.peek().is_none() || counting.any(|clause| clause.counts(tag));
+        is_named && (is_counted || self.clauses.iter().any(|clause| clause.keeps_name(tag).is_some()))
+    }
+
+    /// What this rule says about the age of each tag. Of `counted` it takes the newest.
+    fn rule<'a>(&self, tags: &[Dated<'a>], counted: &[Dated<'a>], now: i64) -> Vec<(&'a str, Ruling)> {
+        let counted: Vec<Dated<'a>> =
+            counted.iter().copied().filter(|dated| self.judges(dated.tag)).collect();
+        let limits: Vec<Option<i64>> =
+            self.clauses.iter().map(|clause| clause.oldest_kept(&counted)).collect();
         let of_tag = |dated: &Dated<'a>| {
-            let clauses = self.clauses.iter().zip(&limits);
-            let mut reasons = clauses.filter_map(|(clause, limit)| clause.keeps(dated, *limit, now));
-            (dated.tag, reasons.next().map_or(Ruling::Delete, Ruling::Keep))
+            if !self.judges(dated.tag) {
+                return (dated.tag, Ruling::None);
+            }
+            let mut clauses = self.clauses.iter().zip(&limits);
+            let kept = clauses.find_map(|(clause, limit)| clause.keeps(dated, *limit, now));
+            (dated.tag, kept.map_or(Ruling::Delete, Ruling::Keep))
         };
         tags.iter().map(of_tag).collect()
     }
 }
 
+/// An expression over tags.
+fn expression(word: &str, value: &str) -> Result<Regex, String> {
+    // Linear in its input; the limit is for memory.
+    let regex = glob::refuse_long(value)
+        .and_then(|()| RegexBuilder::new(value).size_limit(PROGRAM).build().map_err(|error| error.to_string()));
+    regex.map_err(|problem| format!("`{word} {}`: {problem}", glob::shown(value)))
+}
+
 impl Clause {
-    fn parse(word: &str, value: &str) -> Result<Self, String> {
+    fn parse(word: &str, value: &str, of: Option<&str>) -> Result<Self, String> {
+        if let Some(of) = of.filter(|_| word != "keep-last") {
+            return Err(format!("`{word} {value} of {of}`: only `keep-last` counts in a stream"));
+        }
         match word {
             "keep-last" => match value.parse() {
-                Ok(count) => Ok(Self::KeepLast(count)),
+                Ok(count) => Ok(Self::KeepLast { count, of: of.map(|of| expression("of", of)).transpose()? }),
                 Err(_) => Err(format!("`keep-last {value}`: not a number of images")),
             },
-            "keep" => {
-                // Linear in its input; the limit is for memory.
-                let regex = glob::refuse_long(value).and_then(|()| {
-                    RegexBuilder::new(value).size_limit(1 << 20).build().map_err(|error| error.to_string())
-                });
-                regex.map(Self::Keep).map_err(|problem| format!("`keep {}`: {problem}", glob::shown(value)))
-            }
+            "keep" => expression("keep", value).map(Self::Keep),
             "older-than" => match humantime::parse_duration(value) {
                 Ok(age) => Ok(Self::OlderThan(age)),
                 Err(error) => Err(format!("`older-than {value}`: {error}; write it like 30days or 36h")),
@@ -317,11 +360,20 @@ impl Clause {
         }
     }
 
+    /// Whether a tag is of its stream; every one is, where it has none.
+    fn counts(&self, tag: &str) -> bool {
+        match self {
+            Self::KeepLast { of: Some(of), .. } => of.is_match(tag),
+            Self::KeepLast { of: None, .. } | Self::OlderThan(_) => true,
+            Self::Keep(_) => false,
+        }
+    }
+
     /// The age of the last image that `keep-last` keeps. Images of unknown age are kept, and do not count.
     fn oldest_kept(&self, tags: &[Dated<'_>]) -> Option<i64> {
-        let Self::KeepLast(count) = self else { return None };
-        let images: BTreeMap<_, _> =
-            tags.iter().filter_map(|dated| Some((dated.image, dated.created?))).collect();
+        let Self::KeepLast { count, .. } = self else { return None };
+        let tags = tags.iter().filter(|dated| self.counts(dated.tag));
+        let images: BTreeMap<_, _> = tags.filter_map(|dated| Some((dated.image, dated.created?))).collect();
         let mut ages: Vec<i64> = images.into_values().collect();
         ages.sort_unstable_by_key(|created| std::cmp::Reverse(*created));
         let last = count.checked_sub(1)?;
@@ -334,12 +386,13 @@ impl Clause {
         regex.is_match(tag).then(|| KeepReason::Matches { regex: regex.as_str().to_owned() })
     }
 
-    /// Why this clause keeps a tag; none where it does not. Of images of one age all are kept or none.
+    /// Why this clause keeps a tag for its age; none where it does not. Of images of one age all are kept or none.
     fn keeps(&self, dated: &Dated<'_>, oldest_kept: Option<i64>, now: i64) -> Option<KeepReason> {
         match (self, dated.created) {
-            (Self::Keep(_), _) => self.keeps_name(dated.tag),
-            (Self::KeepLast(_) | Self::OlderThan(_), None) => Some(KeepReason::UnknownAge),
-            (Self::KeepLast(count), Some(created)) => {
+            (Self::Keep(_), _) => None,
+            _ if !self.counts(dated.tag) => None,
+            (Self::KeepLast { .. } | Self::OlderThan(_), None) => Some(KeepReason::UnknownAge),
+            (Self::KeepLast { count, .. }, Some(created)) => {
                 let is_kept = oldest_kept.is_some_and(|oldest| created >= oldest);
                 is_kept.then_some(KeepReason::Newest { of: *count })
             }

@@ -112,10 +112,73 @@ fn bad_lines_are_named() {
         ("a/* keep a{1000}{1000}{1000}", "size limit"),
         ("a/* older-than 3fortnights", "`older-than 3fortnights`"),
         ("a/* keep x drop y", "`drop` is none of"),
+        ("a only x only y", "`only` stands once"),
+        ("a only", "`only` needs a value"),
+        ("a only (", "`only (`"),
+        ("a keep-last 3 of", "`of` needs a value"),
+        ("a keep-last 3 of (", "`of (`"),
+        ("a keep x of y", "only `keep-last` counts in a stream"),
         ("[ keep x", "`[` is no pattern"),
     ] {
         let error = Rules::parse(text, Schemes::default()).unwrap_err().to_string();
         assert!(error.contains(problem), "{text}: {error}");
     }
     assert!(rules("# nothing\n\n").is_empty());
+}
+
+#[test]
+fn the_newest_of_each_stream_stay() {
+    let tags = ["env18-1@1", "env18-2@2", "env18-3@3", "env19-1@4", "env19-2@5", "env20-1@6", "latest"];
+    let one = rules("t/env keep-last 2 of ^env18-");
+    assert_eq!(decide(&one, "t/env", &tags), ["delete", "newest", "newest", "-", "-", "-", "-"]);
+    let two = ["delete", "newest", "newest", "delete", "newest", "-", "-"];
+    assert_eq!(decide(&rules("t/env keep-last 2 of ^env18- keep-last 1 of ^env19-"), "t/env", &tags), two);
+    let lines = rules("t/env keep-last 2 of ^env18-\nt/* keep-last 1 of ^env19-");
+    assert_eq!(decide(&lines, "t/env", &tags), two, "lines add up");
+    let all = rules("t/env keep-last 2 of ^env18- keep-last 1");
+    let expected = ["delete", "newest", "newest", "delete", "delete", "newest", "unknown_age"];
+    assert_eq!(decide(&all, "t/env", &tags), expected, "a count without a stream is about all");
+    assert!(one.need_dates("t/env"));
+}
+
+#[test]
+fn nothing_goes_that_only_leaves_out() {
+    let tags = ["pr-1@1", "pr-2@2", "main@1", "v1@1", "old"];
+    let rules = rules("a only ^pr-\nb only ^pr- keep-last 1\nc only ^pr- keep ^pr-1$");
+    assert_eq!(decide(&rules, "a", &tags), ["delete", "delete", "-", "-", "-"]);
+    assert_eq!(decide(&rules, "b", &tags), ["delete", "newest", "-", "-", "-"]);
+    assert_eq!(decide(&rules, "c", &tags), ["matches", "delete", "-", "-", "-"]);
+    assert_eq!(rules.rule_by_name("a", "sha256-x"), Ruling::None);
+    assert_eq!(rules.rule_by_name("a", "pr-9"), Ruling::Delete);
+}
+
+/// Releases are newer than all generated tags, and kept by their names.
+#[test]
+fn what_a_name_keeps_uses_up_no_place() {
+    let tags = [
+        "v1.1.0-3-g1@1",
+        "v1.2.0-6-g2@2",
+        "v1.3.0-9-g3@3",
+        "v1.4.0-12-g4@4",
+        "v1.1.0@11",
+        "v1.2.0@12",
+        "v1.3.0@13",
+    ];
+    let expected = ["delete", "newest", "newest", "newest", "matches", "matches", "matches"];
+    for text in [
+        r"t/app keep-last 3 keep ^v\d+\.\d+\.\d+$",
+        r"t/app keep ^v\d+\.\d+\.\d+$ keep-last 3",
+        "t/app keep-last 3\nt/* keep ^v\\d+\\.\\d+\\.\\d+$",
+    ] {
+        assert_eq!(decide(&rules(text), "t/app", &tags), expected, "{text}");
+    }
+}
+
+#[test]
+fn long_patterns_are_errors() {
+    for pattern in ["a".repeat(400_000), "?".repeat(400_000), "[a-z]".repeat(100_000)] {
+        let error = Rules::parse(&format!("{pattern}/* keep-last 1"), Schemes::default()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("is no pattern: it has ") && error.len() < 200, "{}", error.len());
+    }
 }

@@ -16,8 +16,10 @@ Whatever no line is about stays. `#` comments out a line.
     62798b9bee0eb12322fc97e8 4 7 8
     team/* keep-last 5 keep ^release-
     ci/**  older-than 30days
-    web    keep-last 3 of ^main- keep-last 1 of ^dev-    the newest of each stream; nothing else goes
-    api    only ^pr- older-than 14days                   nothing goes that `only` does not match
+    # the newest of each stream; no other tags go
+    web    keep-last 3 of ^main- keep-last 1 of ^dev-
+    # no tags go that `only` does not match
+    api    only ^pr- older-than 14days
 
 What `keep` or an environment keeps uses up no place of `keep-last`. Lines about one repository add up.
 Passwords are read from IMAGE_PRUNE_PASSWORD, SKOPEO_PASSWORD or --password-file, never from a flag.

@@ -25,6 +25,8 @@ mod coverage;
 mod daemon;
 #[cfg(feature = "data-root")]
 mod data_root;
+#[cfg(feature = "cli")]
+mod deletion;
 mod determinism;
 mod engine_vs_model;
 mod faults;

@@ -13,7 +13,7 @@ mod told;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use image_prune::client::agent::{
@@ -24,7 +24,7 @@ use image_prune::server::TestDaemon;
 use image_prune::{ImageId, Reference, Semantics, Timestamp};
 use serde_json::Value;
 
-use crate::support::proxy::Proxy;
+use crate::deletion::between::{Between, Script};
 
 pub const SEMANTICS: Semantics = Semantics::MOBY_20_10;
 
@@ -196,35 +196,39 @@ fn with_rules_each_deletion_is_a_step() {
     assert_eq!(lines[0]["delete"], lines[1]["deleted"], "nothing but the plan");
 }
 
+/// Changes all but the first image right before the first deletion.
+struct Changing {
+    daemon: Arc<TestDaemon>,
+    order: Vec<ImageId>,
+}
+
+impl Script for Changing {
+    fn before(&mut self, _: usize, request: &str) {
+        if request.starts_with(&format!("DELETE /images/{}", self.order[0])) {
+            let reference = Reference::parse("new:1", &SEMANTICS).unwrap();
+            self.daemon.stores().references.add_tag(reference, self.order[1]).unwrap();
+            container(&self.daemon, "late", &self.order[2].to_string());
+        }
+    }
+
+    fn after(&mut self, _: usize, _: &str, _: &mut Vec<u8>) {}
+}
+
 #[test]
 fn what_has_changed_since_the_plan_stays() {
     let daemon = Arc::new(TestDaemon::builder().start().unwrap());
     let mut order: Vec<_> =
         (0..3).map(|number| image(&daemon, number, "", &[&format!("a{number}:1")])).collect();
     order.sort();
+    let script = Changing { daemon: Arc::clone(&daemon), order: order.clone() };
+    let between = Between::start(daemon.socket().unwrap(), script);
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("j");
-    // The journal has the plan before anything goes: at the first request behind it the other two images change.
-    let proxy = Proxy::new(&daemon, {
-        let (changed, behind) = (Once::new(), Arc::downgrade(&daemon));
-        let (order, path) = (order.clone(), path.clone());
-        move |_| {
-            if fs::read_to_string(&path).is_ok_and(|text| text.contains("\"plan\"")) {
-                changed.call_once(|| {
-                    let daemon = behind.upgrade().unwrap();
-                    let reference = Reference::parse("new:1", &SEMANTICS).unwrap();
-                    daemon.stores().references.add_tag(reference, order[1]).unwrap();
-                    container(&daemon, "late", &order[2].to_string());
-                });
-            }
-            None
-        }
-    });
-    let (journal, _) = Journal::open(&path, JournalLimits::default()).unwrap();
-    let client = client_of(&proxy.host(), Duration::from_secs(120));
+    let (journal, _) = Journal::open(folder.path().join("j"), JournalLimits::default()).unwrap();
+    let client = Client::new(Host::parse(&between.host()).unwrap()).unwrap();
     let rules = KeepRules::new().pattern("nothing").unwrap();
     let result =
         Agent::new(client, journal, settings()).run_once(&Simulated::new(), &mut || Ok(rules.clone()));
+    between.end();
     assert_eq!(result.outcome, Outcome::Partial, "{result:?}");
     assert_eq!(result.deleted, [order[0].to_string()]);
     let why: Vec<_> = result.skipped.iter().map(|skipped| (skipped.image, skipped.why.clone())).collect();

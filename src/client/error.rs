@@ -72,6 +72,17 @@ impl ClientError {
         }
     }
 
+    /// True where the request may have been carried out all the same: it was sent, and the daemon did not refuse it.
+    #[must_use]
+    pub const fn may_have_happened(&self) -> bool {
+        match self.kind {
+            FailureKind::TimedOut | FailureKind::Cut | FailureKind::Malformed => true,
+            // A daemon that fails half-way says so with one of these (SPEC.md D-14).
+            FailureKind::Refused(status) => status >= 500,
+            FailureKind::Invalid | FailureKind::Unreachable | FailureKind::Unsupported => false,
+        }
+    }
+
     /// The same failure, saying what it was about.
     #[must_use]
     pub fn in_context(self, context: impl fmt::Display) -> Self {

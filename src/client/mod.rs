@@ -19,6 +19,7 @@ pub mod agent;
 mod answer;
 mod api;
 pub mod conform;
+pub mod deletion;
 mod error;
 mod host;
 mod image_store;
@@ -28,6 +29,7 @@ mod path;
 mod requests;
 pub mod state;
 mod transport;
+mod view;
 
 pub use answer::{
     BuildCacheRecord, ContainerConfig, ContainerDetails, ContainerState, ContainerSummary, ContainersReport,
@@ -42,3 +44,4 @@ pub use keep::{KeepReason, KeepRules, Keeping};
 pub use observe::{Observation, Observer};
 pub use path::{Query, segment};
 pub use transport::{Answer, Timeouts};
+pub use view::View;

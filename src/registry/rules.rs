@@ -336,8 +336,9 @@ impl PatternRule {
 /// An expression over tags.
 fn expression(word: &str, value: &str) -> Result<Regex, String> {
     // Linear in its input; the limit is for memory.
-    let regex = glob::refuse_long(value)
-        .and_then(|()| RegexBuilder::new(value).size_limit(PROGRAM).build().map_err(|error| error.to_string()));
+    let regex = glob::refuse_long(value).and_then(|()| {
+        RegexBuilder::new(value).size_limit(PROGRAM).build().map_err(|error| error.to_string())
+    });
     regex.map_err(|problem| format!("`{word} {}`: {problem}", glob::shown(value)))
 }
 

@@ -13,8 +13,9 @@ const AFTER_HELP: &str = "\
 A flag counts more than the environment, that more than the configuration file. Rules of what to keep add up.
 `SleepTime` and `SleepUnit` (s, m, h or d) in the environment are the interval, too.
 
-Without rules of what to keep each run is one prune by the daemon. With them images are deleted one by one, never \
-forced, each looked at again right before.
+Without rules of what to keep each run is one prune by the daemon. With them images are deleted one by one, by \
+ID, each looked at again right before; only one with several names is forced, which overrides no container that runs and \
+no child.
 
 A configuration file is TOML with the names of the flags:
   every = \"12h\"

@@ -7,7 +7,8 @@ use crate::cli::keep::KeepArgs;
 
 const AFTER_HELP: &str = "\
 Each part is done only where it is asked for, in this order: containers, images, logs, volumes. First everything is shown; \
-then it is done one by one, never forced, and never more than was shown.";
+then it is done one by one, and never more than was shown. Only an image with several names is forced, as the daemon \
+refuses it otherwise; that overrides no container that runs and no child.";
 
 #[derive(Debug, ArgGroup)]
 #[command(after_help = AFTER_HELP)]

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use image_prune::client::Client;
-use image_prune::client::agent::{Clock, SystemClock, View, apply};
+use image_prune::client::agent::{Clock, LateContainer, SystemClock, View, apply};
 use image_prune::{Error, Filters};
 use serde_json::json;
 
@@ -26,7 +26,7 @@ pub fn run(args: &CleanArgs) -> Result<()> {
     let client = host::client(&host::or_standard(args.host.as_deref()))?;
     let view = View::read(&client).map_err(Error::from)?;
     let filters = filters(args)?;
-    let plan = Plan::new(args, &client, &view, &filters)?;
+    let mut plan = Plan::new(args, &client, &view, &filters)?;
     match args.format {
         Format::Json if args.dry_run => return Ok(json::line(io::stdout().lock(), &plan)?),
         Format::Json => {}
@@ -36,6 +36,7 @@ pub fn run(args: &CleanArgs) -> Result<()> {
         return Ok(());
     }
     let done = carry_out(&client, &view, &filters, &plan)?;
+    plan.forget_kept(&done.images, &done.unconfirmed);
     match args.format {
         Format::Json => json::line(io::stdout().lock(), &json!({ "plan": plan, "done": done }))?,
         Format::Table => show::done(&done)?,
@@ -72,10 +73,14 @@ fn filters(args: &CleanArgs) -> Result<String> {
 struct Done {
     containers: Vec<String>,
     images: Vec<String>,
+    /// Asked for, and no answer arrived: they may be gone.
+    unconfirmed: Vec<String>,
     untagged: Vec<String>,
     logs: Vec<String>,
     volumes: Vec<String>,
     bytes: u64,
+    /// Created from an image while it was deleted.
+    late_containers: Vec<LateContainer>,
     left: Vec<String>,
 }
 
@@ -106,12 +111,16 @@ fn carry_out(client: &Client, view: &View, filters: &str, plan: &Plan) -> Result
         }
     }
     if let Some(images) = &plan.images {
-        let (applied, failure) = apply(client, view, filters, images, &clock);
+        let (applied, failure) = apply(client, view, filters, &plan.rules, images, &clock);
         for skipped in &applied.skipped {
             done.leave(&format!("image {}", render::identifier(skipped.image, false)), &skipped.why);
         }
         done.bytes = done.bytes.saturating_add(applied.bytes);
+        for container in &applied.late_containers {
+            render::line_to_stderr("warning", &container.to_string());
+        }
         (done.images, done.untagged) = (applied.deleted, applied.untagged);
+        (done.unconfirmed, done.late_containers) = (applied.unconfirmed, applied.late_containers);
         if let Some(error) = failure {
             done.leave("the rest of the images", &error);
         }

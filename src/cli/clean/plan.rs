@@ -1,7 +1,7 @@
 //! What `clean` is going to do.
 
 use image_prune::client::agent::{RunPlan, View};
-use image_prune::client::{Client, ContainerSummary};
+use image_prune::client::{Client, ContainerSummary, KeepRules};
 use image_prune::{ContainerId, Error, Image, PruneRequest};
 use serde::Serialize;
 use serde_json::json;
@@ -17,6 +17,9 @@ pub struct Plan {
     pub images: Option<RunPlan>,
     pub logs: Option<Vec<Log>>,
     pub volumes: Vec<Volume>,
+    /// The rules that keep images, asked again before each deletion.
+    #[serde(skip)]
+    pub rules: KeepRules,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,7 +55,17 @@ impl Plan {
         let logs = args.logs.then(|| logs::all(client)).transpose()?;
         let logs = logs.map(|logs| logs.into_iter().filter(|log| !goes(log)).collect());
         let volumes = volumes(args, client)?;
-        Ok(Self { containers, images, logs, volumes })
+        Ok(Self { containers, images, logs, volumes, rules })
+    }
+
+    /// Takes images that went out of those that are said to be kept.
+    pub fn forget_kept(&mut self, deleted: &[String], unconfirmed: &[String]) {
+        if let Some(images) = &mut self.images {
+            images.kept.retain(|kept| {
+                let id = kept.id.to_string();
+                !deleted.contains(&id) && !unconfirmed.contains(&id)
+            });
+        }
     }
 
     /// The most that comes back.

@@ -68,6 +68,7 @@ pub fn done(done: &Done) -> Result<()> {
         ("container", &done.containers),
         ("untagged", &done.untagged),
         ("deleted", &done.images),
+        ("not confirmed", &done.unconfirmed),
         ("log of", &done.logs),
         ("volume", &done.volumes),
     ];

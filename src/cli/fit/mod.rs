@@ -34,11 +34,13 @@ pub fn run(args: &FitArgs) -> Result<()> {
     let (state, mut answer) = check(args, &home, &wanted)?;
     let mut room = if answer.fits { None } else { room::find(args, &state, &answer)? };
     drop(state);
+    let mut made = Ok(());
     if let Some(room) = room.as_mut().filter(|room| args.prune.prune && room.is_enough) {
-        room::make(args, room)?;
+        made = room::make(args, room);
         answer = check(args, &home, &wanted)?.1;
     }
     show::print(args.format, &answer, room.as_ref())?;
+    made?;
     if answer.fits { Ok(()) } else { Err(Failure::Differences) }
 }
 

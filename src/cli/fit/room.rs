@@ -1,12 +1,12 @@
 //! The cheapest prune after which it fits.
 
-use image_prune::ImageId;
-use image_prune::client::{Client, ClientError};
+use image_prune::client::deletion::{Applied, Step, delete};
+use image_prune::client::{KeepRules, View};
 use image_prune::fit::{Fit, Source};
 use image_prune::free::Sharing;
-use image_prune::plan::{Verdict, plan};
-use image_prune::store::ReferenceStore;
-use image_prune::{Error, Reference};
+use image_prune::plan::{ImagePlan, Reason, Verdict, plan};
+use image_prune::store::{ImageStore, Stores};
+use image_prune::{Error, ImageId, PruneRequest};
 use serde::Serialize;
 
 use super::State;
@@ -31,6 +31,11 @@ pub struct MakeRoom {
     pub is_exact: bool,
     /// Whether it was done.
     pub applied: bool,
+    /// The effects, once it was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<Applied>,
+    #[serde(skip)]
+    steps: Vec<Step>,
 }
 
 /// An image that goes, with all its references.
@@ -39,9 +44,6 @@ pub struct Going {
     pub id: ImageId,
     pub references: Vec<String>,
     pub size: i64,
-    /// As the daemon knows them.
-    #[serde(skip)]
-    names: Vec<Reference>,
 }
 
 /// The smallest set of images under the keep rules that makes room; `None` where the data root is not what is full, and
@@ -51,7 +53,11 @@ pub fn find(args: &FitArgs, state: &State, answer: &Fit) -> Result<Option<MakeRo
     selection.all |= selection.filters.is_none();
     let selection = Selection::new(&selection, &state.semantics, state.utc_offset)?;
     let plan = plan(&state.stores, &selection.filters, &state.semantics, selection.now, &selection.order)?;
-    let going = plan.images.iter().filter(|image| image.verdict == Verdict::Delete);
+    let request = PruneRequest::parse(&selection.filters, &state.semantics, selection.now)?;
+    let going = plan
+        .images
+        .iter()
+        .filter(|image| image.verdict == Verdict::Delete && !is_kept_parent(&state.stores, &request, image));
     let candidates: Vec<ImageId> = going.clone().map(|image| image.id).collect();
     let Some((root, others)) = answer.volumes.split_first() else { return Ok(None) };
     let shortfall = root.shortfall;
@@ -67,7 +73,6 @@ pub fn find(args: &FitArgs, state: &State, answer: &Fit) -> Result<Option<MakeRo
         id: image.id,
         references: image.references.iter().map(|reference| reference.familiar().to_owned()).collect(),
         size: image.size,
-        names: state.stores.references.references(image.id),
     });
     Ok(Some(MakeRoom {
         images: images.collect(),
@@ -76,45 +81,35 @@ pub fn find(args: &FitArgs, state: &State, answer: &Fit) -> Result<Option<MakeRo
         is_enough: found.is_enough && is_helpful,
         is_exact: found.is_exact,
         applied: false,
+        done: None,
+        steps: Step::children_first(&state.stores, &found.images),
     }))
 }
 
-/// Deletes them from the daemon, unforced, reference by reference. What came into use meanwhile stays.
-pub fn make(args: &FitArgs, room: &mut MakeRoom) -> Result<()> {
-    let client = host::client(&host::or_standard(args.source.host.as_deref()))?;
-    // A child goes before its parent: whoever fails for its children is tried again behind them.
-    let mut left: Vec<&Going> = room.images.iter().collect();
-    while !left.is_empty() {
-        let before = left.len();
-        let mut again = Vec::new();
-        for image in left {
-            match remove(&client, image) {
-                Ok(()) => {}
-                Err(error) if error.status() == Some(409) => again.push((image, error)),
-                Err(error) => return Err(Error::from(error).into()),
-            }
-        }
-        if again.len() == before {
-            for (image, error) in again {
-                render::line_to_stderr("warning", &format!("{} stays: {error}", image.id));
-            }
-            break;
-        }
-        left = again.into_iter().map(|(image, _)| image).collect();
-    }
-    room.applied = true;
-    Ok(())
+/// An unnamed parent that a filter keeps. A prune does not ask (SPEC.md L-6); here nothing goes that a filter keeps.
+fn is_kept_parent(stores: &Stores, request: &PruneRequest, image: &ImagePlan) -> bool {
+    matches!(image.reason, Reason::ParentOfDeleted(_))
+        && stores.images.get(image.id).is_ok_and(|image| request.rejection(&image).is_some())
 }
 
-fn remove(client: &Client, image: &Going) -> std::result::Result<(), ClientError> {
-    let names: Vec<String> = image.names.iter().map(|name| name.familiar().to_owned()).collect();
-    let id = image.id.to_string();
-    // A digest goes along with the last tag of its repository, and the image with its last reference.
-    for name in names.iter().chain([&id]) {
-        match client.remove_image(name, false, false) {
-            Err(error) if error.status() != Some(404) => return Err(error),
-            _ => {}
-        }
+/// Deletes them from the daemon. What has changed since the plan, or came into use meanwhile, stays. What went is noted
+/// also where a failure ends it.
+pub fn make(args: &FitArgs, room: &mut MakeRoom) -> Result<()> {
+    let client = host::client(&host::or_standard(args.source.host.as_deref()))?;
+    let view = View::read(&client).map_err(Error::from)?;
+    let applied = room.done.insert(Applied::default());
+    let done = delete(&client, &view, &KeepRules::new(), &room.steps, &|| false, applied);
+    room.applied = true;
+    for skipped in &applied.skipped {
+        let image = render::identifier(skipped.image, false);
+        render::line_to_stderr("warning", &format!("image {image} is left: {}", skipped.why));
     }
-    Ok(())
+    for image in &applied.unconfirmed {
+        let text = format!("image {}: no answer arrived, it may be gone", render::identifier(image, false));
+        render::line_to_stderr("warning", &text);
+    }
+    for container in &applied.late_containers {
+        render::line_to_stderr("warning", &container.to_string());
+    }
+    Ok(done.map_err(Error::from)?)
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufWriter, Write};
 
+use image_prune::ImageId;
 use image_prune::fit::{Fit, Source};
 use serde::Serialize;
 
@@ -79,7 +80,10 @@ fn room_lines(room: &MakeRoom, may_fit: bool) -> Vec<String> {
     let most = if may_fit { "up to " } else { "" };
     let shortfall = format!("{most}{}", human_size(room.shortfall.into()));
     let freed = human_size(room.freed.into());
-    let title = match (room.applied, room.is_enough, room.images.is_empty()) {
+    let has_gone = |id: ImageId| room.done.as_ref().is_none_or(|done| done.deleted.contains(&id.to_string()));
+    let gone: Vec<_> = room.images.iter().filter(|image| has_gone(image.id)).collect();
+    let title = match (room.applied, room.is_enough, gone.is_empty()) {
+        (true, _, true) => "Nothing was deleted.".to_owned(),
         (true, ..) => format!("Deleted, to free {freed}:"),
         (_, true, _) => {
             let smallest = if room.is_exact { "the smallest prune" } else { "a small prune" };
@@ -88,13 +92,13 @@ fn room_lines(room: &MakeRoom, may_fit: bool) -> Vec<String> {
         (_, _, true) => format!("{shortfall} short, and nothing may go."),
         _ => format!("{shortfall} short; all that may go frees {freed}, which is not enough:"),
     };
-    let rows = room.images.iter().map(|image| {
+    let rows = gone.iter().map(|image| {
         let names =
             if image.references.is_empty() { "<none>".to_owned() } else { image.references.join(", ") };
         [identifier(image.id, false), names, short_size(image.size.into())]
     });
     let mut lines = vec![bold(title)];
-    if !room.images.is_empty() {
+    if !gone.is_empty() {
         lines.extend(table(["IMAGE ID", "REFERENCES", "SIZE"], rows));
     }
     lines

@@ -6,9 +6,10 @@
 //!  └───── backoff, once more ◄────┘ the daemon is busy, slow, cut off or away
 //! ```
 //!
-//! Without [keep rules](super::KeepRules) a run is one `POST /images/prune`. With them it is one deletion after the
-//! other, never forced, each looked at again right before: what changed since the plan stays. What a run may delete is
-//! in the journal before it deletes anything, and a failure makes a new plan, not another try of the old one.
+//! Without [keep rules](super::KeepRules) a run is one `POST /images/prune`. With them it is one
+//! [deletion](super::deletion) after the other, each looked at again right before: what changed since the plan stays.
+//! What a run may delete is in the journal before it deletes anything, and a failure makes a new plan, not another try
+//! of the old one.
 //!
 //! ```no_run
 //! use image_prune::client::agent::{Agent, Journal, JournalLimits, Settings, SystemClock};
@@ -34,15 +35,15 @@ mod metrics;
 mod plan;
 mod report;
 mod run;
-mod view;
 
-pub use apply::{Applied, Skipped, apply};
+pub use super::deletion::{Applied, LateContainer, Skipped, Step};
+pub use super::view::View;
+pub use apply::apply;
 pub use backoff::{Backoff, Jitter};
 pub use clock::{Clock, Stopper, SystemClock};
 pub use endpoint::Endpoint;
 pub use journal::{Journal, JournalLimits, Repair};
 pub use metrics::Metrics;
-pub use plan::{How, Kept, Remove, RunPlan, Step, Why};
+pub use plan::{How, Kept, RunPlan, Why};
 pub use report::Reporter;
 pub use run::{Agent, Outcome, Retry, RunResult, Settings};
-pub use view::View;

@@ -1,6 +1,6 @@
 //! What a run is going to delete, and why all else stays.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde::Serialize;
 
@@ -12,11 +12,12 @@ use crate::record::Record;
 use crate::removal::children_first;
 use crate::request::Rejection;
 use crate::select::Order;
-use crate::store::{ImageStore, ReferenceStore};
+use crate::store::ImageStore;
 use crate::{Engine, Error, PruneRequest, Result};
 
+use super::super::deletion::Step;
 use super::super::keep::{KeepReason, KeepRules, Keeping};
-use super::view::View;
+use super::super::view::View;
 
 /// What a run is going to delete.
 #[derive(Debug, Clone, Serialize)]
@@ -45,28 +46,6 @@ pub enum How {
     Request,
     /// One deletion after the other.
     Steps(Vec<Step>),
-}
-
-/// One deletion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
-    /// The image that it is about.
-    pub image: ImageId,
-    /// What goes.
-    pub remove: Remove,
-    /// The references, familiar and sorted, that the image must have then: with others it is not the image that was
-    /// planned.
-    pub references: Vec<String>,
-}
-
-/// What one deletion takes away.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Remove {
-    /// A reference of several.
-    Reference(String),
-    /// The image, by its ID, so that a name that has moved on is never hit; its last reference goes with it.
-    Image,
 }
 
 /// An image that stays.
@@ -205,29 +184,14 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn delete(&mut self, id: ImageId) -> Result<()> {
-        loop {
-            let left = self.engine.stores().references.references(id);
-            let is_last = left.is_empty() || self.engine.stores().references.has_single_reference(id);
-            let (name, remove) = match left.first() {
-                Some(reference) if !is_last => {
-                    (reference.as_str().to_owned(), Remove::Reference(reference.familiar().to_owned()))
-                }
-                _ => (id.to_string(), Remove::Image),
-            };
-            let mut references: Vec<_> =
-                left.iter().map(|reference| reference.familiar().to_owned()).collect();
-            references.sort_unstable();
-            let gone = self.engine.delete(&name, Extent { force: false, prune: false });
-            let gone = gone.map_err(|error| {
-                let error = Error::from(error);
-                Error::new(error.class(), format!("cannot rehearse the deletion of {name}: {error}"))
-            })?;
-            self.records.extend(gone);
-            self.steps.push(Step { image: id, remove, references });
-            if is_last {
-                return Ok(());
-            }
-        }
+        let step = Step::new(self.engine.stores(), id);
+        let gone = self.engine.delete(&id.to_string(), Extent { force: step.force, prune: false });
+        self.records.extend(gone.map_err(|error| {
+            let error = Error::from(error);
+            Error::new(error.class(), format!("cannot rehearse the deletion of {id}: {error}"))
+        })?);
+        self.steps.push(step);
+        Ok(())
     }
 
     /// Why an image is still there.
@@ -250,12 +214,5 @@ impl<'a> Rehearsal<'a> {
             _ => Reason::NegatedLabel,
         };
         Why::Prune(reason)
-    }
-}
-
-impl RunPlan {
-    /// The images that it may take away.
-    pub(super) fn images(&self) -> BTreeSet<ImageId> {
-        self.delete.iter().copied().collect()
     }
 }

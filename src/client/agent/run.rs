@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::digest::ImageId;
 use crate::go::time::Timestamp;
 
 use super::super::api::Client;
+use super::super::deletion::{Applied, LateContainer, Skipped};
 use super::super::error::ClientError;
 use super::super::keep::KeepRules;
-use super::apply::{Applied, Skipped, continue_with};
+use super::super::state::image_id;
+use super::super::view::View;
+use super::apply::continue_with;
 use super::backoff::{Backoff, Jitter};
 use super::clock::Clock;
 use super::journal::Journal;
-use super::plan::{Kept, RunPlan};
-use super::view::View;
+use super::plan::{How, Kept, RunPlan};
 
 /// What an agent does, and how patiently.
 #[derive(Debug, Clone)]
@@ -95,9 +98,10 @@ pub struct RunResult {
     pub attempts: u32,
     /// How long it took.
     pub seconds: i64,
-    /// The images that went, in order, as far as the daemon answered.
+    /// The images that went, in order, and whatever else the daemon says it deleted that is no known layer.
     pub deleted: Vec<String>,
-    /// Images that were to go and are gone, though no answer about them arrived.
+    /// Images that were to be deleted and are gone, though no answer about them arrived. Where the daemon could not be
+    /// looked at afterwards, all whose answer was lost.
     pub unconfirmed: Vec<String>,
     /// The references that went.
     pub untagged: Vec<String>,
@@ -109,7 +113,10 @@ pub struct RunResult {
     pub bytes_reported: u64,
     /// What was planned and left.
     pub skipped: Vec<Skipped>,
-    /// Why the images stay that the last plan keeps.
+    /// Containers that were created from an image while it was deleted; among the warnings, too.
+    pub late_containers: Vec<LateContainer>,
+    /// Why the images stay that the last plan keeps. Empty where the answer to a prune was lost and the daemon could not
+    /// be looked at afterwards.
     pub kept: Vec<Kept>,
     /// What does not mean what it seems to.
     pub warnings: Vec<String>,
@@ -222,6 +229,7 @@ impl Agent {
                 }
             }
         };
+        run.settle(&self.client, clock);
         let result = run.into_result(outcome, began, clock.now(), &self.client);
         self.journal.append(&result);
         result
@@ -264,7 +272,10 @@ impl Agent {
         if plan.is_empty() || clock.is_stopping() {
             return Ok(());
         }
-        continue_with(&self.client, &view, &self.settings.filters, &plan, clock, &mut run.gone)
+        let filters = &self.settings.filters;
+        let done = continue_with(&self.client, &view, filters, &rules, &plan, clock, &mut run.gone);
+        run.note_unconfirmed(&view, &plan);
+        done
     }
 }
 
@@ -276,9 +287,8 @@ struct Run {
     /// Between the attempts.
     waited: Duration,
     gone: Applied,
-    /// Of all plans.
-    planned: BTreeSet<String>,
-    unconfirmed: Vec<String>,
+    /// Images that may have gone with a request whose answer was lost.
+    doubtful: BTreeSet<ImageId>,
     foretold: Option<(u64, u64)>,
     kept: Vec<Kept>,
     warnings: Vec<String>,
@@ -286,15 +296,14 @@ struct Run {
 }
 
 impl Run {
-    const fn new(id: String) -> Self {
+    fn new(id: String) -> Self {
         Self {
             id,
             daemon: String::new(),
             attempts: 0,
             waited: Duration::ZERO,
-            gone: Applied { deleted: Vec::new(), untagged: Vec::new(), bytes: 0, skipped: Vec::new() },
-            planned: BTreeSet::new(),
-            unconfirmed: Vec::new(),
+            gone: Applied::default(),
+            doubtful: BTreeSet::new(),
             foretold: None,
             kept: Vec::new(),
             warnings: Vec::new(),
@@ -307,25 +316,64 @@ impl Run {
         Retry { run, attempt: self.attempts, time: now.to_string(), error, wait }
     }
 
-    /// What was planned before and is gone now went with a request whose answer was lost.
     fn look(&mut self, view: &View) {
         view.daemon.clone_into(&mut self.daemon);
-        let is_there = |id: &str| id.parse().is_ok_and(|id| view.stores.images.contains(id));
-        let lost = self.planned.iter().filter(|id| !is_there(id));
-        let lost: Vec<String> = lost.filter(|id| !self.gone.deleted.contains(*id)).cloned().collect();
-        self.unconfirmed = lost;
         // They are planned anew, or not.
         self.gone.skipped.clear();
     }
 
     fn note_plan(&mut self, plan: &RunPlan) {
-        self.planned.extend(plan.images().iter().map(ToString::to_string));
         self.foretold.get_or_insert((plan.bytes_foretold, plan.bytes_at_least));
         self.kept.clone_from(&plan.kept);
         self.warnings.clone_from(&plan.warnings);
     }
 
-    fn into_result(self, outcome: Outcome, began: Timestamp, ended: Timestamp, client: &Client) -> RunResult {
+    /// A prune may take what was not planned, a single deletion takes nothing else.
+    fn note_unconfirmed(&mut self, view: &View, plan: &RunPlan) {
+        let asked = self.gone.unconfirmed.iter().filter_map(|id| id.parse::<ImageId>().ok());
+        self.doubtful.extend(asked);
+        if plan.how == How::Request && !self.gone.unconfirmed.is_empty() {
+            self.doubtful.extend(view.stores.images.images().into_iter().map(|(id, ..)| id));
+        }
+    }
+
+    /// Finds out what went with requests whose answers were lost.
+    fn settle(&mut self, client: &Client, clock: &dyn Clock) {
+        if self.doubtful.is_empty() {
+            return;
+        }
+        // Who is to stop does not wait for a daemon that may not answer.
+        let listed = if clock.is_stopping() { None } else { client.images(true).ok() };
+        let Some(listed) = listed else {
+            let doubtful = &self.doubtful;
+            self.kept.retain(|kept| !doubtful.contains(&kept.id));
+            return;
+        };
+        let there: BTreeSet<ImageId> = listed.iter().filter_map(|image| image_id(&image.id).ok()).collect();
+        let lost = self.doubtful.difference(&there);
+        self.gone.unconfirmed = lost.map(ToString::to_string).collect();
+    }
+
+    /// Nothing that went is said to be kept, and nothing is said to have gone twice.
+    fn tidy(&mut self) {
+        let Applied { deleted, unconfirmed, .. } = &mut self.gone;
+        let mut said: BTreeSet<&String> = deleted.iter().collect();
+        let is_new: Vec<bool> = unconfirmed.iter().map(|id| said.insert(id)).collect();
+        let went: BTreeSet<ImageId> = said.into_iter().filter_map(|id| id.parse().ok()).collect();
+        self.kept.retain(|kept| !went.contains(&kept.id));
+        let mut is_new = is_new.into_iter();
+        unconfirmed.retain(|_| is_new.next() == Some(true));
+        self.warnings.extend(self.gone.late_containers.iter().map(ToString::to_string));
+    }
+
+    fn into_result(
+        mut self,
+        outcome: Outcome,
+        began: Timestamp,
+        ended: Timestamp,
+        client: &Client,
+    ) -> RunResult {
+        self.tidy();
         let (bytes_foretold, bytes_at_least) = self.foretold.unwrap_or_default();
         RunResult {
             run: self.id,
@@ -338,12 +386,13 @@ impl Run {
             // A clock may be set back meanwhile.
             seconds: ended.unix_seconds().saturating_sub(began.unix_seconds()).max(0),
             deleted: self.gone.deleted,
-            unconfirmed: self.unconfirmed,
+            unconfirmed: self.gone.unconfirmed,
             untagged: self.gone.untagged,
             bytes_foretold,
             bytes_at_least,
             bytes_reported: self.gone.bytes,
             skipped: self.gone.skipped,
+            late_containers: self.gone.late_containers,
             kept: self.kept,
             warnings: self.warnings,
             error: self.error,
@@ -358,14 +407,16 @@ impl RunResult {
         let mut text = format!(
             "{}: {} images deleted, {} reclaimed of {} foretold, {} kept",
             self.outcome.as_str(),
-            self.deleted.len() + self.unconfirmed.len(),
+            self.deleted.len(),
             crate::units::human_size(self.bytes_reported.into()),
             crate::units::human_size(self.bytes_foretold.into()),
             self.kept.len(),
         );
-        if !self.skipped.is_empty() {
-            // Writing to a string does not fail.
-            let _ = write!(text, ", {} left", self.skipped.len());
+        for (count, what) in [(self.unconfirmed.len(), "unconfirmed"), (self.skipped.len(), "left")] {
+            if count > 0 {
+                // Writing to a string does not fail.
+                let _ = write!(text, ", {count} {what}");
+            }
         }
         match &self.error {
             Some(error) if self.outcome == Outcome::Failed => format!("{text}: {error}"),

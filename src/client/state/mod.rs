@@ -43,11 +43,13 @@ impl DaemonState {
         let mut reading = Reading::default();
         let now = Now::local(time_of(&client.graph_driver_info()?)?);
         for summary in client.images(true)? {
-            match client.image(&summary.id) {
-                Ok(details) => reading.add_image(client, &summary, &details, semantics)?,
+            let added = client
+                .image(&summary.id)
+                .and_then(|details| reading.add_image(client, &summary, &details, semantics));
+            match added {
                 // It went meanwhile.
                 Err(error) if error.status() == Some(404) => {}
-                Err(error) => return Err(error),
+                added => added?,
             }
         }
         for container in client.containers(false)? {
@@ -79,12 +81,12 @@ impl Reading {
         semantics: &Semantics,
     ) -> Result<(), ClientError> {
         let id = image_id(&summary.id)?;
-        let mut chains: Vec<ChainId> = Vec::new();
+        let (mut chains, mut layers): (Vec<ChainId>, Vec<_>) = (Vec::new(), Vec::new());
         for diff in &details.root_fs.layers {
             let diff_id: DiffId = diff.parse().map_err(|_| malformed(diff, "diff ID"))?;
             let parent = chains.last().copied();
             let chain = ChainId::on(parent, diff_id);
-            self.layers.insert(chain, (diff_id, parent));
+            layers.push((chain, (diff_id, parent)));
             chains.push(chain);
         }
         // One step a layer, or more; oldest first.
@@ -93,6 +95,8 @@ impl Reading {
         } else {
             client.history(&summary.id)?.iter().rev().map(|step| step.size).collect()
         };
+        // Nothing is noted of an image that went before all was asked.
+        self.layers.extend(layers);
         self.sizes.add(&chains, details.size, &steps);
         let parent = if details.parent.is_empty() { None } else { Some(image_id(&details.parent)?) };
         self.world.images.push(world::Image { id, config: stand_in(details).into(), parent });
@@ -160,7 +164,7 @@ fn stand_in(details: &ImageDetails) -> Vec<u8> {
 }
 
 /// Some daemons leave the algorithm out.
-fn image_id(text: &str) -> Result<ImageId, ClientError> {
+pub(super) fn image_id(text: &str) -> Result<ImageId, ClientError> {
     let whole = if text.contains(':') { text.to_owned() } else { format!("sha256:{text}") };
     whole.parse().map_err(|_| malformed(text, "image ID"))
 }

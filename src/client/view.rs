@@ -1,4 +1,4 @@
-//! What an agent sees of its daemon.
+//! A daemon's state at one moment, for plans.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use crate::record::Record;
 use crate::store::Stores;
 use crate::{Error, Semantics};
 
-use super::super::api::Client;
-use super::super::error::ClientError;
-use super::super::state::{DaemonState, LayerSizes};
+use super::api::Client;
+use super::error::ClientError;
+use super::state::{DaemonState, LayerSizes};
 
 /// A daemon at one moment, more or less: the API has no snapshot.
 #[derive(Debug)]

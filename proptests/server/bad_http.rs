@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use image_prune::server::{Limits, TestDaemon};
-use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::raise_descriptors;
 use crate::support::http::{get, raw};
 
 #[test]
@@ -134,9 +134,7 @@ fn a_body_that_does_not_end_is_given_up() {
 
 #[test]
 fn a_thousand_half_open_connections_keep_nobody_out() {
-    let mut descriptors = getrlimit(Resource::Nofile);
-    descriptors.current = descriptors.maximum;
-    setrlimit(Resource::Nofile, descriptors).unwrap();
+    raise_descriptors();
     // None of them is cut off before the end.
     let limits = Limits { connections: 1100, head: Duration::from_secs(86_400), ..Limits::default() };
     let daemon = TestDaemon::builder().limits(limits).start().unwrap();

@@ -89,3 +89,19 @@ fn control_is_off_unless_it_was_asked_for() {
     daemon.set_now(Some(Timestamp::new(0, 5)));
     assert!(get(socket, "/info").body.contains("\"SystemTime\":\"1970-01-01T00:00:00.000000005Z\""));
 }
+
+/// A rule for everything would leave no way to take it back.
+#[test]
+fn control_is_never_struck() {
+    let daemon = TestDaemon::builder().control().fault("* /** status=500".parse().unwrap()).start().unwrap();
+    let socket = daemon.socket().unwrap();
+    daemon.add_fault("* /** cut=before".parse().unwrap());
+    daemon.add_fault("GET /*/* status=500".parse().unwrap());
+    assert_eq!(raw(socket, b"GET /info HTTP/1.1\r\nHost: x\r\n\r\n"), "");
+    assert_eq!(get(socket, "/_control/state").status, 200);
+    assert_eq!(get(socket, "/v1.41/_control/faults").status, 200);
+    assert_eq!(request(socket, "DELETE", "/_control/faults", "", b"").status, 204);
+    assert_eq!(get(socket, "/info").status, 200);
+    let error = "GET /_control/state status=500".parse::<image_prune::server::Fault>().unwrap_err();
+    assert!(error.to_string().contains("never strikes"), "{error}");
+}

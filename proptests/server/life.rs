@@ -51,7 +51,7 @@ fn an_address_must_be_a_loopback_one() {
     assert!(error.to_string().contains("not a loopback address"), "{error}");
     let daemon = TestDaemon::builder().address("127.0.0.1:0".parse().unwrap()).start().unwrap();
     let mut client = std::net::TcpStream::connect(daemon.address().unwrap()).unwrap();
-    client.write_all(b"GET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    client.write_all(b"GET /_ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("\r\n\r\nOK"), "{answer}");

@@ -1,5 +1,6 @@
 //! The daemon in memory: against dockerd, against real clients, against bad ones.
 
+mod access;
 mod bad_http;
 mod clients;
 mod equal;
@@ -8,3 +9,14 @@ mod life;
 mod load;
 #[cfg(feature = "cli")]
 mod root;
+mod slow;
+mod uploads;
+
+/// Hundreds of connections take more descriptors than many systems begin with.
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut descriptors = getrlimit(Resource::Nofile);
+    descriptors.current = descriptors.maximum;
+    setrlimit(Resource::Nofile, descriptors).unwrap();
+}

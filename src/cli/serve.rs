@@ -26,7 +26,7 @@ A fault is METHOD PATH and what happens, for example
   --fault 'POST /images/prune status=500 after=1'   the first succeeds, all others fail
   --fault 'GET /images/** delay=2s times=3'         three slow answers
   --fault '* /** cut=middle'                        half an answer
-with status=400..599, message=WORD, delay=1.5s, cut=before|middle|after, after=N, times=N.";
+with status=400..599, message=WORD, delay=1.5s, cut=before|middle|after, after=N, times=N. /_control is exempt.";
 
 #[derive(Debug, ArgGroup)]
 #[command(after_help = AFTER_HELP)]
@@ -37,6 +37,9 @@ pub struct ServeArgs {
     /// Listen on this loopback address instead, where every local user can do everything
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub tcp: Option<SocketAddr>,
+    /// Answer requests for this host, too, and for its web pages; may be repeated [default: loopback hosts alone]
+    #[arg(long, value_name = "NAME", requires = "tcp")]
+    pub allow_host: Vec<String>,
     /// Start with this state file, as `export` writes it; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "data_root")]
     pub state: Option<PathBuf>,
@@ -103,6 +106,7 @@ pub fn run(args: ServeArgs) -> Result<()> {
         builder = builder.on_request(|visit| render::line_to_stderr("request", &visit.to_string()));
     }
     builder = args.fault.into_iter().fold(builder, image_prune::server::Builder::fault);
+    builder = args.allow_host.into_iter().fold(builder, image_prune::server::Builder::allow_host);
     builder = match (args.tcp, args.socket) {
         (Some(address), _) => builder.address(address),
         (None, Some(path)) => builder.socket(path),

@@ -8,6 +8,7 @@ use hyper::Method;
 use hyper::http::request::Parts;
 
 use super::answer::{ErrorForm, Refusal};
+use super::daemon::Daemon;
 use super::form::{self, Form};
 use super::upload::Upload;
 use crate::Semantics;
@@ -43,10 +44,12 @@ pub(super) struct Head {
 impl Head {
     /// # Errors
     ///
-    /// What Go's server refuses before any route is asked.
-    pub fn read(parts: &Parts, newest: u16, semantics: &Semantics) -> Result<Self, (Refusal, ErrorForm)> {
+    /// What Go's server refuses before any route is asked; another host's requests; a version that is not spoken.
+    pub fn read(parts: &Parts, daemon: &Daemon) -> Result<Self, (Refusal, ErrorForm)> {
+        let (newest, semantics) = (daemon.api_version(), daemon.semantics());
         let plain = |refusal| (refusal, ErrorForm::Text);
         check_host(parts).map_err(plain)?;
+        daemon.settings().access.check(parts).map_err(|refusal| (refusal, ErrorForm::Json))?;
         let path = form::decode(parts.uri.path(), false)
             .map_err(|escape| plain(Refusal::Status(400, form::bad_escape(&escape))))?;
         if path.contains('\0') {

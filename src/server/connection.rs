@@ -10,6 +10,7 @@ use std::time::Duration;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
@@ -23,8 +24,10 @@ use super::answer::{Answer, Body};
 use super::call::Head;
 use super::daemon::Daemon;
 use super::fault::Cut;
+use super::patience::Patience;
 use super::route;
-use super::upload::{Download, Upload};
+use super::transport::Transport;
+use super::upload::{Download, Rest, Upload};
 use super::visit::{Observer, Visit};
 
 /// Headers of one request.
@@ -43,7 +46,7 @@ pub(super) enum Listener {
 
 /// Serves until `stop` says so; then lets requests in flight end.
 pub(super) async fn serve(daemon: Arc<Daemon>, listener: Listener, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(daemon.limits().connections));
+    let places = Arc::new(Semaphore::new(daemon.limits().connections.min(Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -97,24 +100,30 @@ struct Talk {
 impl Talk {
     async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, socket: S) {
         let limits = self.daemon.limits();
-        let daemon = Arc::clone(&self.daemon);
-        let service = service_fn(move |request| observe(Arc::clone(&daemon), request));
-        let connection = http1::Builder::new()
+        let asked = Asked { daemon: Arc::clone(&self.daemon), is_unread: Arc::default() };
+        let is_unread = Arc::clone(&asked.is_unread);
+        let service = service_fn(move |request| observe(asked.clone(), request));
+        let transport = Transport::new(socket, Patience::new(limits.piece, limits.rate));
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .max_headers(HEADERS)
             .max_buf_size(HEAD)
             // As Go writes them.
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(socket), service);
-        tokio::pin!(connection);
-        tokio::select! {
-            // A client that breaks off is no concern of the others.
-            _ = &mut connection => {}
+            .serve_connection(TokioIo::new(transport), service);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
             () = stopped(&mut self.stop) => {
-                connection.as_mut().graceful_shutdown();
-                let _ = connection.await;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
             }
+        };
+        // A client that breaks off is no concern of the others; one that was refused may still be sending.
+        let is_refused = ended.is_err_and(|error| error.is_parse());
+        if is_refused || is_unread.load(Ordering::Relaxed) {
+            let mut transport = connection.into_parts().io.into_inner();
+            transport.linger(Patience::new(limits.head, limits.rate), limits.body).await;
         }
         drop(self.permit);
     }
@@ -143,23 +152,46 @@ impl Drop for Watch {
 
 type Outgoing = BoxBody<Bytes, io::Error>;
 
+/// Who is asked.
+#[derive(Clone)]
+struct Asked {
+    daemon: Arc<Daemon>,
+    /// Raised where a body was not read to its end: the connection ends behind the answer.
+    is_unread: Arc<AtomicBool>,
+}
+
 /// Answers, and tells who wants to know.
-async fn observe(daemon: Arc<Daemon>, request: Request<Incoming>) -> Result<Response<Outgoing>, CutOff> {
-    let Some(Observer(observer)) = daemon.settings().observer.clone() else {
-        return respond(daemon, request).await;
+async fn observe(asked: Asked, request: Request<Incoming>) -> Result<Response<Outgoing>, CutOff> {
+    let Some(Observer(observer)) = asked.daemon.settings().observer.clone() else {
+        return respond(asked, request).await;
     };
     let (method, path) = (request.method().to_string(), request.uri().to_string());
-    let answer = respond(daemon, request).await;
+    let answer = respond(asked, request).await;
     let status = answer.as_ref().ok().map(|response| response.status().as_u16());
     observer(&Visit { method, path, status });
     answer
 }
 
-async fn respond(daemon: Arc<Daemon>, request: Request<Incoming>) -> Result<Response<Outgoing>, CutOff> {
+async fn respond(asked: Asked, request: Request<Incoming>) -> Result<Response<Outgoing>, CutOff> {
     let (parts, body) = request.into_parts();
-    let head = match Head::read(&parts, daemon.api_version(), daemon.semantics()) {
+    let rest = Rest::new(body, parts.headers.contains_key("expect"));
+    let (mut answer, rest, cut) = answer(&asked.daemon, &parts, rest).await?;
+    if !rest.drain(asked.daemon.limits().rate).await {
+        asked.is_unread.store(true, Ordering::Relaxed);
+        answer.headers.push(("Connection", "close".to_owned()));
+    }
+    finish(&asked.daemon, answer, cut, &parts.method)
+}
+
+/// The answer, what is left of the body, and where to cut.
+async fn answer(
+    daemon: &Arc<Daemon>,
+    parts: &Parts,
+    rest: Rest,
+) -> Result<(Answer, Rest, Option<Cut>), CutOff> {
+    let head = match Head::read(parts, daemon) {
         Ok(head) => head,
-        Err((refusal, form)) => return finish(&daemon, refusal.answer(form), None, &parts.method),
+        Err((refusal, form)) => return Ok((refusal.answer(form), rest, None)),
     };
     let strike = daemon.faults().strike(head.method.as_str(), &head.path);
     tokio::time::sleep(strike.delay).await;
@@ -167,16 +199,15 @@ async fn respond(daemon: Arc<Daemon>, request: Request<Incoming>) -> Result<Resp
         return Err(CutOff);
     }
     if let Some((status, message)) = strike.refusal {
-        let answer = Answer::refusal(status, &message, head.error_form);
-        return finish(&daemon, answer, strike.cut, &parts.method);
+        return Ok((Answer::refusal(status, &message, head.error_form), rest, strike.cut));
     }
     let limits = daemon.limits();
-    let body = Upload::new(body, limits.piece, limits.body);
+    let (body, returned) = Upload::new(rest, Patience::new(limits.piece, limits.rate), limits.body);
     let watch = Watch(Arc::new(AtomicBool::new(false)));
     let is_cancelled = Arc::clone(&watch.0);
     let form = head.error_form;
     let work = {
-        let daemon = Arc::clone(&daemon);
+        let daemon = Arc::clone(daemon);
         move || {
             let answered = head.into_call(body, is_cancelled).and_then(|call| route::answer(&daemon, call));
             answered.unwrap_or_else(|refusal| refusal.answer(form))
@@ -184,7 +215,8 @@ async fn respond(daemon: Arc<Daemon>, request: Request<Incoming>) -> Result<Resp
     };
     // A route that panics ends its connection, as in moby (SPEC.md H-7).
     let answer = spawn_blocking(work).await.map_err(|_| CutOff)?;
-    finish(&daemon, answer, strike.cut, &parts.method)
+    let rest = returned.await.map_err(|_| CutOff)?;
+    Ok((answer, rest, strike.cut))
 }
 
 fn finish(

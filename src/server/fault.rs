@@ -28,6 +28,8 @@ use crate::{Error, Result};
 ///   `cut=middle`: the request is done, and the answer ends in its middle;
 ///
 /// and `after=N`: lets N requests pass first, `times=N`: strikes N times, then never again.
+///
+/// The routes below `/_control` are exempt: a rule for every path could not be taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     method: String,
@@ -65,6 +67,9 @@ impl FromStr for Fault {
         };
         if !path.starts_with('/') {
             return Err(refused(format!("the path `{path}` does not begin with a slash")));
+        }
+        if is_control(path) {
+            return Err(refused("it never strikes: /_control is exempt from faults".into()));
         }
         path::matches(path, "").map_err(|error| refused(format!("the path `{path}`: {error}")))?;
         let mut fault = Self {
@@ -151,6 +156,11 @@ impl fmt::Display for Fault {
     }
 }
 
+/// The routes that take faults back.
+fn is_control(path: &str) -> bool {
+    path.strip_prefix("/_control").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// What happens to one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Strike {
@@ -186,6 +196,9 @@ impl Faults {
     /// What the rules do to this request, all of them together; the first refusal and the first cut count.
     pub fn strike(&self, method: &str, path: &str) -> Strike {
         let mut strike = Strike::default();
+        if is_control(path) {
+            return strike;
+        }
         for rule in self.0.lock().iter_mut().filter(|rule| rule.fault.concerns(method, path)) {
             if rule.passed < rule.fault.after {
                 rule.passed += 1;

@@ -25,6 +25,7 @@
 //! [told to](Builder::now), container IDs are the same in each run, and candidates are visited in an
 //! [order](Builder::order) of choice.
 
+mod access;
 mod answer;
 mod call;
 mod connection;
@@ -38,6 +39,7 @@ mod form;
 mod images;
 mod json;
 mod limits;
+mod patience;
 mod record;
 mod route;
 mod settings;
@@ -45,6 +47,7 @@ mod shape;
 mod socket;
 mod system;
 mod test_daemon;
+mod transport;
 mod upload;
 mod visit;
 

@@ -1,5 +1,6 @@
 //! How a daemon in memory is set up.
 
+use super::access::Access;
 use super::fault::Fault;
 use super::limits::Limits;
 use super::visit::Observer;
@@ -20,6 +21,7 @@ pub(super) struct Settings {
     /// Chooses the IDs of containers.
     pub seed: u64,
     pub limits: Limits,
+    pub access: Access,
     pub faults: Vec<Fault>,
     pub observer: Option<Observer>,
     /// Whether `/_control` is there.
@@ -37,6 +39,7 @@ impl Default for Settings {
             utc_offset_seconds: 0,
             seed: 0,
             limits: Limits::default(),
+            access: Access::default(),
             faults: Vec::new(),
             observer: None,
             has_control: false,

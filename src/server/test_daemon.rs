@@ -28,6 +28,10 @@ use crate::{Error, Result, Semantics, World};
 /// How long a route may go on behind the end of its daemon.
 const ABANDON: Duration = Duration::from_secs(1);
 
+/// The most connections that have a thread each.
+const MOST_THREADS: usize = 1 << 15;
+const SPARE_THREADS: usize = 16;
+
 /// A daemon that listens. Dropped, it ends: requests in flight get their answer, the socket goes.
 ///
 /// See the [module](super) for an example.
@@ -206,6 +210,13 @@ impl Builder {
         self
     }
 
+    /// Answers to this host, too, where it listens on an address: requests for hosts that are no loopback ones are
+    /// refused, as a web page can let a name of its own point to the machine. Pages of this host are let in.
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.settings.access.hosts.push(host.into().to_ascii_lowercase());
+        self
+    }
+
     /// Listens on a socket at this path, which has mode 0660. A socket that nobody listens on is replaced.
     pub fn socket(self, path: impl Into<PathBuf>) -> Self {
         Self { place: Place::Socket(path.into()), ..self }
@@ -224,6 +235,7 @@ impl Builder {
     /// not a loopback one; a socket or a port that cannot be had.
     pub fn start(self) -> Result<TestDaemon> {
         let Self { mut settings, api_version, world, place } = self;
+        settings.access.checks_host = matches!(place, Place::Address(_));
         let (oldest, newest) = settings.semantics.api_versions;
         settings.api_version = api_version.unwrap_or(newest);
         if !(oldest..=newest).contains(&settings.api_version) {
@@ -234,7 +246,13 @@ impl Builder {
         }
         let daemon = Arc::new(Daemon::new(settings, world)?);
         let failed = |error: std::io::Error| Error::system(format!("cannot start the server: {error}"));
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        // A thread for each connection, for their bodies wait for clients; and a few for those just given up.
+        let threads = daemon.limits().connections.clamp(1, MOST_THREADS).saturating_add(SPARE_THREADS);
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(threads)
+            .build()
+            .map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
         let mut started =
             TestDaemon { daemon, stop, thread: None, socket: None, address: None, folder: None };

@@ -7,6 +7,7 @@ mod equal;
 mod faults;
 mod life;
 mod load;
+mod peer;
 #[cfg(feature = "cli")]
 mod root;
 mod slow;

@@ -21,6 +21,11 @@ impl TestLayer {
         Self(tar.into_inner().unwrap())
     }
 
+    /// Any tar.
+    pub const fn of(tar: Vec<u8>) -> Self {
+        Self(tar)
+    }
+
     pub fn diff_id(&self) -> DiffId {
         Digest::of(&self.0).into()
     }

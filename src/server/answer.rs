@@ -60,6 +60,11 @@ impl Answer {
         Self::new(200, Some(JSON), Body::Streamed(writer))
     }
 
+    /// Bytes without a type.
+    pub fn raw(writer: Writer) -> Self {
+        Self::new(200, None, Body::Streamed(writer))
+    }
+
     pub fn tar(writer: Writer) -> Self {
         Self::new(200, Some("application/x-tar"), Body::Streamed(writer))
     }

@@ -102,21 +102,65 @@ impl Call {
     /// moby's: another content type is 400, Go's text of a syntax error 500.
     pub fn json(&mut self) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
         if media_type(&self.content_type) != "application/json" {
-            let message =
-                format!("Content-Type specified ({}) must be 'application/json'", self.content_type);
-            return Err(super::answer::invalid(message));
+            return Err(self.wrong_type());
         }
         let bytes = read_up_to(&mut self.body, LARGEST_DOCUMENT)?;
         if bytes.trim_ascii().is_empty() {
             return Err(Refusal::Status(500, "EOF".to_owned()));
         }
-        json::decode(&bytes, json::Decoder::skip).map_err(|error| Refusal::Status(500, error.to_string()))?;
-        match serde_json::from_slice(&bytes) {
-            Ok(serde_json::Value::Object(object)) => Ok(object),
-            Ok(serde_json::Value::Null) => Ok(serde_json::Map::new()),
-            Ok(_) => Err(Refusal::Status(500, "json: cannot unmarshal the body into an object".to_owned())),
-            Err(error) => Err(Refusal::Status(500, error.to_string())),
+        object(&bytes).map_err(|message| Refusal::Status(500, message))
+    }
+
+    /// The same, where there may be none: then it is empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`json`](Self::json).
+    pub fn json_or_nothing(&mut self) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
+        match self.json() {
+            Err(Refusal::Status(500, message)) if message == "EOF" => Ok(serde_json::Map::new()),
+            Err(Refusal::Error(_)) if self.content_type.is_empty() && !self.has_body()? => {
+                Ok(serde_json::Map::new())
+            }
+            answer => answer,
         }
+    }
+
+    /// The JSON object of the body, as newer routes read it: all that is wrong is 400.
+    ///
+    /// # Errors
+    ///
+    /// Another content type; no document; Go's text of a syntax error.
+    pub fn document(&mut self) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
+        let bytes = read_up_to(&mut self.body, LARGEST_DOCUMENT)?;
+        let is_json = media_type(&self.content_type) == "application/json";
+        if !is_json && !(self.content_type.is_empty() && bytes.is_empty()) {
+            return Err(self.wrong_type());
+        }
+        if bytes.trim_ascii().is_empty() {
+            return Err(super::answer::invalid("got EOF while reading request body"));
+        }
+        object(&bytes).map_err(super::answer::invalid)
+    }
+
+    fn wrong_type(&self) -> Refusal {
+        let message = format!("Content-Type specified ({}) must be 'application/json'", self.content_type);
+        super::answer::invalid(message)
+    }
+
+    fn has_body(&mut self) -> Result<bool, Refusal> {
+        Ok(!read_up_to(&mut self.body, LARGEST_DOCUMENT)?.is_empty())
+    }
+}
+
+/// Go's text of what is wrong.
+fn object(bytes: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    json::decode(bytes, json::Decoder::skip).map_err(|error| error.to_string())?;
+    match serde_json::from_slice(bytes) {
+        Ok(serde_json::Value::Object(object)) => Ok(object),
+        Ok(serde_json::Value::Null) => Ok(serde_json::Map::new()),
+        Ok(_) => Err("json: cannot unmarshal the body into an object".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

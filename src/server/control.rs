@@ -7,13 +7,16 @@ use hyper::Method;
 
 use super::answer::{Answer, Refusal};
 use super::call::Call;
+use super::containers;
 use super::daemon::Daemon;
 use crate::Error;
 
 /// The most that a rule or a time may hold.
 const LARGEST: u64 = 64 << 10;
+/// The most that a container is told to have printed.
+const LARGEST_LOG: u64 = 16 << 20;
 
-/// `GET`, `POST` and `DELETE faults`; `GET state`; `PUT now`.
+/// `GET`, `POST` and `DELETE faults`; `GET state`; `PUT now`; `PUT logs/CONTAINER`; `POST exit/CONTAINER`.
 pub(super) fn answer(daemon: &Arc<Daemon>, call: &mut Call, what: &str) -> Result<Answer, Refusal> {
     match (call.method.clone(), what) {
         (Method::GET, "faults") => Ok(Answer::json(&daemon.faults().list())),
@@ -41,13 +44,34 @@ pub(super) fn answer(daemon: &Arc<Daemon>, call: &mut Call, what: &str) -> Resul
             daemon.set_now(now.map(Into::into));
             Ok(Answer::empty(204))
         }
+        (Method::PUT, what) if what.starts_with("logs/") => {
+            let logs = bytes(call, LARGEST_LOG)?;
+            daemon.set_logs(what.trim_start_matches("logs/"), logs)?;
+            Ok(Answer::empty(204))
+        }
+        (Method::POST, what) if what.starts_with("exit/") => {
+            let name = what.trim_start_matches("exit/");
+            let text = call.form.get("code");
+            let code = if text.is_empty() { Ok(0) } else { text.parse() };
+            let code = code.map_err(|_| {
+                Error::invalid_parameter(format!("code `{text}`: not a number; write it like code=1"))
+            })?;
+            if !containers::exit(daemon, name, code)? {
+                return Err(Error::conflict(format!("container {name} does not run")).into());
+            }
+            Ok(Answer::empty(204))
+        }
         _ => Err(Refusal::NoRoute),
     }
 }
 
 fn text(call: &mut Call) -> Result<String, Refusal> {
+    Ok(String::from_utf8_lossy(&bytes(call, LARGEST)?).into_owned())
+}
+
+fn bytes(call: &mut Call, limit: u64) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
-    let read = (&mut call.body).take(LARGEST).read_to_end(&mut bytes);
+    let read = (&mut call.body).take(limit).read_to_end(&mut bytes);
     read.map_err(|error| Refusal::Status(400, format!("the body cannot be read: {error}")))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }

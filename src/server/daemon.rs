@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::containers::Execs;
 use super::contents::Contents;
 use super::fault::Faults;
+use super::ids::Ids;
 use super::limits::Limits;
+use super::networks::Networks;
 use super::record::Shelf;
 use super::settings::Settings;
+use super::volumes::Volumes;
 use crate::digest::ImageId;
 use crate::event::EventLog;
 use crate::go::time::{Now, Timestamp};
@@ -24,6 +28,10 @@ pub(super) struct Daemon {
     clock: Arc<Clock>,
     pub contents: Arc<Contents>,
     pub shelf: Shelf,
+    pub ids: Ids,
+    pub networks: Networks,
+    pub volumes: Volumes,
+    pub execs: Execs,
     /// When an image was given a tag last; moby keeps it beside the image.
     tagged: Mutex<HashMap<ImageId, Timestamp>>,
     faults: Faults,
@@ -44,6 +52,8 @@ impl Daemon {
         };
         let clock = Arc::new(Clock::new(settings.now));
         let shelf = Shelf::of(&world, clock.now(), settings.seed);
+        let ids = Ids::new(settings.seed);
+        let networks = Networks::new(&ids, clock.now());
         let stores = Stores::load_on(layers, world, &settings.semantics)?;
         let events = {
             let clock = Arc::clone(&clock);
@@ -58,6 +68,10 @@ impl Daemon {
             clock,
             contents,
             shelf,
+            ids,
+            networks,
+            volumes: Volumes::default(),
+            execs: Execs::default(),
             tagged: Mutex::default(),
             faults,
             is_pruning: AtomicBool::new(false),
@@ -143,6 +157,17 @@ impl Daemon {
         self.semantics().name.clone_into(&mut world.profile);
         world.utc_offset_seconds = self.settings.utc_offset_seconds;
         world
+    }
+
+    /// Sets what a container is to have printed.
+    ///
+    /// # Errors
+    ///
+    /// There is no such container.
+    pub fn set_logs(&self, container: &str, logs: Vec<u8>) -> Result<()> {
+        let id = self.shelf.find(container)?.id;
+        self.shelf.update(id, |record| record.logs = logs.into());
+        Ok(())
     }
 
     /// The flag of prunes other than of images.

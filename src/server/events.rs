@@ -89,7 +89,7 @@ fn write(event: &Event, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Unix seconds with a fraction; none where it is empty or −1 (SPEC.md T-7).
-fn time(text: &str) -> Result<Option<Timestamp>> {
+pub(super) fn time(text: &str) -> Result<Option<Timestamp>> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -9,8 +9,9 @@ mod list;
 mod load;
 mod save;
 
-pub(super) use change::{prune, remove, tag};
-pub(super) use details::{DRIVER, GraphDriver, config as raw_config, history, inspect};
+pub(super) use change::{add_tag, named, prune, remove, tag};
+pub(super) use changes::apply as apply_changes;
+pub(super) use details::{DRIVER, GraphDriver, config as raw_config, history, history_of, inspect};
 pub(super) use import::{ARCHITECTURE, import};
 pub(super) use list::{Line, list};
 pub(super) use load::load;

@@ -1,14 +1,16 @@
 //! Containers as the API shows them, and the shelf that holds them. What a prune asks of a container stands in the container store.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::shape::{CONFIG, HOST_CONFIG, Object};
+use super::containers::Mount;
+use super::shape::{CONFIG, ENDPOINT, HOST_CONFIG, Object};
+use super::state::State;
 use crate::digest::{ContainerId, Digest, ImageId};
 use crate::go::time::Timestamp;
 use crate::sync::Mutex;
-use crate::units::human_duration;
 use crate::{Error, Result, World};
 
 /// One container.
@@ -24,60 +26,13 @@ pub(super) struct Record {
     pub args: Vec<String>,
     pub config: Object,
     pub host_config: Object,
-}
-
-/// What a container does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Created,
-    Running { since: Timestamp },
-    Exited { started: Timestamp, finished: Timestamp, code: i32 },
-}
-
-impl State {
-    pub const fn is_running(self) -> bool {
-        matches!(self, Self::Running { .. })
-    }
-
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Running { .. } => "running",
-            Self::Exited { .. } => "exited",
-        }
-    }
-
-    /// As `docker ps` prints it.
-    pub fn status(self, now: Timestamp) -> String {
-        let since = |time: Timestamp| human_duration(now.unix_seconds().saturating_sub(time.unix_seconds()));
-        match self {
-            Self::Created => "Created".to_owned(),
-            Self::Running { since: time } => format!("Up {}", since(time)),
-            Self::Exited { finished, code, .. } => format!("Exited ({code}) {} ago", since(finished)),
-        }
-    }
-
-    pub const fn started(self) -> Timestamp {
-        match self {
-            Self::Created => Timestamp::ZERO,
-            Self::Running { since } => since,
-            Self::Exited { started, .. } => started,
-        }
-    }
-
-    pub const fn finished(self) -> Timestamp {
-        match self {
-            Self::Exited { finished, .. } => finished,
-            _ => Timestamp::ZERO,
-        }
-    }
-
-    pub const fn code(self) -> i32 {
-        match self {
-            Self::Exited { code, .. } => code,
-            _ => 0,
-        }
-    }
+    pub mounts: Vec<Mount>,
+    /// The networks that it names, with its settings there.
+    pub networks: BTreeMap<String, Object>,
+    /// What it is to have printed.
+    pub logs: Arc<[u8]>,
+    /// How often it has ended.
+    pub exits: u32,
 }
 
 impl Record {
@@ -107,6 +62,19 @@ struct Inner {
     made: u64,
 }
 
+impl Inner {
+    fn check_name(&self, name: &str) -> Result<()> {
+        match self.records.values().find(|other| other.name == name) {
+            None => Ok(()),
+            Some(other) => Err(Error::conflict(format!(
+                "Conflict. The container name \"{name}\" is already in use by container \"{}\". You have to remove (or \
+                 rename) that container to be able to reuse that name.",
+                other.id
+            ))),
+        }
+    }
+}
+
 impl Shelf {
     /// The containers of a state, which says no more of them than their image and whether they run.
     pub fn of(world: &World, now: Timestamp, seed: u64) -> Self {
@@ -129,6 +97,10 @@ impl Shelf {
                 args: Vec::new(),
                 config,
                 host_config: Object::new(HOST_CONFIG, &nothing),
+                mounts: Vec::new(),
+                networks: [("bridge".to_owned(), Object::new(ENDPOINT, &nothing))].into(),
+                logs: Arc::default(),
+                exits: 0,
             };
             (container.id, record)
         });
@@ -188,22 +160,37 @@ impl Shelf {
     /// moby's conflict.
     pub fn add(&self, record: Record) -> Result<()> {
         let mut inner = self.0.lock();
-        if let Some(other) = inner.records.values().find(|other| other.name == record.name) {
-            return Err(Error::conflict(format!(
-                "Conflict. The container name \"{}\" is already in use by container \"{}\". You have to remove (or \
-                 rename) that container to be able to reuse that name.",
-                record.name, other.id
-            )));
-        }
+        inner.check_name(&record.name)?;
         inner.records.insert(record.id, record);
         Ok(())
+    }
+
+    /// Gives a container a name that nobody has.
+    ///
+    /// # Errors
+    ///
+    /// moby's conflict; the container is gone.
+    pub fn rename(&self, id: ContainerId, name: &str) -> Result<Record> {
+        let mut inner = self.0.lock();
+        inner.check_name(name)?;
+        let missing = || Error::not_found(format!("No such container: {id}"));
+        let record = inner.records.get_mut(&id).ok_or_else(missing)?;
+        name.clone_into(&mut record.name);
+        Ok(record.clone())
+    }
+
+    /// Changes what there is to know of a container; none where it is gone.
+    pub fn update<T>(&self, id: ContainerId, change: impl FnOnce(&mut Record) -> T) -> Option<T> {
+        self.0.lock().records.get_mut(&id).map(change)
     }
 
     /// Changes a container's state where `change` has one for it; the container as it is then.
     pub fn change(&self, id: ContainerId, change: impl FnOnce(State) -> Option<State>) -> Option<Record> {
         let mut inner = self.0.lock();
         let record = inner.records.get_mut(&id)?;
-        record.state = change(record.state)?;
+        let state = change(record.state)?;
+        record.exits += u32::from(record.state.is_running() && !state.is_running());
+        record.state = state;
         Some(record.clone())
     }
 

@@ -6,32 +6,26 @@ use hyper::Method;
 
 use super::answer::{Answer, Refusal};
 use super::call::Call;
-use super::containers::Kind;
 use super::daemon::Daemon;
-use super::{containers, control, events, images, system};
+use super::prune::{Kind, prune};
+use super::{containers, control, events, images, networks, swarm, system, volumes};
 use crate::Result;
 
 /// Parts of the API that a daemon has and this one does not: what is asked of them is answered 501, not 404.
-const ABSENT: [&str; 20] = [
+const ABSENT: [&str; 14] = [
     "/auth",
     "/build",
     "/commit",
-    "/configs",
-    "/containers",
-    "/distribution",
-    "/exec",
-    "/grpc",
-    "/images",
-    "/networks",
-    "/nodes",
-    "/plugins",
-    "/secrets",
-    "/services",
+    "/configs/create",
+    "/containers/",
+    "/distribution/",
+    "/exec/",
+    "/images/",
+    "/plugins/",
+    "/services/",
     "/session",
-    "/swarm",
-    "/system",
-    "/tasks",
-    "/volumes",
+    "/nodes/",
+    "/swarm/",
     "/_control",
 ];
 
@@ -51,6 +45,9 @@ pub(super) fn answer(daemon: &Arc<Daemon>, mut call: Call) -> Result<Answer, Ref
         && let Some(what) = path.strip_prefix("/_control/")
     {
         return control::answer(daemon, &mut call, what);
+    }
+    if let Some(answer) = swarm::answer(&method, &path) {
+        return answer;
     }
     let asked = match method {
         Method::GET | Method::HEAD => get(daemon, &mut call, &path),
@@ -73,61 +70,90 @@ fn get(daemon: &Arc<Daemon>, call: &mut Call, path: &str) -> Option<Result<Answe
         "/images/json" => images::list(daemon, call),
         "/images/get" => images::save(daemon, &call.form.all("names").collect::<Vec<_>>()),
         "/containers/json" => containers::list(daemon, call),
-        _ => {
-            if let Some(rest) = path.strip_prefix("/images/") {
-                let (name, what) = rest.rsplit_once('/')?;
-                match what {
-                    "json" => images::inspect(daemon, call, name),
-                    "history" => images::history(daemon, name),
-                    "get" => images::save(daemon, &[name]),
-                    _ => return None,
-                }
-            } else {
-                let name = path.strip_prefix("/containers/")?.strip_suffix("/json")?;
-                containers::inspect(daemon, name)
-            }
-        }
+        "/networks" | "/networks/" => networks::list(daemon, call),
+        "/volumes" => volumes::list(daemon, call),
+        _ => return get_one(daemon, call, path),
     })
 }
 
-fn post(daemon: &Daemon, call: &mut Call, path: &str) -> Option<Result<Answer, Refusal>> {
+/// Of one image, container and so on.
+fn get_one(daemon: &Arc<Daemon>, call: &Call, path: &str) -> Option<Result<Answer, Refusal>> {
+    let (part, rest) = path.strip_prefix('/')?.split_once('/')?;
+    if matches!(part, "networks" | "volumes") && !rest.contains('/') {
+        let inspect = if part == "networks" { networks::inspect } else { volumes::inspect };
+        return Some(inspect(daemon, rest));
+    }
+    let (name, what) = rest.rsplit_once('/')?;
+    Some(match (part, what) {
+        ("images", "json") => images::inspect(daemon, call, name),
+        ("images", "history") => images::history(daemon, name),
+        ("images", "get") => images::save(daemon, &[name]),
+        ("containers", "json") => containers::inspect(daemon, name),
+        ("containers", "logs") => containers::logs(daemon, call, name),
+        ("containers", "top") => containers::top(daemon, name),
+        ("containers", "stats") => containers::stats(daemon, call, name),
+        ("containers", "changes") => containers::changes(daemon, name),
+        ("exec", "json") => containers::inspect_exec(daemon, name),
+        _ => return None,
+    })
+}
+
+fn post(daemon: &Arc<Daemon>, call: &mut Call, path: &str) -> Option<Result<Answer, Refusal>> {
     Some(match path {
+        "/commit" => containers::commit(daemon, call),
         "/images/prune" => images::prune(daemon, call),
         "/images/load" => Ok(images::load(daemon, call)),
         "/images/create" => images::import(daemon, call),
         "/containers/create" => containers::create(daemon, call),
-        "/containers/prune" => containers::prune(daemon, call, Kind::Containers),
-        "/networks/prune" => containers::prune(daemon, call, Kind::Networks),
-        "/volumes/prune" => containers::prune(daemon, call, Kind::Volumes),
-        "/build/prune" => containers::prune(daemon, call, Kind::BuildCache),
+        "/networks/create" => networks::create(daemon, call),
+        "/volumes/create" => volumes::create(daemon, call),
+        "/containers/prune" => prune(daemon, call, Kind::Containers),
+        "/networks/prune" => prune(daemon, call, Kind::Networks),
+        "/volumes/prune" => prune(daemon, call, Kind::Volumes),
+        "/build/prune" => prune(daemon, call, Kind::BuildCache),
         _ => {
-            if let Some(rest) = path.strip_prefix("/images/") {
-                images::tag(daemon, call, rest.strip_suffix("/tag")?)
-            } else {
-                let (name, what) = path.strip_prefix("/containers/")?.rsplit_once('/')?;
-                match what {
-                    "start" => containers::start(daemon, name),
-                    "stop" => containers::stop(daemon, name),
-                    "kill" => containers::kill(daemon, call, name),
-                    _ => return None,
-                }
+            let (part, rest) = path.strip_prefix('/')?.split_once('/')?;
+            let (name, what) = rest.rsplit_once('/')?;
+            match (part, what) {
+                ("images", "tag") => images::tag(daemon, call, name),
+                ("containers", "start") => containers::start(daemon, name),
+                ("containers", "stop") => containers::stop(daemon, name),
+                ("containers", "restart") => containers::restart(daemon, name),
+                ("containers", "kill") => containers::kill(daemon, call, name),
+                ("containers", "pause") => containers::pause(daemon, name),
+                ("containers", "unpause") => containers::unpause(daemon, name),
+                ("containers", "wait") => containers::wait(daemon, call, name),
+                ("containers", "rename") => containers::rename(daemon, call, name),
+                ("containers", "update") => containers::update(daemon, call, name),
+                ("containers", "resize") => containers::resize(daemon, call, name),
+                ("containers", "exec") => containers::create_exec(daemon, call, name),
+                ("exec", "start") => containers::start_exec(daemon, name),
+                ("networks", "connect") => networks::connect(daemon, call, name),
+                ("networks", "disconnect") => networks::disconnect(daemon, call, name),
+                _ => return None,
             }
         }
     })
 }
 
 fn delete(daemon: &Daemon, call: &Call, path: &str) -> Option<Result<Answer, Refusal>> {
-    if let Some(name) = path.strip_prefix("/images/") {
-        return Some(images::remove(daemon, call, name));
-    }
-    let name = path.strip_prefix("/containers/").filter(|name| !name.contains('/'))?;
-    Some(containers::remove(daemon, call, name))
+    let (part, name) = path.strip_prefix('/')?.split_once('/')?;
+    Some(match part {
+        "images" => images::remove(daemon, call, name),
+        "containers" if !name.contains('/') => containers::remove(daemon, call, name),
+        "networks" if !name.contains('/') => networks::remove(daemon, name),
+        "volumes" if !name.contains('/') => volumes::remove(daemon, call, name),
+        _ => return None,
+    })
 }
 
 /// H-1, or 501 for what a real daemon would do.
 fn absent(method: &Method, path: &str) -> Refusal {
-    let is_part =
-        |part: &str| path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_part = |part: &str| {
+        path.strip_prefix(part).is_some_and(|rest| {
+            if part.ends_with('/') { !rest.is_empty() } else { rest.is_empty() || rest.starts_with('/') }
+        })
+    };
     let is_ours = ["/images/json", "/images/prune", "/containers/json", "/containers/prune", "/system/df"];
     if ABSENT.iter().any(|part| is_part(part)) && !is_ours.contains(&path) && !path.ends_with('/') {
         return Refusal::not_implemented(&format!("{method} {path}"));

@@ -81,7 +81,7 @@ pub(super) fn find<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a
 }
 
 /// What Go's `omitempty` leaves out.
-fn is_empty(value: &Value) -> bool {
+pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
@@ -123,6 +123,15 @@ pub(super) const CONFIG: Shape = Shape(&[
     ("StopSignal", ""),
     ("StopTimeout", ""),
     ("Shell", ""),
+]);
+
+/// `image.History`.
+pub(super) const HISTORY: Shape = Shape(&[
+    ("created", r#""0001-01-01T00:00:00Z""#),
+    ("author", ""),
+    ("created_by", ""),
+    ("comment", ""),
+    ("empty_layer", ""),
 ]);
 
 impl Shape {
@@ -209,5 +218,19 @@ pub(super) const HOST_CONFIG: Shape = Shape(&[
     ("Init", ""),
 ]);
 
-/// The settings of a container's one network, which is never connected.
-pub(super) const ENDPOINT: &str = r#"{"IPAMConfig":null,"Links":null,"Aliases":null,"NetworkID":"","EndpointID":"","Gateway":"","IPAddress":"","IPPrefixLen":0,"IPv6Gateway":"","GlobalIPv6Address":"","GlobalIPv6PrefixLen":0,"MacAddress":"","DriverOpts":null}"#;
+/// `network.EndpointSettings`: a container's settings on a network, to which it is never connected.
+pub(super) const ENDPOINT: Shape = Shape(&[
+    ("IPAMConfig", "null"),
+    ("Links", "null"),
+    ("Aliases", "null"),
+    ("NetworkID", r#""""#),
+    ("EndpointID", r#""""#),
+    ("Gateway", r#""""#),
+    ("IPAddress", r#""""#),
+    ("IPPrefixLen", "0"),
+    ("IPv6Gateway", r#""""#),
+    ("GlobalIPv6Address", r#""""#),
+    ("GlobalIPv6PrefixLen", "0"),
+    ("MacAddress", r#""""#),
+    ("DriverOpts", "null"),
+]);

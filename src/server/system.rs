@@ -9,6 +9,7 @@ use super::containers::{self, Summary};
 use super::daemon::Daemon;
 use super::images::{ARCHITECTURE, Line};
 use super::shape::Object;
+use super::volumes;
 use crate::{Error, Result};
 
 /// `GET` and `HEAD /_ping`
@@ -51,7 +52,8 @@ pub(super) fn version(daemon: &Daemon) -> Answer {
 /// `GET /info`. What this daemon does not have is said to be off, absent or empty.
 pub(super) fn info(daemon: &Daemon) -> Answer {
     let records = daemon.shelf.all();
-    let running = records.iter().filter(|record| record.state.is_running()).count();
+    let paused = records.iter().filter(|record| record.state.is_paused()).count();
+    let running = records.iter().filter(|record| record.state.is_running()).count() - paused;
     let registry = json!({
         "AllowNondistributableArtifactsCIDRs": [],
         "AllowNondistributableArtifactsHostnames": [],
@@ -68,12 +70,18 @@ pub(super) fn info(daemon: &Daemon) -> Answer {
         ("ID", "IMAGE:PRUNE".into()),
         ("Containers", records.len().into()),
         ("ContainersRunning", running.into()),
-        ("ContainersPaused", 0.into()),
-        ("ContainersStopped", (records.len() - running).into()),
+        ("ContainersPaused", paused.into()),
+        ("ContainersStopped", (records.len() - running - paused).into()),
         ("Images", daemon.stores().images.len().into()),
         ("Driver", "vfs".into()),
         ("DriverStatus", Value::Null),
-        ("Plugins", json!({ "Volume": [], "Network": [], "Authorization": null, "Log": [] })),
+        (
+            "Plugins",
+            json!({
+                "Volume": ["local"], "Network": ["bridge", "host", "ipvlan", "macvlan", "null"], "Authorization": null,
+                "Log": [],
+            }),
+        ),
     ];
     let flags = [
         "MemoryLimit",
@@ -141,7 +149,7 @@ pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal
         layers_size: i64,
         images: Vec<Line<'a>>,
         containers: Vec<Summary>,
-        volumes: [(); 0],
+        volumes: Vec<volumes::Shown>,
         build_cache: Option<[(); 0]>,
         #[serde(skip_serializing_if = "Option::is_none")]
         builder_size: Option<i64>,
@@ -153,7 +161,7 @@ pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal
         layers_size: usage.layers_size,
         images: Line::all(&usage.images, call.version),
         containers: containers::summaries(daemon),
-        volumes: [],
+        volumes: volumes::usage(daemon),
         // Until BuildKit has a record there is no list in 20.10.
         build_cache: semantics.unreferenced_tags_are_null.then_some([]),
         builder_size: (!semantics.zero_builder_size_is_omitted).then_some(0),

@@ -96,6 +96,24 @@ impl TestDaemon {
         self.daemon.set_now(now);
     }
 
+    /// Sets what a container is to have printed, on its standard output; by ID or name.
+    ///
+    /// # Errors
+    ///
+    /// There is no such container.
+    pub fn set_logs(&self, container: &str, logs: impl Into<Vec<u8>>) -> Result<()> {
+        self.daemon.set_logs(container, logs.into())
+    }
+
+    /// Ends a container's process with this exit code; false where none runs.
+    ///
+    /// # Errors
+    ///
+    /// There is no such container.
+    pub fn exit(&self, container: &str, code: i32) -> Result<bool> {
+        super::containers::exit(&self.daemon, container, code)
+    }
+
     /// Makes requests fail from now on.
     pub fn add_fault(&self, fault: Fault) {
         self.daemon.faults().add(fault);
@@ -204,7 +222,8 @@ impl Builder {
         self
     }
 
-    /// Adds the routes below `/_control`: `GET`, `POST` and `DELETE faults`, `GET state`, `PUT now`.
+    /// Adds the routes below `/_control`: `GET`, `POST` and `DELETE faults`, `GET state`, `PUT now`,
+    /// `PUT logs/CONTAINER`, `POST exit/CONTAINER?code=1`.
     pub const fn control(mut self) -> Self {
         self.settings.has_control = true;
         self

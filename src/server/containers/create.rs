@@ -1,5 +1,8 @@
 //! `POST /containers/create` (moby's `daemon/create.go`, `runconfig`).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -7,9 +10,11 @@ use super::super::answer::{Answer, Refusal, invalid};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::images::raw_config;
-use super::super::record::{Record, State, default_name, strings};
-use super::super::shape::{CONFIG, HOST_CONFIG, Object, find};
+use super::super::record::{Record, default_name, strings};
+use super::super::shape::{CONFIG, ENDPOINT, HOST_CONFIG, Object, find};
+use super::super::state::State;
 use super::change::log;
+use super::mounts;
 use crate::digest::{ContainerId, ImageId};
 use crate::store::{Container, ImageStore};
 use crate::{Error, Result};
@@ -32,7 +37,9 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
         return Err(Refusal::not_implemented("a container without an image"));
     }
     let (image_id, image) = daemon.image(&image_name)?;
-    merge(&mut config, &Object::new(CONFIG, &image_config(&raw_config(&image))));
+    if let Some(of_image) = find(&raw_config(&image), "config").and_then(Value::as_object) {
+        merge(&mut config, &Object::new(CONFIG, of_image));
+    }
     let command: Vec<_> =
         ["Entrypoint", "Cmd"].into_iter().flat_map(|field| strings(config.get(field))).collect();
     let Some((path, args)) = command.split_first() else {
@@ -50,17 +57,27 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
             host_config.insert("Runtime".to_owned(), "runc".into());
         }
     }
-    let record = Record {
+    let host_config = Object::new(HOST_CONFIG, &host_config);
+    let own_mounts = mounts::of_host_config(daemon, &host_config)?;
+    let mut record = Record {
         id,
         name: name(call.form.get("name"), id)?,
+        mounts: Vec::new(),
+        networks: networks(&body, &config, &host_config),
+        logs: Arc::default(),
+        exits: 0,
         image: image_id,
         created: daemon.now().instant,
         state: State::Created,
         path: path.clone(),
         args: args.to_vec(),
         config,
-        host_config: Object::new(HOST_CONFIG, &host_config),
+        host_config,
     };
+    record.mounts = mounts::of_request(daemon, &record, own_mounts).inspect_err(|_| {
+        // moby has made the container by then.
+        log(daemon, &record, "destroy", &[]);
+    })?;
     add(daemon, &record)?;
     Ok(Answer::json_with_status(201, &Created { id, warnings: [] }))
 }
@@ -78,6 +95,7 @@ fn add(daemon: &Daemon, record: &Record) -> Result<()> {
     };
     stores.layers.mount(&id.to_string(), chain).map_err(undo)?;
     stores.containers.create(Container { id, image, running: false, image_mounts }).map_err(undo)?;
+    mounts::make_volumes(daemon, record);
     log(daemon, record, "create", &[]);
     Ok(())
 }
@@ -93,8 +111,22 @@ fn image_mounts(daemon: &Daemon, host_config: &Object) -> Result<Vec<ImageId>> {
     sources.map(|source| daemon.image(source).map(|(id, _)| id)).collect()
 }
 
-fn image_config(raw: &Map<String, Value>) -> Map<String, Value> {
-    find(raw, "config").and_then(Value::as_object).cloned().unwrap_or_default()
+/// The networks that a container is to be on: those with settings, or else that of its mode.
+fn networks(body: &Map<String, Value>, config: &Object, host_config: &Object) -> BTreeMap<String, Object> {
+    let mode = host_config.get("NetworkMode").as_str().unwrap_or_default();
+    if *config.get("NetworkDisabled") == true || mode.starts_with("container:") {
+        return BTreeMap::new();
+    }
+    let name =
+        |given: &str| if matches!(given, "" | "default") { "bridge".to_owned() } else { given.to_owned() };
+    let endpoints = find(body, "NetworkingConfig").and_then(Value::as_object);
+    let endpoints = endpoints.and_then(|networking| find(networking, "EndpointsConfig")?.as_object());
+    let nothing = Map::new();
+    let settings = |given: &Value| Object::new(ENDPOINT, given.as_object().unwrap_or(&nothing));
+    match endpoints.filter(|endpoints| !endpoints.is_empty()) {
+        Some(endpoints) => endpoints.iter().map(|(key, given)| (name(key), settings(given))).collect(),
+        None => [(name(mode), Object::new(ENDPOINT, &nothing))].into(),
+    }
 }
 
 fn is_unset(value: &Value) -> bool {
@@ -102,7 +134,7 @@ fn is_unset(value: &Value) -> bool {
 }
 
 /// `runconfig.Merge`: what the image says where the request says nothing.
-fn merge(config: &mut Object, image: &Object) {
+pub(super) fn merge(config: &mut Object, image: &Object) {
     for field in ["User", "WorkingDir", "Volumes", "Healthcheck", "StopSignal"] {
         if is_unset(config.get(field)) && !is_unset(image.get(field)) {
             config.set(field, image.get(field).clone());
@@ -146,7 +178,7 @@ fn merge_map(config: &mut Object, image: &Object, field: &'static str) {
 }
 
 /// The container's name, with the slash in front.
-fn name(given: &str, id: ContainerId) -> Result<String> {
+pub(super) fn name(given: &str, id: ContainerId) -> Result<String> {
     if given.is_empty() {
         return Ok(default_name(id));
     }

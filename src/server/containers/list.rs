@@ -1,13 +1,13 @@
 //! `GET /containers/json` (moby's `daemon/list.go`).
 
-use std::collections::HashSet;
-
-use regex::Regex;
+use std::collections::{HashMap, HashSet};
 
 use super::super::answer::{Answer, Refusal};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
-use super::super::record::{Record, State};
+use super::super::pattern::Patterns;
+use super::super::record::Record;
+use super::super::state::State;
 use super::show::Summary;
 use crate::digest::{ContainerId, ImageId};
 use crate::filters::Filters;
@@ -63,6 +63,8 @@ struct List {
     before: Option<ContainerId>,
     since: Option<ContainerId>,
     ancestors: Option<HashSet<ImageId>>,
+    /// The IDs of networks by their names.
+    networks: HashMap<String, String>,
 }
 
 impl List {
@@ -100,6 +102,7 @@ impl List {
             before,
             since,
             ancestors,
+            networks: daemon.networks.all().into_iter().map(|network| (network.name, network.id)).collect(),
         })
     }
 
@@ -138,31 +141,29 @@ impl List {
             && self.statuses.include(record.state.word())
             && self.filters.exact_match("health", "none")
             && self.ancestors.as_ref().is_none_or(|images| images.contains(&record.image))
-            // Nothing here has a volume or a port, and all have the default network.
-            && !["volume", "publish", "expose"].iter().any(|key| self.filters.contains(key))
-            && self.filters.exact_match("network", "bridge")
+            // Nothing here has a port.
+            && !["publish", "expose"].iter().any(|key| self.filters.contains(key))
+            && self.is_on_network(record)
+            && self.mounts(record)
             && self.filters.exact_match("is-task", "false")
     }
 }
 
-/// The values of a filter as regular expressions (moby's `filters.Args.Match`).
-struct Patterns {
-    exact: Vec<String>,
-    expressions: Vec<Regex>,
-}
-
-impl Patterns {
-    /// Text that is no expression matches itself alone.
-    fn new(filters: &Filters, key: &str) -> Self {
-        let exact: Vec<_> = filters.get(key).map(str::to_owned).collect();
-        let expressions = exact.iter().filter_map(|text| Regex::new(text).ok()).collect();
-        Self { exact, expressions }
+impl List {
+    fn is_on_network(&self, record: &Record) -> bool {
+        let is_one = |wanted: &str| {
+            let named =
+                |name: &String| name == wanted || self.networks.get(name).is_some_and(|id| id == wanted);
+            record.networks.keys().any(named)
+        };
+        !self.filters.contains("network") || self.filters.get("network").any(is_one)
     }
 
-    fn include(&self, text: &str) -> bool {
-        self.exact.is_empty()
-            || self.exact.iter().any(|exact| exact == text)
-            || self.expressions.iter().any(|expression| expression.is_match(text))
+    fn mounts(&self, record: &Record) -> bool {
+        let is_one = |wanted: &str| {
+            record.mounts.iter().any(|mount| mount.volume() == Some(wanted) || mount.destination() == wanted)
+        };
+        !self.filters.contains("volume") || self.filters.get("volume").any(is_one)
     }
 }
 

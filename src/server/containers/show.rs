@@ -1,35 +1,31 @@
 //! Containers as JSON: a line of the list, and all there is to know.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::answer::{Answer, Refusal};
 use super::super::daemon::Daemon;
 use super::super::images::{DRIVER, GraphDriver};
 use super::super::record::Record;
 use super::super::shape::{ENDPOINT, Object};
+use super::mounts::Mount;
 use crate::Result;
 use crate::digest::{ContainerId, ImageId};
 use crate::store::ImageStore;
 
-/// The names of networks with their settings: the one that is asked for, never connected.
+/// The networks of a line of the list, which tells nothing of their settings.
 #[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
 struct Networks {
-    #[serde(serialize_with = "one_network")]
-    #[serde(rename = "Networks")]
-    name: String,
+    networks: BTreeMap<String, Object>,
 }
 
-fn one_network<S: serde::Serializer>(name: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    let endpoint = RawValue::from_string(ENDPOINT.to_owned()).map_err(serde::ser::Error::custom)?;
-    serializer.collect_map([(name, endpoint)])
-}
-
-fn network_of(record: &Record) -> String {
-    match record.host_config.get("NetworkMode").as_str() {
-        None | Some("default" | "") => "bridge".to_owned(),
-        Some(name) => name.to_owned(),
+impl Networks {
+    fn of(record: &Record) -> Self {
+        let bare = |name: &String| (name.clone(), Object::new(ENDPOINT, &Map::new()));
+        Self { networks: record.networks.keys().map(bare).collect() }
     }
 }
 
@@ -51,7 +47,7 @@ pub(in super::super) struct Summary {
     status: String,
     host_config: Value,
     network_settings: Networks,
-    mounts: [(); 0],
+    mounts: Vec<Mount>,
 }
 
 impl Summary {
@@ -66,12 +62,12 @@ impl Summary {
             created: record.created.unix_seconds(),
             ports: [],
             size_root_fs: Some(root_size(daemon, record)).filter(|size| with_size && *size != 0),
-            labels: if labels.is_null() { json!({}) } else { labels },
+            labels,
             state: record.state.word(),
             status: record.state.status(daemon.now().instant),
             host_config: json!({ "NetworkMode": record.host_config.get("NetworkMode") }),
-            network_settings: Networks { name: network_of(record) },
-            mounts: [],
+            network_settings: Networks::of(record),
+            mounts: record.mounts.iter().map(Mount::in_list).collect(),
         }
     }
 }
@@ -113,27 +109,58 @@ struct Details {
     process_label: &'static str,
     app_armor_profile: &'static str,
     #[serde(rename = "ExecIDs")]
-    exec_ids: Option<()>,
+    exec_ids: Option<Vec<String>>,
     host_config: Object,
     graph_driver: GraphDriver,
-    mounts: [(); 0],
+    mounts: Vec<Mount>,
     config: Object,
-    network_settings: Box<RawValue>,
+    network_settings: NetworkSettings,
+}
+
+/// `types.NetworkSettings`, of a container that is never connected.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct NetworkSettings {
+    bridge: &'static str,
+    #[serde(rename = "SandboxID")]
+    sandbox_id: &'static str,
+    hairpin_mode: bool,
+    #[serde(rename = "LinkLocalIPv6Address")]
+    link_local_ipv6_address: &'static str,
+    #[serde(rename = "LinkLocalIPv6PrefixLen")]
+    link_local_ipv6_prefix_len: u8,
+    ports: BTreeMap<(), ()>,
+    sandbox_key: &'static str,
+    #[serde(rename = "SecondaryIPAddresses")]
+    secondary_ip_addresses: Option<()>,
+    #[serde(rename = "SecondaryIPv6Addresses")]
+    secondary_ipv6_addresses: Option<()>,
+    #[serde(rename = "EndpointID")]
+    endpoint_id: &'static str,
+    gateway: &'static str,
+    #[serde(rename = "GlobalIPv6Address")]
+    global_ipv6_address: &'static str,
+    #[serde(rename = "GlobalIPv6PrefixLen")]
+    global_ipv6_prefix_len: u8,
+    #[serde(rename = "IPAddress")]
+    ip_address: &'static str,
+    #[serde(rename = "IPPrefixLen")]
+    ip_prefix_len: u8,
+    #[serde(rename = "IPv6Gateway")]
+    ipv6_gateway: &'static str,
+    mac_address: &'static str,
+    networks: BTreeMap<String, Object>,
+}
+
+impl NetworkSettings {
+    fn of(networks: BTreeMap<String, Object>) -> Self {
+        Self { networks, ..Self::default() }
+    }
 }
 
 pub fn inspect(daemon: &Daemon, name: &str) -> Result<Answer, Refusal> {
     let record = daemon.shelf.find(name)?;
     let state = record.state;
-    let network = serde_json::to_string(&network_of(&record)).unwrap_or_default();
-    let network_settings = format!(
-        "{{\"Bridge\":\"\",\"SandboxID\":\"\",\"HairpinMode\":false,\"LinkLocalIPv6Address\":\"\",\
-         \"LinkLocalIPv6PrefixLen\":0,\"Ports\":{{}},\"SandboxKey\":\"\",\"SecondaryIPAddresses\":null,\
-         \"SecondaryIPv6Addresses\":null,\"EndpointID\":\"\",\"Gateway\":\"\",\"GlobalIPv6Address\":\"\",\
-         \"GlobalIPv6PrefixLen\":0,\"IPAddress\":\"\",\"IPPrefixLen\":0,\"IPv6Gateway\":\"\",\"MacAddress\":\"\",\
-         \"Networks\":{{{network}:{ENDPOINT}}}}}"
-    );
-    let network_settings =
-        RawValue::from_string(network_settings).map_err(|error| crate::Error::system(error.to_string()))?;
     Ok(Answer::json(&Details {
         id: record.id,
         created: record.created.rfc3339_nano(0).to_string(),
@@ -142,7 +169,7 @@ pub fn inspect(daemon: &Daemon, name: &str) -> Result<Answer, Refusal> {
         state: Object::of(vec![
             ("Status", state.word().into()),
             ("Running", state.is_running().into()),
-            ("Paused", false.into()),
+            ("Paused", state.is_paused().into()),
             ("Restarting", false.into()),
             ("OOMKilled", false.into()),
             ("Dead", false.into()),
@@ -165,11 +192,11 @@ pub fn inspect(daemon: &Daemon, name: &str) -> Result<Answer, Refusal> {
         mount_label: "",
         process_label: "",
         app_armor_profile: "",
-        exec_ids: None,
+        exec_ids: daemon.execs.ids_of(record.id),
         host_config: record.host_config,
         graph_driver: DRIVER,
-        mounts: [],
+        mounts: record.mounts,
         config: record.config,
-        network_settings,
+        network_settings: NetworkSettings::of(record.networks),
     }))
 }

@@ -20,7 +20,12 @@ pub fn tag(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> 
 }
 
 /// `reference.ParseNormalizedNamed`, and `WithTag` where there is a tag; what is wrong has this class.
-pub(super) fn named(daemon: &Daemon, repository: &str, tag: &str, class: ErrorClass) -> Result<Reference> {
+pub(in super::super) fn named(
+    daemon: &Daemon,
+    repository: &str,
+    tag: &str,
+    class: ErrorClass,
+) -> Result<Reference> {
     let of_class = |error: Error| Error::new(class, error.to_string());
     let reference = Reference::parse(repository, daemon.semantics()).map_err(of_class)?;
     if tag.is_empty() {
@@ -40,7 +45,7 @@ pub(super) fn named(daemon: &Daemon, repository: &str, tag: &str, class: ErrorCl
 }
 
 /// `TagImageWithReference`: moves the tag, notes the time, tells.
-pub(super) fn add_tag(daemon: &Daemon, id: ImageId, reference: Reference) -> Result<()> {
+pub(in super::super) fn add_tag(daemon: &Daemon, id: ImageId, reference: Reference) -> Result<()> {
     // Without `:latest` where nobody wrote it.
     let shown = reference.familiar().to_owned();
     daemon.stores().references.retag(reference, id)?;

@@ -1,26 +1,25 @@
 //! `docker import --change`: a few instructions of a Dockerfile that make a config.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::super::shape::{CONFIG, Object};
+use super::super::shape::Object;
 use crate::{Error, Result};
 
-/// The config that these lines make, one behind the other.
+/// Changes a config by these lines, one behind the other.
 ///
 /// # Errors
 ///
 /// An instruction that is none for this purpose, or without its argument.
-pub(super) fn apply<'a>(changes: impl Iterator<Item = &'a str>) -> Result<Object> {
-    let mut config = Object::new(CONFIG, &Map::new());
+pub(in super::super) fn apply<'a>(config: &mut Object, changes: impl Iterator<Item = &'a str>) -> Result<()> {
     for line in changes.flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty()) {
         let (instruction, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let argument = argument.trim();
         if argument.is_empty() {
             return Err(Error::invalid_parameter(format!("{instruction} requires at least one argument")));
         }
-        change(&mut config, &instruction.to_ascii_uppercase(), argument)?;
+        change(config, &instruction.to_ascii_uppercase(), argument)?;
     }
-    Ok(config)
+    Ok(())
 }
 
 fn change(config: &mut Object, instruction: &str, argument: &str) -> Result<()> {
@@ -129,11 +128,16 @@ fn words(text: &str) -> Vec<String> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "test code")]
 
+    use serde_json::Map;
+
+    use super::super::super::shape::CONFIG;
     use super::*;
 
     #[test]
     fn instructions_make_a_config() {
-        let config = apply(
+        let mut config = Object::new(CONFIG, &Map::new());
+        apply(
+            &mut config,
             [
                 "CMD [\"a\",\"b\"]",
                 "ENTRYPOINT run me",
@@ -170,7 +174,8 @@ mod tests {
             ("LABEL a=b c", "can't find = in \"c\""),
             ("ENV a", "must have two arguments"),
         ] {
-            let error = apply([line].into_iter()).unwrap_err().to_string();
+            let error =
+                apply(&mut Object::new(CONFIG, &Map::new()), [line].into_iter()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

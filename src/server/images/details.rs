@@ -138,7 +138,7 @@ fn comment(raw: &Map<String, Value>) -> String {
 }
 
 /// The steps of a config's history, oldest first.
-pub(super) fn history_of(raw: &Map<String, Value>) -> Vec<&Map<String, Value>> {
+pub(in super::super) fn history_of(raw: &Map<String, Value>) -> Vec<&Map<String, Value>> {
     find(raw, "history")
         .and_then(Value::as_array)
         .into_iter()

@@ -36,7 +36,8 @@ pub fn import(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
         let with_tag = named(daemon, &repository, &tag, ErrorClass::InvalidParameter)?;
         Some(if tag.is_empty() { reference } else { with_tag })
     };
-    let config = changes::apply(call.form.all("changes"))?;
+    let mut config = Object::new(CONFIG, &serde_json::Map::new());
+    changes::apply(&mut config, call.form.all("changes"))?;
     let message = match call.form.get("message") {
         "" => "Imported from -".to_owned(),
         message => message.to_owned(),

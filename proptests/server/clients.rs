@@ -145,10 +145,59 @@ fn the_docker_cli_changes() {
         TestLayer::new("x", "y").bytes(),
     );
     assert!(imported.starts_with("sha256:"), "{imported}");
-    let refused =
-        Command::new("docker").args(["pull", "alpine"]).env("DOCKER_HOST", daemon.host()).output().unwrap();
-    assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("is not implemented by image-prune serve"));
+    let refused = |args: &[&str]| {
+        let output = Command::new("docker").args(args).env("DOCKER_HOST", daemon.host()).output().unwrap();
+        assert!(!output.status.success(), "{args:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(refused(&["pull", "alpine"]).contains("pull access denied for alpine"));
+    assert!(refused(&["inspect", "nosuch"]).contains("No such object: nosuch"));
+    assert!(refused(&["exec", "nosuch", "x"]).contains("No such container: nosuch"));
+    assert!(refused(&["swarm", "init"]).contains("is not implemented by image-prune serve"));
+    assert!(docker(&daemon, &["pull", "base:1"]).contains("Image is up to date for base:1"));
+}
+
+#[test]
+fn the_docker_cli_lives_with_containers() {
+    if !has("the_docker_cli_lives_with_containers", &["docker"]) {
+        return;
+    }
+    let daemon = daemon();
+    let id = docker(&daemon, &["run", "-d", "--name", "one", "-v", "data:/data", "base:1", "x"]);
+    assert_eq!(id.trim().len(), 64, "{id}");
+    daemon.set_logs("one", "first\nsecond\n").unwrap();
+    assert_eq!(docker(&daemon, &["logs", "--tail", "1", "one"]), "second\n");
+    docker(&daemon, &["pause", "one"]);
+    assert!(docker(&daemon, &["ps"]).contains("(Paused)"));
+    docker(&daemon, &["unpause", "one"]);
+    assert!(docker(&daemon, &["top", "one"]).contains("CMD"));
+    assert!(docker(&daemon, &["stats", "--no-stream"]).contains("one"));
+    docker(&daemon, &["rename", "one", "two"]);
+    docker(&daemon, &["update", "--restart", "always", "two"]);
+    let policy = docker(&daemon, &["inspect", "-f", "{{.HostConfig.RestartPolicy.Name}}", "two"]);
+    assert_eq!(policy, "always\n");
+    let made = docker(&daemon, &["commit", "-m", "of two", "-c", "LABEL a=b", "two", "committed:1"]);
+    assert!(made.starts_with("sha256:"), "{made}");
+    assert!(docker(&daemon, &["history", "committed:1"]).contains("of two"));
+    assert_eq!(docker(&daemon, &["inspect", "-f", "{{.Config.Labels.a}}", "committed:1"]), "b\n");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| docker(&daemon, &["wait", "two"]));
+        let attached = scope.spawn(|| docker(&daemon, &["run", "--rm", "--name", "attached", "base:1", "x"]));
+        crate::support::eventually("the container does not run", || daemon.exit("attached", 0) == Ok(true));
+        attached.join().unwrap();
+        assert!(daemon.exit("two", 7).unwrap());
+        assert!(matches!(waiting.join().unwrap().trim(), "7"));
+    });
+    assert_eq!(docker(&daemon, &["network", "ls", "-q"]).lines().count(), 3);
+    docker(&daemon, &["network", "create", "own"]);
+    docker(&daemon, &["network", "connect", "own", "two"]);
+    docker(&daemon, &["restart", "two"]);
+    assert_eq!(docker(&daemon, &["network", "prune", "-f"]), "");
+    docker(&daemon, &["rm", "-f", "two"]);
+    assert!(docker(&daemon, &["network", "prune", "-f"]).contains("own"));
+    assert_eq!(docker(&daemon, &["volume", "ls", "-q"]), "data\n");
+    docker(&daemon, &["volume", "rm", "data"]);
+    assert_eq!(docker(&daemon, &["plugin", "ls", "-q"]), "");
 }
 
 /// The line that devices run every night.
@@ -215,6 +264,65 @@ fn docker_py_works() {
     };
     let daemon = daemon();
     assert_eq!(run(&daemon, python, &["-c", DOCKER_PY], &archive()), "done []\n");
+}
+
+const COMPOSE: &str = r#"
+version: "3.3"
+services:
+  web:
+    image: app:1
+    labels: { role: front }
+    volumes: ["data:/data", "/anonymous"]
+    networks: [front, back]
+    depends_on: [db]
+  db:
+    image: base:1
+    command: ["x"]
+    networks: [back]
+networks: { front: {}, back: {} }
+volumes: { data: {} }
+"#;
+
+#[test]
+fn docker_compose_works() {
+    if !has("docker_compose_works", &["docker-compose"]) {
+        return;
+    }
+    let daemon = daemon();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("docker-compose.yml");
+    std::fs::write(&file, COMPOSE).unwrap();
+    let file = file.to_str().unwrap();
+    let compose =
+        |args: &[&str]| run(&daemon, "docker-compose", &[&["-f", file, "-p", "it"], args].concat(), b"");
+    assert!(compose(&["config"]).contains("image: app:1"));
+    compose(&["up", "--no-start"]);
+    let listed = compose(&["ps"]);
+    assert!(listed.contains("it_web_1") && listed.contains("it_db_1"), "{listed}");
+    assert!(compose(&["images"]).contains("base"));
+    assert!(of_route(&daemon, "networks").contains("it_back"));
+    compose(&["up", "-d"]);
+    assert_eq!(compose(&["ps"]).matches("Up").count(), 2);
+    compose(&["pause", "db"]);
+    assert!(compose(&["ps"]).contains("Paused"));
+    compose(&["unpause", "db"]);
+    daemon.set_logs("it_db_1", "ready\n").unwrap();
+    assert!(compose(&["logs", "--no-color", "db"]).contains("| ready"));
+    assert!(compose(&["top"]).contains("CMD"));
+    compose(&["restart", "-t", "0"]);
+    compose(&["stop", "-t", "0"]);
+    assert!(!compose(&["ps"]).contains("Up"));
+    compose(&["up", "-d"]);
+    compose(&["down", "--rmi", "all", "--volumes"]);
+    let left = of_route(&daemon, "networks") + &of_route(&daemon, "volumes");
+    assert!(!left.contains("it_"), "{left}");
+    assert!(daemon.stores().containers.is_empty());
+    assert!(daemon.stores().images.search("app:1").is_err());
+}
+
+/// What a route lists.
+fn of_route(daemon: &TestDaemon, route: &str) -> String {
+    crate::support::http::get(daemon.socket().unwrap(), &format!("/{route}")).body
 }
 
 const DOCKERODE: &str = r#"

@@ -8,6 +8,7 @@ mod faults;
 mod life;
 mod load;
 mod peer;
+mod pull;
 #[cfg(feature = "cli")]
 mod root;
 mod slow;

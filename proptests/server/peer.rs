@@ -178,7 +178,8 @@ fn events(socket: &Path) -> Vec<String> {
 
 fn without_time(line: &str) -> String {
     let line = Regex::new(r#""time(Nano)?":\d+"#).unwrap().replace_all(line, r#""time$1":0"#);
-    let line = Regex::new(r#""(ID|execID)":"[0-9a-f]{64}""#).unwrap().replace_all(&line, r#""$1":"ID""#);
+    let line =
+        Regex::new(r#""(ID|execID|container)":"[0-9a-f]{64}""#).unwrap().replace_all(&line, r#""$1":"ID""#);
     let event: Value = serde_json::from_str(&line).unwrap();
     // Containers have IDs that a daemon makes up.
     match event["Type"].as_str() {

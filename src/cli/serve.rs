@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, FixedOffset, Utc};
 use clap::Args as ArgGroup;
 use image_prune::select::Order;
-use image_prune::server::{Fault, Limits, TestDaemon};
+use image_prune::server::{Fault, Limits, Pull, TestDaemon};
 use image_prune::{Semantics, World};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -19,7 +19,7 @@ use super::source::Source;
 use super::{args, render};
 
 const AFTER_HELP: &str = "\
-The daemon is for tests: containers are records, nothing is executed, pulled or built, and what it changes is gone when \
+The daemon is for tests: containers are records, nothing is executed or built, and what it changes is gone when \
 it ends.
 
 A fault is METHOD PATH and what happens, for example
@@ -64,6 +64,12 @@ pub struct ServeArgs {
     /// Visit candidates in an order made from this number, and make container IDs of it
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
+    /// Make images up that are pulled and not there, instead of answering 404
+    #[arg(long, value_name = "stub", conflicts_with = "pull_from", value_parser = ["stub"])]
+    pub pull: Option<String>,
+    /// Pull images from this OCI layout, or from the folder of a registry's storage
+    #[arg(long, value_name = "DIR")]
+    pub pull_from: Option<Pull>,
     /// Make requests fail; may be repeated
     #[arg(long, value_name = "RULE")]
     pub fault: Vec<Fault>,
@@ -98,6 +104,12 @@ pub fn run(args: ServeArgs) -> Result<()> {
     }
     if let Some(seed) = args.seed {
         builder = builder.order(Order::Shuffled(seed)).seed(seed);
+    }
+    if args.pull.is_some() {
+        builder = builder.pull(Pull::Stub);
+    }
+    if let Some(pull) = args.pull_from {
+        builder = builder.pull(pull);
     }
     if args.control {
         builder = builder.control();

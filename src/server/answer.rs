@@ -24,6 +24,8 @@ pub(super) struct Answer {
 pub(super) enum Body {
     Whole(Vec<u8>),
     Streamed(Writer),
+    /// Streamed; the connection is given up for it where the client asks for that.
+    Hijacked(Writer),
 }
 
 const JSON: &str = "application/json";
@@ -63,6 +65,11 @@ impl Answer {
     /// Bytes without a type.
     pub fn raw(writer: Writer) -> Self {
         Self::new(200, None, Body::Streamed(writer))
+    }
+
+    /// The streams of a container, without an end of their own.
+    pub fn hijacked(writer: Writer) -> Self {
+        Self::new(200, Some("application/vnd.docker.raw-stream"), Body::Hijacked(writer))
     }
 
     pub fn tar(writer: Writer) -> Self {

@@ -24,11 +24,13 @@ use super::answer::{Answer, Body};
 use super::call::Head;
 use super::daemon::Daemon;
 use super::fault::Cut;
+use super::hijack::Hijack;
 use super::patience::Patience;
 use super::route;
 use super::transport::Transport;
 use super::upload::{Download, Rest, Upload};
 use super::visit::{Observer, Visit};
+use crate::sync::Mutex;
 
 /// Headers of one request.
 const HEADERS: usize = 64;
@@ -100,8 +102,9 @@ struct Talk {
 impl Talk {
     async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, socket: S) {
         let limits = self.daemon.limits();
-        let asked = Asked { daemon: Arc::clone(&self.daemon), is_unread: Arc::default() };
-        let is_unread = Arc::clone(&asked.is_unread);
+        let asked =
+            Asked { daemon: Arc::clone(&self.daemon), is_unread: Arc::default(), hijack: Arc::default() };
+        let (is_unread, hijack) = (Arc::clone(&asked.is_unread), Arc::clone(&asked.hijack));
         let service = service_fn(move |request| observe(asked.clone(), request));
         let transport = Transport::new(socket, Patience::new(limits.piece, limits.rate));
         let mut connection = http1::Builder::new()
@@ -111,7 +114,8 @@ impl Talk {
             .max_buf_size(HEAD)
             // As Go writes them.
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(transport), service);
+            .serve_connection(TokioIo::new(transport), service)
+            .with_upgrades();
         let ended = tokio::select! {
             ended = &mut connection => ended,
             () = stopped(&mut self.stop) => {
@@ -121,8 +125,13 @@ impl Talk {
         };
         // A client that breaks off is no concern of the others; one that was refused may still be sending.
         let is_refused = ended.is_err_and(|error| error.is_parse());
-        if is_refused || is_unread.load(Ordering::Relaxed) {
-            let mut transport = connection.into_parts().io.into_inner();
+        let hijack = hijack.lock().take();
+        if let Some(hijack) = hijack {
+            hijack.run().await;
+        } else if (is_refused || is_unread.load(Ordering::Relaxed))
+            && let Some(parts) = connection.into_parts()
+        {
+            let mut transport = parts.io.into_inner();
             transport.linger(Patience::new(limits.head, limits.rate), limits.body).await;
         }
         drop(self.permit);
@@ -158,6 +167,8 @@ struct Asked {
     daemon: Arc<Daemon>,
     /// Raised where a body was not read to its end: the connection ends behind the answer.
     is_unread: Arc<AtomicBool>,
+    /// What becomes of the connection behind the answer.
+    hijack: Arc<Mutex<Option<Hijack>>>,
 }
 
 /// Answers, and tells who wants to know.
@@ -173,12 +184,22 @@ async fn observe(asked: Asked, request: Request<Incoming>) -> Result<Response<Ou
 }
 
 async fn respond(asked: Asked, request: Request<Incoming>) -> Result<Response<Outgoing>, CutOff> {
+    let mut request = request;
+    let upgrade = request.headers().contains_key("upgrade").then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let rest = Rest::new(body, parts.headers.contains_key("expect"));
     let (mut answer, rest, cut) = answer(&asked.daemon, &parts, rest).await?;
     if !rest.drain(asked.daemon.limits().rate).await {
         asked.is_unread.store(true, Ordering::Relaxed);
         answer.headers.push(("Connection", "close".to_owned()));
+    }
+    if let Some(upgrade) = upgrade
+        && matches!(answer.body, Body::Hijacked(_))
+        && let Body::Hijacked(writer) = std::mem::replace(&mut answer.body, Body::Whole(Vec::new()))
+    {
+        answer.status = 101;
+        answer.headers = vec![("Connection", "Upgrade".to_owned()), ("Upgrade", "tcp".to_owned())];
+        *asked.hijack.lock() = Some(Hijack { upgrade, writer });
     }
     finish(&asked.daemon, answer, cut, &parts.method)
 }
@@ -247,10 +268,12 @@ fn finish(
     let body = match body {
         Body::Whole(bytes) => {
             // To be told even where half of it is sent, or nothing: HEAD.
-            response = response.header("Content-Length", bytes.len());
+            if status != 101 {
+                response = response.header("Content-Length", bytes.len());
+            }
             whole(bytes, is_cut, method)
         }
-        Body::Streamed(writer) => {
+        Body::Streamed(writer) | Body::Hijacked(writer) => {
             let (mut download, pieces) = Download::new(is_cut.then_some(1));
             spawn_blocking(move || {
                 if let Err(error) = writer(&mut download) {

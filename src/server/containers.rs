@@ -21,7 +21,7 @@ pub(super) use list::{list, summaries};
 pub(super) use mounts::Mount;
 pub(super) use remove::{prune, remove};
 pub(super) use show::{Summary, inspect};
-pub(super) use watch::{changes, logs, resize, stats, top, wait};
+pub(super) use watch::{attach, changes, logs, resize, stats, top, wait};
 
 use super::daemon::Daemon;
 use crate::Result;

@@ -7,7 +7,9 @@ mod details;
 mod import;
 mod list;
 mod load;
+mod pull;
 mod save;
+mod source;
 
 pub(super) use change::{add_tag, named, prune, remove, tag};
 pub(super) use changes::apply as apply_changes;

@@ -122,6 +122,7 @@ fn post(daemon: &Arc<Daemon>, call: &mut Call, path: &str) -> Option<Result<Answ
                 ("containers", "kill") => containers::kill(daemon, call, name),
                 ("containers", "pause") => containers::pause(daemon, name),
                 ("containers", "unpause") => containers::unpause(daemon, name),
+                ("containers", "attach") => containers::attach(daemon, call, name),
                 ("containers", "wait") => containers::wait(daemon, call, name),
                 ("containers", "rename") => containers::rename(daemon, call, name),
                 ("containers", "update") => containers::update(daemon, call, name),

@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::fault::Fault;
 use super::limits::Limits;
+use super::pull::Pull;
 use super::visit::Observer;
 use crate::Semantics;
 use crate::go::time::Timestamp;
@@ -21,6 +22,8 @@ pub(super) struct Settings {
     /// Chooses the IDs of containers.
     pub seed: u64,
     pub limits: Limits,
+    /// Where images come from that are not there.
+    pub pull: Pull,
     pub access: Access,
     pub faults: Vec<Fault>,
     pub observer: Option<Observer>,
@@ -39,6 +42,7 @@ impl Default for Settings {
             utc_offset_seconds: 0,
             seed: 0,
             limits: Limits::default(),
+            pull: Pull::default(),
             access: Access::default(),
             faults: Vec::new(),
             observer: None,

@@ -16,6 +16,7 @@ use super::connection::{Listener, serve};
 use super::daemon::Daemon;
 use super::fault::Fault;
 use super::limits::Limits;
+use super::pull::Pull;
 use super::settings::Settings;
 use super::socket::{SocketFile, listen_at};
 use super::visit::{Observer, Visit};
@@ -200,6 +201,12 @@ impl Builder {
     /// The daemon's local zone, in seconds east of UTC, by which an `until` without a zone is read.
     pub const fn utc_offset_seconds(mut self, seconds: i32) -> Self {
         self.settings.utc_offset_seconds = seconds;
+        self
+    }
+
+    /// What happens to images that are pulled and not there; an image that is there is up to date.
+    pub fn pull(mut self, pull: Pull) -> Self {
+        self.settings.pull = pull;
         self
     }
 

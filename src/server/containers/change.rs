@@ -162,12 +162,15 @@ fn resume(daemon: &Daemon, record: &Record) -> bool {
 }
 
 /// The container as it is then; none where it was not running.
-pub(super) fn end(daemon: &Daemon, record: &Record, signal: i32) -> Option<Record> {
+pub(super) fn end(daemon: &Daemon, record: &Record, number: i32) -> Option<Record> {
     if daemon.shelf.find(&record.id.to_string()).is_ok_and(|record| record.state.is_running()) {
-        log(daemon, record, "kill", &[("signal", signal.to_string())]);
-        resume(daemon, record);
+        log(daemon, record, "kill", &[("signal", number.to_string())]);
+        // Killed it is gone before it could go on.
+        if number != signal::KILL {
+            resume(daemon, record);
+        }
     }
-    exit(daemon, record, code_of(signal))
+    exit(daemon, record, code_of(number))
 }
 
 /// The process ends with this code; none where it was not running.

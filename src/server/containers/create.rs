@@ -10,6 +10,7 @@ use super::super::answer::{Answer, Refusal, invalid};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::images::raw_config;
+use super::super::platform::Platform;
 use super::super::record::{Record, default_name, strings};
 use super::super::shape::{CONFIG, ENDPOINT, HOST_CONFIG, Object, find};
 use super::super::state::State;
@@ -36,7 +37,9 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     if image_name.is_empty() {
         return Err(Refusal::not_implemented("a container without an image"));
     }
+    let platform = Platform::parse(call.form.get("platform"))?;
     let (image_id, image) = daemon.image(&image_name)?;
+    check_platform(&image_name, &raw_config(&image), platform.as_ref())?;
     if let Some(of_image) = find(&raw_config(&image), "config").and_then(Value::as_object) {
         merge(&mut config, &Object::new(CONFIG, of_image));
     }
@@ -126,6 +129,25 @@ fn networks(body: &Map<String, Value>, config: &Object, host_config: &Object) ->
     match endpoints.filter(|endpoints| !endpoints.is_empty()) {
         Some(endpoints) => endpoints.iter().map(|(key, given)| (name(key), settings(given))).collect(),
         None => [(name(mode), Object::new(ENDPOINT, &nothing))].into(),
+    }
+}
+
+/// # Errors
+///
+/// The image is for another platform than the one that was asked for.
+fn check_platform(name: &str, raw: &Map<String, Value>, wanted: Option<&Platform>) -> Result<()> {
+    let text = |field: &str| find(raw, field).and_then(Value::as_str).unwrap_or_default();
+    let (os, architecture, variant) = (text("os"), text("architecture"), text("variant"));
+    match wanted {
+        Some(wanted) if !wanted.takes(os, architecture, variant) => Err(Error::not_found(format!(
+            "image with reference {name} was found but does not match the specified platform: wanted {wanted}, actual: {}",
+            Platform {
+                os: os.to_owned(),
+                architecture: architecture.to_owned(),
+                variant: variant.to_owned()
+            }
+        ))),
+        _ => Ok(()),
     }
 }
 

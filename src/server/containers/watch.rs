@@ -68,26 +68,68 @@ pub fn logs(daemon: &Arc<Daemon>, call: &Call, name: &str) -> Result<Answer, Ref
     let record = daemon.shelf.find(name)?;
     events::time(call.form.get("since"))?;
     events::time(call.form.get("until"))?;
-    let tail = call.form.get("tail").parse().unwrap_or(usize::MAX);
-    let follow = call.form.flag("follow");
-    let is_terminal = *record.config.get("Tty") == true;
+    let wanted = Wanted {
+        stdout,
+        tail: call.form.get("tail").parse().unwrap_or(usize::MAX),
+        end: if call.form.flag("follow") { End::WhenNotRunning } else { End::Now },
+    };
     let daemon = Arc::clone(daemon);
-    Ok(Answer::raw(Box::new(move |out| {
-        let lines: Vec<_> = record.logs.split_inclusive(|byte| *byte == b'\n').filter(|_| stdout).collect();
-        for line in lines.get(lines.len().saturating_sub(tail)..).unwrap_or_default() {
-            if !is_terminal {
-                let length = u32::try_from(line.len()).unwrap_or(u32::MAX).to_be_bytes();
-                out.write_all(&[&[1, 0, 0, 0], length.as_slice()].concat())?;
-            }
-            out.write_all(line)?;
+    Ok(Answer::raw(Box::new(move |out| send_logs(&daemon, &record, &wanted, out))))
+}
+
+/// What is to be sent of a container's output.
+struct Wanted {
+    stdout: bool,
+    tail: usize,
+    end: End,
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Now,
+    WhenNotRunning,
+    /// Once it has ended more often than so.
+    WithExit(u32),
+}
+
+fn send_logs(daemon: &Daemon, record: &Record, wanted: &Wanted, out: &mut dyn Write) -> io::Result<()> {
+    let is_terminal = *record.config.get("Tty") == true;
+    let lines = record.logs.split_inclusive(|byte| *byte == b'\n').filter(|_| wanted.stdout);
+    let lines: Vec<_> = lines.collect();
+    for line in lines.get(lines.len().saturating_sub(wanted.tail)..).unwrap_or_default() {
+        if !is_terminal {
+            let length = u32::try_from(line.len()).unwrap_or(u32::MAX).to_be_bytes();
+            out.write_all(&[&[1, 0, 0, 0], length.as_slice()].concat())?;
         }
-        let runs = || daemon.shelf.find(&record.id.to_string()).is_ok_and(|record| record.state.is_running());
-        while follow && runs() && !daemon.is_stopping() {
-            out.flush()?;
-            sleep(PULSE);
-        }
-        Ok(())
-    })))
+        out.write_all(line)?;
+    }
+    let goes_on = || match (daemon.shelf.find(&record.id.to_string()), wanted.end) {
+        (Err(_), _) | (_, End::Now) => false,
+        (Ok(record), End::WhenNotRunning) => record.state.is_running(),
+        (Ok(record), End::WithExit(before)) => record.exits <= before,
+    };
+    while goes_on() && !daemon.is_stopping() {
+        out.flush()?;
+        sleep(PULSE);
+    }
+    Ok(())
+}
+
+/// `POST /containers/{id}/attach`: the same as `logs`, over a connection that is given up for it.
+pub fn attach(daemon: &Arc<Daemon>, call: &Call, name: &str) -> Result<Answer, Refusal> {
+    let record = daemon.shelf.find(name)?;
+    if record.state.is_paused() {
+        let message = format!("Container {name} is paused, unpause the container before attach.");
+        return Err(Error::conflict(message).into());
+    }
+    log(daemon, &record, "attach", &[]);
+    let wanted = Wanted {
+        stdout: call.form.flag("stdout") && call.form.flag("logs"),
+        tail: usize::MAX,
+        end: if call.form.flag("stream") { End::WithExit(record.exits) } else { End::Now },
+    };
+    let daemon = Arc::clone(daemon);
+    Ok(Answer::hijacked(Box::new(move |out| send_logs(&daemon, &record, &wanted, out))))
 }
 
 /// `GET /containers/{id}/top`: the one process that a container would have.

@@ -56,13 +56,18 @@ pub(in super::super) fn add_tag(daemon: &Daemon, id: ImageId, reference: Referen
 
 /// `LogImageEvent`: the labels come along (SPEC.md D-13).
 pub(super) fn log(daemon: &Daemon, id: ImageId, name: &str, action: &'static str) {
+    log_as(daemon, id, &id.to_string(), name, action);
+}
+
+/// The same, about an image that is called otherwise than by its ID.
+pub(super) fn log_as(daemon: &Daemon, id: ImageId, actor: &str, name: &str, action: &'static str) {
     let labels = daemon.stores().images.get(id).ok();
     let labels = labels.as_ref().and_then(|image| image.labels());
     let pairs = labels.into_iter().flat_map(Labels::iter);
     let mut attributes: std::collections::BTreeMap<_, _> =
         pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     attributes.insert("name".to_owned(), name.to_owned());
-    daemon.events().log("image", action, Actor { id: id.to_string(), attributes: Some(attributes) });
+    daemon.events().log("image", action, Actor { id: actor.to_owned(), attributes: Some(attributes) });
 }
 
 /// `DELETE /images/{name}` (SPEC.md H-10).

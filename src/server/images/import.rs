@@ -8,10 +8,12 @@ use super::super::answer::{Answer, Refusal, invalid};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::json;
+use super::super::platform::Platform;
 use super::super::shape::{CONFIG, Object};
 use super::archive::{budget, decompress, unpacked_size};
 use super::change::{add_tag, log, named};
 use super::changes;
+use super::pull::pull;
 use crate::digest::{ChainId, DiffId, Digest};
 use crate::{Error, ErrorClass, Result};
 
@@ -20,10 +22,14 @@ pub(in super::super) const ARCHITECTURE: &str = "amd64";
 
 pub fn import(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     if !call.form.get("fromImage").is_empty() {
-        return Err(Refusal::not_implemented("pulling an image"));
+        return pull(daemon, call);
     }
     if call.form.get("fromSrc") != "-" {
         return Err(Refusal::not_implemented("importing from another source than the body, fromSrc=-,"));
+    }
+    let platform = Platform::parse(call.form.get("platform"))?;
+    if platform.is_some_and(|platform| platform.os != "linux") {
+        return Err(invalid("operating system is not supported"));
     }
     let (repository, tag) = (call.form.get("repo").to_owned(), call.form.get("tag").to_owned());
     let reference = if repository.is_empty() {

@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use crate::{Error, ErrorClass};
 
+mod containerd;
 mod profiles;
 mod releases;
 
+pub use containerd::Containerd;
 pub use releases::{Evidence, Release};
 
 /// Which Go release's `time` package reads dates (SPEC.md T-6). Later releases have every rule of earlier ones.
@@ -143,6 +145,8 @@ pub struct Semantics {
     pub prune_api_minimum: Option<u16>,
     /// The lowest and highest version of the API (H-2).
     pub api_versions: (u16, u16),
+    /// The differences of the containerd image store; `None` for the classic one.
+    pub containerd: Option<Containerd>,
 }
 
 impl Default for Semantics {
@@ -161,8 +165,9 @@ impl FromStr for Semantics {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|semantics| semantics.name == name).ok_or_else(|| {
-            let known = Self::ALL.map(|semantics| semantics.name).join(", ");
+        let all = Self::ALL.into_iter().chain(Self::ALL_CONTAINERD);
+        all.clone().find(|semantics| semantics.name == name).ok_or_else(|| {
+            let known = all.map(|semantics| semantics.name).collect::<Vec<_>>().join(", ");
             Error::invalid_parameter(format!("unknown semantics `{name}`; known: {known}"))
         })
     }

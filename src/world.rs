@@ -7,6 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::digest::{ChainId, ContainerId, DiffId, ImageId};
 
+pub mod containerd;
+
+pub use containerd::ContainerdWorld;
+
 /// The format that this version of the crate writes.
 pub const FORMAT: u32 = 1;
 

@@ -46,6 +46,7 @@ impl Semantics {
         empty_network_until_is_none: false,
         prune_api_minimum: None,
         api_versions: (12, 41),
+        containerd: None,
     };
 
     /// moby v23.0.18, which is built with Go 1.23.

@@ -184,6 +184,25 @@ impl FromStr for Digest {
     }
 }
 
+/// JSON as the type's text.
+macro_rules! written_as_text {
+    ($name:ident) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(FromText(PhantomData))
+            }
+        }
+    };
+}
+
+written_as_text!(Digest);
+
 /// Makes an identifier of a [`Digest`]: copied, ordered by its bytes, written and read as `$text`.
 macro_rules! identifier {
     ($(#[$meta:meta])* $name:ident, $display:path, $parse:path) => {
@@ -231,17 +250,7 @@ macro_rules! identifier {
             }
         }
 
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(FromText(PhantomData))
-            }
-        }
+        written_as_text!($name);
     };
 }
 

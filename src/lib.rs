@@ -74,6 +74,8 @@ pub mod go;
 pub mod image;
 #[cfg(any(feature = "registry", feature = "fit"))]
 pub mod manifest;
+
+mod oci;
 pub mod oracle;
 pub mod plan;
 mod prune;
@@ -87,7 +89,7 @@ mod report;
 pub mod request;
 pub mod rules;
 pub mod select;
-mod semantics;
+pub mod semantics;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod store;

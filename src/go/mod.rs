@@ -1,5 +1,6 @@
 //! What moby's behaviour rests on in Go's standard library.
 
+pub mod base64;
 pub mod duration;
 pub mod integer;
 pub mod json;

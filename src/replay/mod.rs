@@ -4,6 +4,7 @@
 //! model. [`replay`] runs one on the other, [`differences`] tells how far an outcome is from moby's.
 
 mod compare;
+pub mod containerd;
 mod rows_filters;
 mod rows_reference;
 mod rows_until;

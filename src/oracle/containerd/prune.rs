@@ -1,0 +1,293 @@
+//! `ImagePrune` (Q) and who uses what (C).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::filters::Filters;
+use crate::go::time::{Now, Timestamp};
+use crate::oci::{Descriptor, View, is_config, is_index, is_manifest};
+use crate::record::RecordText;
+use crate::reference::Reference;
+use crate::world::containerd::{ImageRecord, Labels};
+use crate::{Error, ErrorClass, Result, request};
+
+use super::{Answer, Model, dangling_name, is_dangling};
+
+/// When the client goes away (Q-14). From then on every call of the store fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancellation {
+    /// It stays.
+    Never,
+    /// Before anything is done.
+    AtOnce,
+    /// When so many records have been held against the filters.
+    AfterConsidered(usize),
+    /// When the loop has visited so many candidates.
+    AfterVisited(usize),
+}
+
+/// What a prune did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pruned {
+    /// What went, step by step (Q-11).
+    pub records: Vec<RecordText>,
+    /// Bytes (Q-10).
+    pub space_reclaimed: u64,
+}
+
+/// The filters, read (Q-1 to Q-3).
+struct Request {
+    dangling_only: bool,
+    until: Vec<Timestamp>,
+    checks: Vec<Check>,
+}
+
+/// One value of `label` or `label!` (Q-3).
+struct Check {
+    key: String,
+    /// `None` asks whether the label is there at all.
+    value: Option<String>,
+    negate: bool,
+}
+
+impl Model {
+    /// `ImagePrune` with the raw `filters`. The candidates are visited as `order` has their names, and the others
+    /// behind them in name order (K-5).
+    pub fn prune(
+        &mut self,
+        filters: &str,
+        now: Now,
+        order: &[String],
+        cancellation: Cancellation,
+    ) -> Answer<Pruned> {
+        let request = match self.request(filters, now) {
+            Ok(request) => request,
+            Err(error) => return Answer { report: None, error: Some(error) },
+        };
+        if cancellation == Cancellation::AtOnce {
+            return Answer { report: None, error: Some(Error::cancelled("context canceled")) };
+        }
+        self.drop_leases(now);
+        let (mut candidates, is_cancelled) = self.candidates(&request, cancellation);
+        let mut pruned = Pruned { records: Vec::new(), space_reclaimed: 0 };
+        let mut errors = Vec::new();
+        let mut visits: Vec<ImageRecord> = order.iter().filter_map(|name| candidates.remove(name)).collect();
+        visits.extend(candidates.into_values());
+        for (visited, image) in visits.iter().enumerate() {
+            if is_cancelled || cancellation == Cancellation::AfterVisited(visited) {
+                errors.push(Error::cancelled("context canceled"));
+                break;
+            }
+            if let Err(error) = self.prune_one(image, now, &mut pruned) {
+                errors.push(error);
+            }
+        }
+        Answer { report: Some(pruned), error: self.join(&errors) }
+    }
+
+    /// Q-1. All that can be wrong with the request, in moby's order.
+    fn request(&self, filters: &str, now: Now) -> Result<Request> {
+        let filters = Filters::parse(filters, &self.semantics)?;
+        filters.validate(&["dangling", "label", "label!", "until"], &self.semantics)?;
+        let dangling_only = dangling_only(&filters, self.semantics.invalid_filter_prefix)?;
+        let until = filters.get("until").map(|value| self.until(value, now)).collect::<Result<_>>()?;
+        let labels = filters.get("label").map(|value| Check::new(value, false));
+        let negated = filters.get("label!").map(|value| Check::new(value, true));
+        Ok(Request { dangling_only, until, checks: labels.chain(negated).collect::<Result<_>>()? })
+    }
+
+    /// Q-2
+    fn until(&self, value: &str, now: Now) -> Result<Timestamp> {
+        let prefix = self.semantics.until_error_prefix;
+        let refused = |error: Error| Error::new(error.class(), format!("{prefix}{error}"));
+        request::until::parse(value, now, &self.semantics).map_err(refused)
+    }
+
+    /// Q-5
+    fn drop_leases(&mut self, now: Now) {
+        let before = self.world.leases.len();
+        self.world.leases.retain(|lease| !lease.labels.contains_key("moby/prune.images"));
+        if self.world.leases.len() < before {
+            self.collect(now);
+        }
+    }
+
+    /// Q-6, C-1 to C-3, Q-7; and whether the client has gone by now.
+    fn candidates(
+        &self,
+        request: &Request,
+        cancellation: Cancellation,
+    ) -> (BTreeMap<String, ImageRecord>, bool) {
+        let mut count: BTreeMap<_, usize> = BTreeMap::new();
+        let mut candidates = BTreeMap::new();
+        let mut considered = 0;
+        for image in &self.world.images {
+            *count.entry(image.target.digest).or_default() += 1;
+            if request.dangling_only && !is_dangling(image) {
+                continue;
+            }
+            let is_cancelled =
+                matches!(cancellation, Cancellation::AfterConsidered(limit) if considered >= limit);
+            considered += 1;
+            if self.passes(image, request, is_cancelled) {
+                candidates.insert(image.name.clone(), image.clone());
+            }
+        }
+        let is_cancelled =
+            matches!(cancellation, Cancellation::AfterConsidered(limit) if considered >= limit);
+
+        let mut used_by_id = BTreeSet::new();
+        for container in &self.world.containers {
+            let (id, typed) = (container.image_id, container.image.as_str());
+            candidates.remove(&dangling_name(id)); // C-1
+            let digits = typed.strip_prefix("sha256:").unwrap_or(typed);
+            if id.hex().starts_with(digits) || typed.ends_with(&format!("@{id}")) {
+                used_by_id.insert(id); // C-2
+            }
+            if let Ok(reference) = Reference::parse(typed, &self.semantics) {
+                if let (Some(tag), true) = (reference.tag(), reference.is_canonical()) {
+                    candidates.remove(&format!("{}:{tag}", reference.name())); // C-3
+                }
+                candidates.remove(reference.tag_name_only().as_str()); // C-3
+            }
+        }
+        candidates.retain(|_, image: &mut ImageRecord| match count.get_mut(&image.target.digest) {
+            Some(left) if *left > 1 => {
+                *left -= 1;
+                true
+            }
+            _ => !used_by_id.contains(&image.target.digest),
+        });
+        (candidates, is_cancelled)
+    }
+
+    /// Q-2, Q-3. With checks the store is asked, which fails once the client has gone.
+    fn passes(&self, image: &ImageRecord, request: &Request, is_cancelled: bool) -> bool {
+        if !request.until.iter().all(|limit| image.created_at < *limit) {
+            return false;
+        }
+        request.checks.is_empty() || (!is_cancelled && self.matches(image, &request.checks))
+    }
+
+    /// Q-3. The first config that matches decides, and so does the first blob that does not decode.
+    fn matches(&self, image: &ImageRecord, checks: &[Check]) -> bool {
+        let is_attestation = |descriptor: &Descriptor| {
+            self.versions.label_filters_skip_attestations
+                && is_manifest(&descriptor.media_type)
+                && descriptor.annotations.contains_key("vnd.docker.reference.type")
+        };
+        let (visited, _) = self.walk(Descriptor::from(&image.target), is_attestation);
+        for descriptor in visited.iter().filter(|descriptor| is_config(&descriptor.media_type)) {
+            let (config, Ok(())) = self.config(descriptor, View::Labels) else { return false };
+            let labels = config.labels.unwrap_or_default();
+            let absent_passes = self.versions.absent_label_passes_negated_value;
+            if checks.iter().all(|check| check.holds(labels.get(&check.key), absent_passes)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Q-8
+    fn prune_one(&mut self, image: &ImageRecord, now: Now, pruned: &mut Pruned) -> Result<()> {
+        // 1, 2
+        let (visited, end) = self.walk(Descriptor::from(&image.target), |_| false);
+        let mut snapshots = BTreeMap::new();
+        if self.versions.prune_decodes_configs {
+            for descriptor in visited.iter().filter(|descriptor| is_config(&descriptor.media_type)) {
+                let (config, decoded) = self.config(descriptor, View::Image);
+                decoded?;
+                for chain in config.chain_ids() {
+                    let size = self.snapshot(&chain).map_or(0, |snapshot| snapshot.size);
+                    snapshots.insert(chain, size);
+                }
+            }
+        }
+        end?;
+        // 3
+        self.delete_and_collect(&image.name, now);
+        // 4
+        let familiar = self.familiar(image);
+        pruned.records.push(RecordText::Untagged(familiar.clone()));
+        self.say("untag", image.target.digest, &familiar, Labels::new());
+        // 5
+        let mut is_deleted = false;
+        for descriptor in visited.iter().filter(|descriptor| self.blob(&descriptor.digest).is_none()) {
+            if is_manifest(&descriptor.media_type) || is_index(&descriptor.media_type) {
+                pruned.records.push(RecordText::Deleted(descriptor.digest.clone()));
+                is_deleted = true;
+            }
+            pruned.space_reclaimed = pruned.space_reclaimed.wrapping_add_signed(descriptor.size);
+        }
+        // 6
+        if self.versions.snapshots_are_reclaimed {
+            for (_, size) in snapshots.iter().filter(|(chain, _)| self.snapshot(chain).is_none()) {
+                pruned.space_reclaimed = pruned.space_reclaimed.wrapping_add_signed(*size);
+            }
+        }
+        // 7
+        if is_deleted {
+            self.say("delete", image.target.digest, &familiar, Labels::new());
+        }
+        Ok(())
+    }
+
+    /// Q-12
+    fn join(&self, errors: &[Error]) -> Option<Error> {
+        if errors.is_empty() {
+            return None;
+        }
+        let class = errors.iter().map(Error::class).find(|class| *class != ErrorClass::System);
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let text = if self.versions.errors_are_a_list {
+            let count =
+                if errors.len() == 1 { "1 error".to_owned() } else { format!("{} errors", errors.len()) };
+            format!("{count} occurred:\n\t* {}\n\n", texts.join("\n\t* "))
+        } else {
+            texts.join("\n")
+        };
+        Some(Error::new(class.unwrap_or(ErrorClass::System), text))
+    }
+}
+
+impl Check {
+    /// Q-3
+    fn new(value: &str, negate: bool) -> Result<Self> {
+        let (key, wanted) = value.split_once('=').map_or((value, None), |(key, value)| (key, Some(value)));
+        let length = key.len() + wanted.map_or(0, str::len);
+        if length > 4096 {
+            let shown = String::from_utf8_lossy(key.as_bytes().get(..64).unwrap_or(key.as_bytes()));
+            return Err(Error::invalid_parameter(format!(
+                "label key and value length ({length} bytes) greater than maximum size (4096 bytes), key: {shown}: \
+                 invalid argument"
+            )));
+        }
+        let (key, flips) = key.strip_suffix('!').map_or((key, false), |key| (key, true));
+        Ok(Self { key: key.to_owned(), value: wanted.map(ToOwned::to_owned), negate: negate != flips })
+    }
+
+    /// The table of Q-3.
+    fn holds(&self, label: Option<&String>, absent_passes: bool) -> bool {
+        match (&self.value, label) {
+            (None, label) => label.is_some() != self.negate,
+            (Some(_), None) => self.negate && absent_passes,
+            (Some(wanted), Some(value)) => (value == wanted) != self.negate,
+        }
+    }
+}
+
+/// F-8
+fn dangling_only(filters: &Filters, prefix: &str) -> Result<bool> {
+    if !filters.contains("dangling") {
+        return Ok(true);
+    }
+    let values: Vec<&str> = filters.get("dangling").collect();
+    if values.is_empty() {
+        return Err(Error::invalid_parameter(format!("{prefix} 'dangling'")));
+    }
+    let says = |words: [&str; 2]| words.iter().any(|word| filters.exact_match("dangling", word));
+    match (says(["true", "1"]), says(["false", "0"])) {
+        (true, false) => Ok(true),
+        (false, true) => Ok(false),
+        _ => Err(Error::invalid_parameter(format!("{prefix} 'dangling=[{}]'", values.join(" ")))),
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,13 @@ pub enum ImageEvent {
     Delete(ImageId),
     /// A prune has ended, having reclaimed this many bytes.
     Prune(u64),
+    /// A name of the image is gone from containerd's image store, as moby shows it (SPEC-CONTAINERD.md V-1).
+    UntagName(ImageId, Arc<str>),
+    /// Something of the image is gone from containerd's image store with this name (SPEC-CONTAINERD.md V-2).
+    DeleteName(ImageId, Arc<str>),
+    /// The image was deleted from containerd's image store; the labels of its config, where it is still readable
+    /// (SPEC-CONTAINERD.md V-3).
+    DeleteImage(ImageId, Option<Labels>),
 }
 
 impl ImageEvent {
@@ -37,8 +45,8 @@ impl ImageEvent {
     #[must_use]
     pub const fn action(&self) -> &'static str {
         match self {
-            Self::Untag(..) => "untag",
-            Self::Delete(_) => "delete",
+            Self::Untag(..) | Self::UntagName(..) => "untag",
+            Self::Delete(_) | Self::DeleteName(..) | Self::DeleteImage(..) => "delete",
             Self::Prune(_) => "prune",
         }
     }
@@ -47,7 +55,11 @@ impl ImageEvent {
     #[must_use]
     pub const fn image(&self) -> Option<ImageId> {
         match self {
-            Self::Untag(id, _) | Self::Delete(id) => Some(*id),
+            Self::Untag(id, _)
+            | Self::Delete(id)
+            | Self::UntagName(id, _)
+            | Self::DeleteName(id, _)
+            | Self::DeleteImage(id, _) => Some(*id),
             Self::Prune(_) => None,
         }
     }
@@ -56,11 +68,16 @@ impl ImageEvent {
     #[must_use]
     pub fn attributes(&self) -> BTreeMap<String, String> {
         let mut attributes = BTreeMap::new();
-        if let Self::Untag(_, Some(labels)) = self {
+        if let Self::Untag(_, Some(labels)) | Self::DeleteImage(_, Some(labels)) = self {
             attributes.extend(labels.iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
         }
         match self {
-            Self::Untag(id, _) | Self::Delete(id) => attributes.insert("name".to_owned(), id.to_string()),
+            Self::Untag(id, _) | Self::Delete(id) | Self::DeleteImage(id, _) => {
+                attributes.insert("name".to_owned(), id.to_string())
+            }
+            Self::UntagName(_, name) | Self::DeleteName(_, name) => {
+                attributes.insert("name".to_owned(), name.to_string())
+            }
             Self::Prune(bytes) => attributes.insert("reclaimed".to_owned(), bytes.to_string()),
         };
         attributes

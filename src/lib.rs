@@ -58,6 +58,7 @@ mod archive;
 pub mod cancel;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod containerd;
 #[cfg(feature = "data-root")]
 pub mod data_root;
 pub mod delete;
@@ -71,6 +72,7 @@ pub mod free;
 #[cfg(any(feature = "client", feature = "registry"))]
 mod glob;
 pub mod go;
+mod guard;
 pub mod image;
 #[cfg(any(feature = "registry", feature = "fit"))]
 pub mod manifest;

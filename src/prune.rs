@@ -9,6 +9,7 @@ use crate::delete::{DeleteError, Deletion, Extent, delete_candidates};
 use crate::digest::ImageId;
 use crate::event::{EventSink, ImageEvent};
 use crate::go::time::Now;
+use crate::guard::Guard;
 use crate::image::Image;
 use crate::record::Record;
 use crate::report::PruneReport;
@@ -17,7 +18,7 @@ use crate::select::{Order, list, select};
 use crate::store::{
     ContainerStore, Containers, ImageStore, Images, LayerStore, Layers, ReferenceStore, References, Stores,
 };
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::AtomicBool;
 use crate::usage::{Usage, usage};
 use crate::{Error, Result, Semantics};
 
@@ -169,28 +170,6 @@ where
     /// P-1.
     fn guard(&self) -> Result<Guard<'_>> {
         Guard::of_prune(&self.is_pruning)
-    }
-}
-
-/// One at a time: the flag is lowered on every way out, a panic included.
-#[derive(Debug)]
-pub(crate) struct Guard<'a>(&'a AtomicBool);
-
-impl<'a> Guard<'a> {
-    /// None where somebody else is inside.
-    fn enter(flag: &'a AtomicBool) -> Option<Self> {
-        (!flag.swap(true, Ordering::Acquire)).then(|| Self(flag))
-    }
-
-    /// P-1; moby has one flag for images and another for containers and networks.
-    pub(crate) fn of_prune(flag: &'a AtomicBool) -> Result<Self> {
-        Self::enter(flag).ok_or_else(|| Error::conflict("a prune operation is already running"))
-    }
-}
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -152,7 +152,7 @@ impl Order {
 
 /// Fisher and Yates, over `SplitMix64`: the order for a seed must stay the same for ever, which a crate's
 /// generator does not promise.
-fn shuffle(ids: &mut [ImageId], seed: u64) {
+pub(crate) fn shuffle<T>(ids: &mut [T], seed: u64) {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

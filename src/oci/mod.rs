@@ -142,7 +142,9 @@ impl Config {
     /// syntax, the config is empty.
     pub fn read(bytes: &[u8], view: View) -> (Self, Result<()>) {
         let mut config = Self::default();
-        if json::decode(bytes, Decoder::skip).is_err() {}
+        if let Err(error) = json::decode(bytes, Decoder::skip) {
+            return (config, Err(refused(error)));
+        }
         let read = decode(bytes, "v1.DockerOCIImage", &mut |decoder, key| config.field(decoder, &key, view));
         (config, read.map_err(refused))
     }

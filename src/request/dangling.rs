@@ -4,7 +4,7 @@ use crate::filters::{Filters, invalid_filter};
 use crate::{Result, Semantics};
 
 /// Whether only dangling images may go, or all.
-pub(super) fn dangling_only(filters: &Filters, semantics: &Semantics) -> Result<bool> {
+pub(crate) fn dangling_only(filters: &Filters, semantics: &Semantics) -> Result<bool> {
     if !filters.contains("dangling") {
         return Ok(true);
     }

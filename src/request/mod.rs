@@ -5,6 +5,8 @@ use crate::image::{Image, Labels};
 use crate::{Error, Result, Semantics};
 
 mod dangling;
+
+pub(crate) use dangling::dangling_only;
 mod lint;
 pub mod until;
 
@@ -66,7 +68,7 @@ impl PruneRequest {
     /// (T-1, T-2), all with moby's texts.
     pub fn from_filters(filters: &Filters, semantics: &Semantics, now: Now) -> Result<Self> {
         filters.validate(&ACCEPTED, semantics)?;
-        let dangling_only = dangling::dangling_only(filters, semantics)?;
+        let dangling_only = dangling_only(filters, semantics)?;
         let until = until_limit(filters, semantics, now, semantics.until_error_prefix)?;
         let label = filters.get("label").collect();
         let negated_label = filters.contains("label!").then(|| filters.get("label!").collect());

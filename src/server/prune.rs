@@ -10,7 +10,7 @@ use super::{containers, networks, volumes};
 use crate::event::Actor;
 use crate::filters::Filters;
 use crate::go::time::Timestamp;
-use crate::prune::Guard;
+use crate::guard::Guard;
 use crate::request::until_limit;
 use crate::{Error, Result};
 

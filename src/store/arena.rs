@@ -117,6 +117,11 @@ impl<K: Copy + Eq + Into<Digest>, V> Arena<K, V> {
         entry.value.is_some().then_some(entry.key)
     }
 
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
+        let entries = self.entries.iter().enumerate();
+        entries.filter_map(|(index, entry)| entry.value.as_ref().and(Place::new(index)))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
         self.entries.iter().filter_map(|entry| Some((entry.key, entry.value.as_ref()?)))
     }

@@ -51,7 +51,7 @@ use crate::image::Image;
 use crate::reference::Reference;
 use crate::{Result, Semantics};
 
-mod arena;
+pub(crate) mod arena;
 mod container;
 mod hash;
 mod image;

@@ -1,6 +1,7 @@
 //! Replaying what moby was recorded to do with a containerd image store: rows of the format `c8d-scenario-1`.
 
 mod compare;
+mod engine;
 mod scenario;
 mod subject;
 

@@ -1,0 +1,137 @@
+//! The engine: stores, events and the guard around prunes (moby's `daemon/containerd`).
+
+use super::delete::{DeleteError, Deletion, Options};
+use super::prune::{PruneError, PruneReport, prune};
+use super::record::Record;
+use super::request::Request;
+use super::select::Order;
+use super::store::{ContainerStore, Containers, Metadata, MetadataStore, Stores};
+use super::usage::{self, ImageRow};
+use crate::cancel::Cancel;
+use crate::event::EventSink;
+use crate::go::time::Now;
+use crate::guard::Guard;
+use crate::sync::atomic::AtomicBool;
+use crate::{Result, Semantics};
+
+/// The image service of a daemon that keeps its images in containerd: everything that `POST /images/prune` and
+/// `DELETE /images/{name}` do.
+///
+/// It can be shared between threads; its methods take `&self`.
+#[derive(Debug)]
+pub struct Engine<E, S = Metadata, C = Containers> {
+    stores: Stores<S, C>,
+    events: E,
+    semantics: Semantics,
+    order: Order,
+    is_pruning: AtomicBool,
+}
+
+impl<E, S, C> Engine<E, S, C> {
+    /// An engine over `stores` that behaves like one version of moby and tells `events`.
+    pub const fn new(stores: Stores<S, C>, semantics: Semantics, events: E) -> Self {
+        Self { stores, events, semantics, order: Order::ByName, is_pruning: AtomicBool::new(false) }
+    }
+
+    /// The same engine, visiting candidates in another order.
+    #[must_use]
+    pub fn with_order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// The stores.
+    pub const fn stores(&self) -> &Stores<S, C> {
+        &self.stores
+    }
+
+    /// The stores, given back.
+    #[must_use]
+    pub fn into_stores(self) -> Stores<S, C> {
+        self.stores
+    }
+
+    /// The sink of the events.
+    pub const fn events(&self) -> &E {
+        &self.events
+    }
+
+    /// The version of moby that it equals.
+    pub const fn semantics(&self) -> &Semantics {
+        &self.semantics
+    }
+}
+
+impl<E: EventSink, S: MetadataStore, C: ContainerStore> Engine<E, S, C> {
+    /// Deletes unused names, and what no name holds any more: moby's `ImagePrune`. `filters` is the raw query value.
+    ///
+    /// # Errors
+    ///
+    /// In this order: another prune is running; the filters are wrong; the store cannot be read; records that
+    /// could not be deleted, with the report of those that were.
+    pub fn prune(
+        &self,
+        filters: &str,
+        now: Now,
+        cancel: &(impl Cancel + ?Sized),
+    ) -> Result<PruneReport, PruneError> {
+        let _guard = Guard::of_prune(&self.is_pruning)?;
+        let request = Request::parse(filters, &self.semantics, now)?;
+        prune(&self.stores, &self.events, &self.semantics, &request, &self.order, cancel)
+    }
+
+    /// [`Engine::prune`] with a request that was read before, and an order of its own.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::prune`], but for the filters.
+    pub fn prune_request(
+        &self,
+        request: &Request,
+        order: &Order,
+        cancel: &(impl Cancel + ?Sized),
+    ) -> Result<PruneReport, PruneError> {
+        let _guard = Guard::of_prune(&self.is_pruning)?;
+        prune(&self.stores, &self.events, &self.semantics, request, order, cancel)
+    }
+
+    /// Deletes one name or image: moby's `ImageDelete` (SPEC-CONTAINERD.md section 6). `now` is when a record is
+    /// made that keeps what has lost its last name.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is named by `reference_or_id`, a conflict, or a failure of a store; with the records made so far.
+    pub fn delete(
+        &self,
+        reference_or_id: &str,
+        options: &Options,
+        now: Now,
+    ) -> Result<Vec<Record>, DeleteError> {
+        let deletion = Deletion {
+            stores: &self.stores,
+            events: &self.events,
+            semantics: &self.semantics,
+            now: now.instant,
+        };
+        deletion.delete(reference_or_id, options)
+    }
+
+    /// The images, as `GET /images/json` without filters lists them (W-1 to W-3): newest first, by digest among
+    /// equals. Parents of the classic builder that have no name are among them where `all` says so, and sizes that
+    /// images share where `shared_size` does.
+    ///
+    /// # Errors
+    ///
+    /// An index does not decode; the store cannot be read.
+    pub fn list(&self, all: bool, shared_size: bool) -> Result<Vec<ImageRow>> {
+        usage::list(&self.stores, &self.semantics, all, shared_size)
+    }
+
+    /// The bytes that all images take (W-4).
+    ///
+    /// # Errors
+    ///
+    /// A manifest or an index does not decode; the store cannot be read.
+    pub fn disk_usage(&self) -> Result<i64> {
+        usage::disk_usage(&self.stores, &self.semantics)
+    }
+}

@@ -1,0 +1,161 @@
+//! Image records: names, and what they point to (SPEC-CONTAINERD.md N).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::decode::{self, Descriptor, Kind};
+use crate::digest::ImageId;
+use crate::go::time::Timestamp;
+use crate::reference::Reference;
+use crate::world::containerd::{ImageRecord, Labels, Target};
+use crate::{Digest, Semantics};
+
+/// What the name of a dangling record begins with; the digest of its target follows (N-2).
+pub const DANGLING: &str = "moby-dangling@";
+
+/// The label in which the classic builder names an image's parent.
+pub const PARENT: &str = "org.mobyproject.image.parent";
+
+/// A name in the image store, and the index or manifest that it points to (N-1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    name: Box<str>,
+    media_type: Cow<'static, str>,
+    digest: Digest,
+    size: i64,
+    annotations: BTreeMap<String, String>,
+    labels: Labels,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl Image {
+    /// The unique name; any text (N-4).
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The digest of the target, which moby takes for the image's ID.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// [`Image::digest`] as an image ID.
+    #[must_use]
+    pub fn id(&self) -> ImageId {
+        self.digest.into()
+    }
+
+    /// The size of the target, as the record has it.
+    #[must_use]
+    pub fn size(&self) -> i64 {
+        self.size
+    }
+
+    /// How the target is read.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        Kind::of(&self.media_type)
+    }
+
+    /// The target's descriptor.
+    pub(super) fn target(&self) -> Descriptor {
+        Descriptor {
+            media_type: self.media_type.clone().into_owned(),
+            digest: self.digest.to_string(),
+            size: self.size,
+            annotations: self.annotations.clone(),
+            ..Descriptor::default()
+        }
+    }
+
+    pub(super) fn is_attestation(&self) -> bool {
+        !self.annotations.is_empty() && self.target().is_attestation()
+    }
+
+    /// The labels of the record.
+    #[must_use]
+    pub const fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// When the name was made in this store: what `until` looks at (Q-2, N-9).
+    #[must_use]
+    pub const fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    /// When the record was changed last.
+    #[must_use]
+    pub const fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+
+    /// Returns true for the record that stands in for the names that an image has lost (N-2).
+    #[must_use]
+    pub fn is_dangling(&self) -> bool {
+        self.name.strip_prefix(DANGLING).is_some_and(|digest| digest == self.digest.text().as_str())
+    }
+
+    /// The reference that the name is, where it is one and written normalized (N-5).
+    #[must_use]
+    pub fn reference(&self, semantics: &Semantics) -> Option<Reference> {
+        Reference::parse(&self.name, semantics).ok().filter(|reference| reference.as_str() == &*self.name)
+    }
+
+    /// The name as moby shows it: the digest for a dangling record, the familiar form of a reference, any other
+    /// name as it is (N-6).
+    #[must_use]
+    pub fn familiar(&self, semantics: &Semantics) -> Arc<str> {
+        if self.is_dangling() {
+            return self.digest.text().as_str().into();
+        }
+        match self.reference(semantics) {
+            Some(reference) => reference.familiar().into(),
+            None => (&*self.name).into(),
+        }
+    }
+
+    /// The digest in the label of the classic builder; `None` where there is no label, an error in the other
+    /// case where it is no digest.
+    pub(super) fn parent(&self) -> Option<Result<Digest, ()>> {
+        self.labels.get(PARENT).map(|parent| parent.parse().map_err(|_| ()))
+    }
+
+    /// The dangling record of the same target, with these labels (N-8).
+    pub(super) fn dangling(&self, labels: Labels, now: Timestamp) -> Self {
+        let name = format!("{DANGLING}{}", self.digest).into();
+        Self { name, labels, created_at: now, updated_at: now, ..self.clone() }
+    }
+}
+
+impl From<ImageRecord> for Image {
+    fn from(ImageRecord { name, target, labels, created_at, updated_at }: ImageRecord) -> Self {
+        let Target { media_type, digest, size, annotations } = target;
+        // N-1: containerd does not store an empty value.
+        let labels = labels.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        let (name, media_type) = (name.into(), decode::media_type(&media_type));
+        Self { name, media_type, digest, size, annotations, labels, created_at, updated_at }
+    }
+}
+
+impl From<&Image> for ImageRecord {
+    fn from(image: &Image) -> Self {
+        let target = Target {
+            media_type: image.media_type.clone().into_owned(),
+            digest: image.digest,
+            size: image.size,
+            annotations: image.annotations.clone(),
+        };
+        Self {
+            name: image.name().to_owned(),
+            target,
+            labels: image.labels.clone(),
+            created_at: image.created_at,
+            updated_at: image.updated_at,
+        }
+    }
+}

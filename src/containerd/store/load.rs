@@ -1,0 +1,181 @@
+//! Stores made of a plain description.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use super::graph::Graph;
+use super::node::{Object, View};
+use super::{Containers, Metadata, Stores};
+use crate::containerd::image::Image;
+use crate::sync::RwLock;
+use crate::world::ContainerdWorld;
+use crate::world::containerd::{Blob, Snapshot};
+use crate::{Digest, Error, Semantics};
+
+/// A description that no stores can be made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Two objects have one name.
+    Twice {
+        /// `blob`, `image`, `snapshot`, `lease` or `container`.
+        kind: &'static str,
+        /// The digest, name, key or ID.
+        name: String,
+    },
+    /// The bytes of a blob have another digest.
+    WrongDigest {
+        /// The digest that the blob is said to have.
+        said: Digest,
+        /// The digest that it has.
+        found: Digest,
+    },
+    /// A snapshot is its own ancestor.
+    SnapshotCycle(String),
+    /// The store is full.
+    Full,
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Twice { kind, name } => write!(formatter, "{kind} `{name}` is there twice; delete one"),
+            Self::WrongDigest { said, found } => {
+                write!(formatter, "blob {said}: its bytes have the digest {found}; correct one of them")
+            }
+            Self::SnapshotCycle(key) => {
+                write!(formatter, "snapshot `{key}` is its own ancestor; correct a `parent` on the way")
+            }
+            Self::Full => formatter.write_str("more than four billion objects"),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+impl From<LoadError> for Error {
+    fn from(error: LoadError) -> Self {
+        Error::invalid_parameter(error.to_string())
+    }
+}
+
+/// Which bytes of blobs stores keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bytes {
+    /// All that the description has.
+    #[default]
+    All,
+    /// Those of manifests, indexes and configs, and of what a walk may trip over: no layers.
+    Json,
+    /// Those alone that do not decode. Prunes, and deletions by name, work all the same; nothing else does that
+    /// reads content, such as the list.
+    None,
+}
+
+impl Stores {
+    /// Stores with everything that `world` has.
+    ///
+    /// # Errors
+    ///
+    /// Something is there twice, bytes have another digest, or a snapshot is its own ancestor.
+    pub fn load(world: &ContainerdWorld, semantics: &Semantics) -> Result<Self, LoadError> {
+        Self::load_with(world, semantics, Bytes::All)
+    }
+
+    /// [`Stores::load`], keeping these bytes alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stores::load`].
+    pub fn load_with(
+        world: &ContainerdWorld,
+        semantics: &Semantics,
+        bytes: Bytes,
+    ) -> Result<Self, LoadError> {
+        let mut ids = HashSet::new();
+        for container in &world.containers {
+            once(ids.insert(&container.id), "container", &container.id)?;
+        }
+        check_parents(&world.snapshots)?;
+        let mut graph = Graph::new(&world.snapshotter, semantics);
+        let full = |_| LoadError::Full;
+        for blob in &world.blobs {
+            check_digest(blob)?;
+            once(graph.add_blob(blob).map_err(full)?, "blob", &blob.digest)?;
+            graph.drop_bytes(blob, bytes);
+        }
+        for snapshot in &world.snapshots {
+            once(graph.add_snapshot(snapshot).map_err(full)?, "snapshot", &snapshot.key)?;
+        }
+        for lease in &world.leases {
+            once(graph.add_lease(lease.clone()).map_err(full)?, "lease", &lease.id)?;
+        }
+        for record in &world.images {
+            once(graph.add_image(Image::from(record.clone())).map_err(full)?, "image", &record.name)?;
+        }
+        Ok(Self {
+            metadata: Metadata(RwLock::new(graph)),
+            containers: Containers::from_iter(world.containers.iter().cloned()),
+            host_platform: world.host_platform.clone(),
+        })
+    }
+
+    /// A copy that shares nothing that can change.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let host_platform = self.host_platform.clone();
+        Self { metadata: self.metadata.copy(), containers: self.containers.copy(), host_platform }
+    }
+}
+
+impl Graph {
+    fn drop_bytes(&mut self, blob: &Blob, bytes: Bytes) {
+        let Some((place, _)) = self.get(super::node::Key::blob(blob.digest)) else { return };
+        let Some(node) = self.nodes.at_mut(place) else { return };
+        let Object::Blob(Some(body)) = &mut node.object else { return };
+        let is_decoded = !matches!(body.view, View::None);
+        let looks_like_json = blob.raw.as_deref().is_some_and(|raw| raw.first() == Some(&b'{'));
+        let is_kept = match bytes {
+            Bytes::All => true,
+            Bytes::Json => looks_like_json,
+            Bytes::None => looks_like_json && !is_decoded,
+        };
+        if !is_kept {
+            body.raw = None;
+            if body.labels.is_empty() && !is_decoded {
+                node.object = Object::Blob(None);
+            }
+        }
+    }
+}
+
+fn once(is_new: bool, kind: &'static str, name: &impl ToString) -> Result<(), LoadError> {
+    if is_new { Ok(()) } else { Err(LoadError::Twice { kind, name: name.to_string() }) }
+}
+
+fn check_digest(blob: &Blob) -> Result<(), LoadError> {
+    let Some(raw) = blob.raw.as_deref() else { return Ok(()) };
+    let found = Digest::of(raw);
+    if found == blob.digest { Ok(()) } else { Err(LoadError::WrongDigest { said: blob.digest, found }) }
+}
+
+fn check_parents(snapshots: &[Snapshot]) -> Result<(), LoadError> {
+    let parents: HashMap<&str, &str> = snapshots
+        .iter()
+        .filter_map(|snapshot| Some((snapshot.key.as_str(), snapshot.parent.as_deref()?)))
+        .collect();
+    // Ancestors that were followed to their end.
+    let mut ended: HashSet<&str> = HashSet::new();
+    for snapshot in snapshots {
+        let mut path: HashSet<&str> = HashSet::new();
+        let mut next = Some(snapshot.key.as_str());
+        while let Some(key) = next.filter(|key| !ended.contains(key)) {
+            if !path.insert(key) {
+                return Err(LoadError::SnapshotCycle(key.to_owned()));
+            }
+            next = parents.get(key).copied();
+        }
+        ended.extend(path);
+    }
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! What the graph of a metadata store is made of: objects, and what they say about others.
+
+use std::sync::Arc;
+
+use super::label::{Aim, Meaning, family};
+use crate::containerd::image::Image;
+use crate::digest::Digest;
+use crate::semantics::Containerd;
+use crate::store::arena::Place;
+use crate::world::containerd::Labels;
+
+/// The name of an object: its kind, and 32 bytes. For content and for snapshots that are named by a digest these are
+/// the digest; for all others they are the digest of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    pub id: Digest,
+    pub kind: KeyKind,
+}
+
+/// Which objects a key is among.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum KeyKind {
+    Blob,
+    Snapshot,
+    /// A snapshot that is not named by a digest, such as a container's.
+    NamedSnapshot,
+    Image,
+    Lease,
+}
+
+impl From<Key> for Digest {
+    /// For hashing alone.
+    fn from(Key { id, kind }: Key) -> Self {
+        let mut bytes = *id.as_bytes();
+        let [first, ..] = &mut bytes;
+        *first ^= kind as u8;
+        Self::from_bytes(bytes)
+    }
+}
+
+impl Key {
+    pub(super) const fn blob(digest: Digest) -> Self {
+        Self { id: digest, kind: KeyKind::Blob }
+    }
+
+    pub(super) fn snapshot(key: &str) -> Self {
+        match key.parse() {
+            Ok(id) => Self { id, kind: KeyKind::Snapshot },
+            Err(_) => Self { id: Digest::of(key.as_bytes()), kind: KeyKind::NamedSnapshot },
+        }
+    }
+
+    pub(super) fn image(name: &str) -> Self {
+        Self { id: Digest::of(name.as_bytes()), kind: KeyKind::Image }
+    }
+
+    pub(super) fn lease(id: &str) -> Self {
+        Self { id: Digest::of(id.as_bytes()), kind: KeyKind::Lease }
+    }
+}
+
+/// A place in the graph: an object, or the memory of one that others name.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    /// In bytes; of content and snapshots.
+    pub size: i64,
+    pub object: Object,
+    /// References from objects that are reached.
+    pub strong: u32,
+    /// How many objects know the place, so that it stays.
+    pub held: u32,
+    pub marks: Marks,
+}
+
+impl Node {
+    /// Whether there is an object.
+    pub(super) const fn is_there(&self) -> bool {
+        !matches!(self.object, Object::Absent)
+    }
+
+    /// Whether references lead on from here: also from the name of what is not there, to what depends on it.
+    pub(super) const fn is_vertex(&self) -> bool {
+        self.is_there() || self.marks.has(Marks::HAS_DEPENDENTS)
+    }
+}
+
+/// One bit each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Marks(u8);
+
+impl Marks {
+    /// Is reached by itself: a record or lease that has not expired, or a `gc.root` label.
+    pub(super) const ROOT: Self = Self(1);
+    /// Was reached, and its references count.
+    pub(super) const STRONG: Self = Self(2);
+    /// Was reached by a flat lease: its parent counts, or its target, and nothing else.
+    pub(super) const FLAT: Self = Self(4);
+    /// Lies between cycles of references, so that a count above zero proves nothing.
+    pub(super) const CYCLIC: Self = Self(8);
+    /// Waits for the next collection to look at it.
+    pub(super) const SUSPECT: Self = Self(16);
+    /// Others live as long as this one (B-5).
+    pub(super) const HAS_DEPENDENTS: Self = Self(32);
+    /// Seen by the search for cycles, entered and left.
+    pub(super) const ENTERED: Self = Self(64);
+    pub(super) const LEFT: Self = Self(128);
+
+    pub(super) const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    pub(super) const fn set(&mut self, mark: Self, on: bool) {
+        if on { self.0 |= mark.0 } else { self.0 &= !mark.0 }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Object {
+    Absent,
+    Blob(Option<Box<Blob>>),
+    Snapshot(Option<Place>, Option<Box<Snapshot>>),
+    Image(Box<Record>),
+    Lease(Box<Lease>),
+}
+
+/// Content that has labels, or whose bytes are known.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Blob {
+    pub labels: Marked,
+    pub view: View,
+    /// The bytes, packed; `None` where they are not known.
+    pub raw: Option<Box<[u8]>>,
+}
+
+/// A snapshot that has labels, is writable, or is not named by a digest, nor its parent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Snapshot {
+    pub key: Option<Box<str>>,
+    pub parent: Option<Box<str>>,
+    pub active: bool,
+    pub labels: Marked,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub image: Arc<Image>,
+    pub target: Place,
+    pub links: Links,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Lease {
+    pub lease: Arc<crate::world::containerd::Lease>,
+    pub items: Box<[Place]>,
+    pub is_flat: bool,
+}
+
+/// What is known of the bytes of a blob: decoded once, for the kind that the bytes look like.
+#[derive(Debug, Clone, Default)]
+pub(super) enum View {
+    #[default]
+    None,
+    Manifest(Box<[Child]>),
+    Index(Box<[Child]>),
+    Config(Box<ConfigView>),
+}
+
+/// A blob that a manifest or an index names.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Child {
+    pub size: i64,
+    pub place: Place,
+    pub kind: super::Kind,
+    pub is_attestation: bool,
+}
+
+/// What a prune looks at in a config.
+#[derive(Debug, Clone)]
+pub(super) struct ConfigView {
+    pub labels: Option<crate::image::Labels>,
+    /// The snapshots of the layers, base first; `None` where a key is no digest.
+    pub snapshots: Option<Box<[Place]>>,
+}
+
+impl View {
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        let (children, snapshots): (&[Child], &[Place]) = match self {
+            Self::None => (&[], &[]),
+            Self::Manifest(children) | Self::Index(children) => (children, &[]),
+            Self::Config(view) => (&[], view.snapshots.as_deref().unwrap_or_default()),
+        };
+        children.iter().map(|child| child.place).chain(snapshots.iter().copied())
+    }
+}
+
+/// References that are written in labels of no common family.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Links {
+    /// What it holds.
+    pub references: Box<[Place]>,
+    /// What it lives as long as.
+    pub back_references: Box<[Place]>,
+}
+
+/// Labels, those of the common families as a number and a place.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Marked {
+    pub families: Box<[(u32, Place)]>,
+    pub others: Option<Box<(Links, Box<[(Box<str>, Box<str>)]>)>>,
+}
+
+impl Marked {
+    pub(super) fn is_empty(&self) -> bool {
+        self.families.is_empty() && self.others.is_none()
+    }
+
+    pub(super) fn links(&self) -> Option<&Links> {
+        self.others.as_deref().map(|(links, _)| links)
+    }
+
+    /// Every place that they name.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        let families = self.families.iter().map(|(_, place)| *place);
+        families.chain(self.links().into_iter().flat_map(Links::places))
+    }
+}
+
+impl Links {
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        self.references.iter().chain(&self.back_references).copied()
+    }
+}
+
+/// What the labels of an object say, before places are known.
+#[derive(Debug, Default)]
+pub(super) struct Said<'a> {
+    pub families: Vec<(u32, Key)>,
+    pub references: Vec<Key>,
+    pub back_references: Vec<Key>,
+    pub others: Vec<(&'a str, &'a str)>,
+    pub is_root: bool,
+}
+
+impl<'a> Said<'a> {
+    pub(super) fn by(labels: &'a Labels, snapshotter: &str, containerd: &Containerd) -> Self {
+        let mut said = Self::default();
+        // N-1: an empty value is not stored.
+        for (label, value) in labels.iter().filter(|(_, value)| !value.is_empty()) {
+            let key = |aim: Aim<'_>| match aim {
+                Aim::Content => value.parse().ok().map(Key::blob),
+                Aim::Image => Some(Key::image(value)),
+                Aim::Snapshot(name) => (name == snapshotter).then(|| Key::snapshot(value)),
+            };
+            match Meaning::of(label, containerd) {
+                Meaning::Reference(aim) => {
+                    if let Some(key) = key(aim) {
+                        let code = family::code(label, snapshotter);
+                        match code.filter(|_| matches!(key.kind, KeyKind::Blob | KeyKind::Snapshot)) {
+                            Some(code) => {
+                                said.families.push((code, key));
+                                continue;
+                            }
+                            None => said.references.push(key),
+                        }
+                    }
+                }
+                Meaning::BackReference(aim) => said.back_references.extend(key(aim)),
+                Meaning::Root => said.is_root = true,
+                Meaning::Other => {}
+            }
+            said.others.push((label, value));
+        }
+        said
+    }
+}

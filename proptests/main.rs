@@ -19,6 +19,7 @@ mod cases;
 mod command;
 #[cfg(all(feature = "client", feature = "server"))]
 mod conform;
+mod containerd_engine;
 mod cost;
 mod coverage;
 #[cfg(feature = "data-root")]

@@ -22,7 +22,7 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
         platforms: &[Platform],
     ) -> Result<Vec<Record>> {
         let mut records = Vec::new();
-        for image in image {
+        if let Some(image) = image {
             for wanted in platforms {
                 let explained = |error: Error| {
                     let (wanted, id) = (text(wanted), image.digest());

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use smallvec::SmallVec;
 
-use super::node::{Key, KeyKind, Links, Marked, Marks, Node, Object, Said};
+use super::node::{Key, Links, Marked, Marks, Node, Object, Said};
 use crate::go::time::Timestamp;
 use crate::semantics::Containerd;
 use crate::store::arena::{Arena, Place};
@@ -37,7 +37,6 @@ pub(super) struct Graph {
     pub may_have_cycles: bool,
     pub snapshotter: Box<str>,
     pub containerd: Containerd,
-    pub semantics: Semantics,
 }
 
 /// The two ways to be reached.
@@ -65,7 +64,6 @@ impl Graph {
             may_have_cycles: false,
             snapshotter: snapshotter.into(),
             containerd: semantics.containerd.unwrap_or(Containerd::MOBY_29),
-            semantics: *semantics,
         }
     }
 
@@ -146,14 +144,15 @@ impl Graph {
     /// The store is full.
     pub(super) fn put(&mut self, key: Key, size: i64, object: Object, is_root: bool) -> Result<Place> {
         let place = self.place(key)?;
-        // What was not there may have been reached for those that depend on it.
-        self.unreach(place, Way::Strong);
         for on in object.links().into_iter().flat_map(|links| &links.back_references) {
             self.join(*on, place);
         }
+        // What was not there may have been reached for those that depend on it alone.
+        self.unreach(place, Way::Strong);
+        let has_back_references = object.links().is_some_and(|links| !links.back_references.is_empty());
         let Some(node) = self.nodes.at_mut(place) else { return Ok(place) };
-        // Only what is named before it is there, and names others, can close a cycle.
-        self.may_have_cycles |= node.held > 0 && object.names_others();
+        // Only what others refer to before it is there, and refers to others, can close a cycle.
+        self.may_have_cycles |= (node.held > 0 || has_back_references) && object.names_others();
         (node.size, node.object) = (size, object);
         node.marks.set(Marks::ROOT, is_root);
         let is_strong = is_root || node.strong > 0;
@@ -392,12 +391,5 @@ impl Object {
             Self::Image(record) => std::iter::once(record.target).chain(record.links.places()).collect(),
             Self::Lease(lease) => lease.items.iter().copied().collect(),
         }
-    }
-}
-
-impl KeyKind {
-    /// Whether it is a snapshot's.
-    pub(super) const fn is_snapshot(self) -> bool {
-        matches!(self, Self::Snapshot | Self::NamedSnapshot)
     }
 }

@@ -81,18 +81,18 @@ fn polls(
     now: Now,
     cancellation: Cancellation,
 ) -> Result<usize> {
+    let considered = || -> Result<usize> {
+        let metadata = engine.stores().metadata.copy();
+        delete_leases(&metadata, Collection::Now(now.instant))?;
+        let images = metadata.images()?;
+        Ok(images.iter().filter(|image| !request.dangling_only() || image.is_dangling()).count())
+    };
     Ok(match cancellation {
         Cancellation::Never => usize::MAX,
         Cancellation::AtOnce => 0,
+        Cancellation::AfterConsidered(records) if records > considered()? => usize::MAX,
         Cancellation::AfterConsidered(records) => records.saturating_add(1),
-        Cancellation::AfterVisited(records) => {
-            let metadata = engine.stores().metadata.copy();
-            delete_leases(&metadata, Collection::Now(now.instant))?;
-            let images = metadata.images()?;
-            let considered =
-                images.iter().filter(|image| !request.dangling_only() || image.is_dangling()).count();
-            records.saturating_add(considered).saturating_add(1)
-        }
+        Cancellation::AfterVisited(records) => records.saturating_add(considered()?).saturating_add(1),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The garbage collector (B-4 to B-7).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::go::time::{Now, parse_rfc3339};
 use crate::semantics::GoTime;
@@ -23,10 +23,13 @@ type Held = (Node, bool);
 impl Model {
     /// One run of the collector (B-6).
     pub fn collect(&mut self, now: Now) {
+        let references = self.references();
         let (mut seen, mut next) = (BTreeSet::new(), self.roots(now));
-        while let Some(held) = next.pop() {
-            if seen.insert(held.clone()) {
-                next.extend(self.references(&held));
+        while let Some((node, is_flat)) = next.pop() {
+            if seen.insert((node.clone(), is_flat)) {
+                next.extend(self.inherent(&node).map(|inherent| (inherent, is_flat)));
+                let named = references.get(&node).filter(|_| !is_flat);
+                next.extend(named.into_iter().flatten().map(|named| (named.clone(), false)));
             }
         }
         let live: BTreeSet<Node> = seen.into_iter().map(|(node, _)| node).collect();
@@ -66,43 +69,43 @@ impl Model {
         roots
     }
 
-    /// Whom `held` keeps alive: an image its target, a snapshot its parent; then whom its labels name, and who names
-    /// it in a back reference (B-6).
-    fn references(&self, (node, is_flat): &Held) -> Vec<Held> {
-        let own = match node {
-            Node::Image(name) => self.image(name).map(|image| Node::Content(image.target.digest.to_string())),
-            Node::Snapshot(key) => self.snapshot(key).and_then(|one| one.parent.clone()).map(Node::Snapshot),
+    /// What a node refers to without a label: an image its target, a snapshot its parent (B-6).
+    fn inherent(&self, node: &Node) -> Option<Node> {
+        match node {
+            Node::Image(name) => Some(Node::Content(self.image(name)?.target.digest.to_string())),
+            Node::Snapshot(key) => Some(Node::Snapshot(self.snapshot(key)?.parent.clone()?)),
             Node::Content(_) | Node::Lease(_) => None,
-        };
-        let mut held: Vec<Held> = own.map(|node| (node, *is_flat)).into_iter().collect();
-        for (other, label) in
-            self.nodes().flat_map(|(other, labels)| labels.iter().map(move |label| (other.clone(), label)))
-        {
-            if !is_flat && other == *node {
-                held.extend(self.named("containerd.io/gc.ref.", label).map(|named| (named, false)));
-            }
-            let names = self.versions.back_references.then(|| self.named("containerd.io/gc.bref.", label));
-            if !is_flat && names.flatten().as_ref() == Some(node) {
-                held.push((other, false));
+        }
+    }
+
+    /// Whom each node keeps alive by labels: whom its own name, and who names it in a back reference (B-5).
+    fn references(&self) -> BTreeMap<Node, Vec<Node>> {
+        let mut references: BTreeMap<Node, Vec<Node>> = BTreeMap::new();
+        for (node, labels) in self.nodes() {
+            for label in labels {
+                if let Some(named) = self.named("containerd.io/gc.ref.", label) {
+                    references.entry(node.clone()).or_default().push(named);
+                }
+                let named = self.named("containerd.io/gc.bref.", label);
+                if let Some(named) = named.filter(|_| self.versions.back_references) {
+                    references.entry(named).or_default().push(node.clone());
+                }
             }
         }
-        held
+        references
     }
 
     /// Whom a label names, if its key begins like this (B-5).
     fn named(&self, prefix: &str, (key, value): (&String, &String)) -> Option<Node> {
         let kind = key.strip_prefix(prefix)?;
-        let is_of = |name| {
-            kind.strip_prefix(name).is_some_and(|rest: &str| rest.is_empty() || rest.starts_with(['.', '/']))
-        };
-        if is_of("content") {
-            return Some(Node::Content(value.clone()));
+        match kind.split(['.', '/']).next()? {
+            "content" => Some(Node::Content(value.clone())),
+            "image" => Some(Node::Image(value.clone())),
+            _ => {
+                let snapshotter = kind.strip_prefix("snapshot.")?.split('/').next()?;
+                (snapshotter == self.world.snapshotter).then(|| Node::Snapshot(value.clone()))
+            }
         }
-        if is_of("image") {
-            return Some(Node::Image(value.clone()));
-        }
-        let snapshotter = kind.strip_prefix("snapshot.")?.split('/').next();
-        (snapshotter == Some(&self.world.snapshotter)).then(|| Node::Snapshot(value.clone()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::digest::{Digest, short};
 use crate::go::time::Now;
-use crate::oci::{is_index, is_manifest, platform};
+use crate::oci::{Descriptor, is_index, is_manifest, platform};
 use crate::record::RecordText;
 use crate::reference::{AnyReference, Reference};
 use crate::world::containerd::{Container, ImageRecord, Labels, Platform};
@@ -12,11 +12,13 @@ use crate::{Error, ErrorClass, Result};
 
 use super::{Answer, Model, PARENT, is_dangling};
 
-/// Which of the checks of X-9 run beside (a).
-#[derive(Clone, Copy)]
-struct Checks {
-    stopped: bool,
-    several: bool,
+/// One call, and what it has recorded so far.
+struct Call<'a> {
+    force: bool,
+    prune: bool,
+    platforms: &'a [Platform],
+    now: Now,
+    records: Vec<RecordText>,
 }
 
 impl Model {
@@ -24,81 +26,66 @@ impl Model {
     pub fn delete(
         &mut self,
         text: &str,
-        force: bool,
-        prune: bool,
+        (force, prune): (bool, bool),
         platforms: &[Platform],
         now: Now,
     ) -> Answer<Vec<RecordText>> {
-        let mut records = Vec::new();
-        let error = self.delete_into(&mut records, (text, force, prune, platforms), now).err();
-        Answer { report: Some(records).filter(|records| !records.is_empty()), error }
+        let mut call = Call { force, prune, platforms, now, records: Vec::new() };
+        let error = self.delete_for(&mut call, text).err();
+        Answer { report: Some(call.records).filter(|records| !records.is_empty()), error }
     }
 
-    fn delete_into(
-        &mut self,
-        records: &mut Vec<RecordText>,
-        (text, force, prune, platforms): (&str, bool, bool, &[Platform]),
-        now: Now,
-    ) -> Result<()> {
-        if !platforms.is_empty() && !force {
+    fn delete_for(&mut self, call: &mut Call<'_>, text: &str) -> Result<()> {
+        if !call.platforms.is_empty() && !call.force {
             return Err(Error::invalid_parameter(
                 "Content will be removed from all images referencing this variant. Use —-force to force delete.",
             )); // X-1
         }
         let (found, all) = self.resolve(text)?;
-        let Some(shown) = found.as_ref().or(all.first()).cloned() else { return Ok(()) };
+        let Some(shown) = found.as_ref().or(all.first()) else { return Ok(()) };
         let id = shown.target.digest;
         let is_prefix = id.to_string().starts_with(text) || id.hex().starts_with(text);
-        let mut checks = Checks { stopped: !force, several: !force };
-        match found {
-            // X-5
-            None => {
-                let named = if is_prefix { None } else { Reference::parse(text, &self.semantics).ok() };
-                let same = self.same_references(named.clone(), &all);
-                match &named {
-                    Some(named) if same.is_empty() => return Err(no_such_image(named.clone())),
-                    Some(_) if same.len() < all.len() && platforms.is_empty() => {
-                        self.untag(&same, records);
-                        return Ok(());
-                    }
-                    _ => checks.several &= same.len() < all.len(),
-                }
-            }
-            // X-7
-            Some(image) if !is_prefix => {
-                let named = Reference::parse(&image.name, &self.semantics)?;
-                let same = self.same_references(Some(named.clone()), &all);
-                if same.len() < all.len() && platforms.is_empty() {
-                    self.untag(&same, records); // b
+        // X-5, X-7a
+        let mut named = if is_prefix { None } else { Reference::parse(text, &self.semantics).ok() };
+        let mut checks_several = !call.force;
+        if let Some(found) = found.as_ref().filter(|_| !is_prefix) {
+            named = Some(Reference::parse(&found.name, &self.semantics)?); // X-7b
+        }
+        if found.is_none() || !is_prefix {
+            let same = self.same_references(named.clone(), &all);
+            match named.clone() {
+                Some(named) if same.is_empty() => return Err(no_such_image(named)), // X-5
+                Some(_) if same.len() < all.len() && call.platforms.is_empty() => {
+                    same.iter().for_each(|image| self.untag(image, call)); // X-6
                     return Ok(());
                 }
-                checks.several &= all.len() == 1; // b
-                let user = self.world.containers.iter().find(|container| uses(container, id, platforms));
-                if let Some(user) = user.filter(|_| !force) {
-                    return Err(Error::conflict(format!(
-                        "conflict: unable to delete {} (must be forced) - container {} is using its referenced \
-                         image {}",
-                        named.familiar(),
-                        short(&user.id),
-                        short(&id.to_string()),
-                    ))); // c
-                }
-                if user.is_some() && platforms.is_empty() {
-                    if all.len() == 1 {
-                        self.ensure_dangling(&image, without_names(&image.labels), now);
-                    }
-                    self.remove_image(&image.name);
-                    self.say("untag", id, named.familiar(), Labels::new());
-                    records.push(RecordText::Untagged(named.familiar().to_owned()));
-                    return Ok(()); // c
-                }
+                // X-5, X-7b: one record with a name of its own may still leave its children a dangling record.
+                _ => checks_several &= same.len() < all.len() || found.is_some() && all.len() == 1,
             }
-            Some(_) => {} // a
         }
-        if !platforms.is_empty() {
-            return self.delete_platforms(id, &shown, platforms, records);
+        let user = self.world.containers.iter().find(|container| uses(container, id, call.platforms));
+        if let (Some(found), Some(named), Some(user)) = (&found, &named, user) {
+            let (named, user, short_id) = (named.familiar(), short(&user.id), id.to_string());
+            if !call.force {
+                return Err(Error::conflict(format!(
+                    "conflict: unable to delete {named} (must be forced) - container {user} is using its \
+                     referenced image {}",
+                    short(&short_id),
+                ))); // X-7c
+            }
+            if call.platforms.is_empty() {
+                if all.len() == 1 {
+                    self.ensure_dangling(found, without_names(&found.labels), call.now);
+                }
+                self.untag(found, call); // X-7c
+                return Ok(());
+            }
         }
-        self.delete_all(id, &all, checks, prune, now, records)
+        if call.platforms.is_empty() {
+            self.delete_all(call, id, &all, checks_several)
+        } else {
+            self.delete_platforms(call, &shown.clone())
+        }
     }
 
     /// X-2, X-3. The record that the text names, and all records of its digest.
@@ -189,107 +176,91 @@ impl Model {
     }
 
     /// X-6. No collection follows.
-    fn untag(&mut self, images: &[ImageRecord], records: &mut Vec<RecordText>) {
-        for image in images {
-            self.remove_image(&image.name);
-            if let Ok(reference) = Reference::parse(&image.name, &self.semantics) {
-                self.say("untag", image.target.digest, reference.familiar(), Labels::new());
-                records.push(RecordText::Untagged(reference.familiar().to_owned()));
-            }
+    fn untag(&mut self, image: &ImageRecord, call: &mut Call<'_>) {
+        self.remove_image(&image.name);
+        if let Ok(reference) = Reference::parse(&image.name, &self.semantics) {
+            self.say_untagged(call, image, reference.familiar());
         }
     }
 
     /// X-8
     fn delete_all(
         &mut self,
+        call: &mut Call<'_>,
         id: Digest,
         all: &[ImageRecord],
-        checks: Checks,
-        prune: bool,
-        now: Now,
-        records: &mut Vec<RecordText>,
+        checks_several: bool,
     ) -> Result<()> {
-        let parents = if prune { self.parents(id).unwrap_or_default() } else { Vec::new() };
+        let parents = if call.prune { self.parents(id).unwrap_or_default() } else { Vec::new() };
         for image in all {
-            self.delete_record(image, all.len(), checks, now, records)?;
+            self.delete_record(call, image, all.len(), (!call.force, checks_several))?;
         }
-        self.say_deleted(id, records);
+        self.say_deleted(call, id);
         // X-10
-        let checks = Checks { stopped: true, several: true };
         for parent in parents.iter().take_while(|parent| is_dangling(parent)) {
-            if self.delete_record(parent, all.len(), checks, now, records).is_err() {
+            if self.delete_record(call, parent, all.len(), (true, true)).is_err() {
                 break;
             }
-            self.say_deleted(parent.target.digest, records);
+            self.say_deleted(call, parent.target.digest);
         }
         Ok(())
     }
 
+    /// X-8, X-9: (a) always, (b) and (c) where they are checked. The digest has `names` records.
     fn delete_record(
         &mut self,
+        call: &mut Call<'_>,
         image: &ImageRecord,
         names: usize,
-        checks: Checks,
-        now: Now,
-        records: &mut Vec<RecordText>,
+        (checks_stopped, checks_several): (bool, bool),
     ) -> Result<()> {
-        let id = image.target.digest;
-        self.check(id, names, checks)?;
+        let id = image.target.digest.to_string();
+        let user = |running| {
+            let is_user = |user: &&Container| user.image_id == image.target.digest && user.running == running;
+            self.world.containers.iter().find(is_user).map(|user| short(&user.id))
+        };
+        let conflict = |force: &str, cause: &str| {
+            let id = short(&id);
+            Err(Error::conflict(format!(
+                "conflict: unable to delete {id} ({force} be forced) - image is {cause}"
+            )))
+        };
+        if let Some(user) = user(true) {
+            return conflict("cannot", &format!("being used by running container {user}"));
+        }
+        if let Some(user) = user(false).filter(|_| checks_stopped) {
+            return conflict("must", &format!("being used by stopped container {user}"));
+        }
+        if checks_several && names > 1 {
+            return conflict("must", "referenced in multiple repositories");
+        }
         let plain = |error: Error| Error::new(ErrorClass::System, error.to_string());
         let parsed = Reference::parse_any(&image.name, &self.semantics).map_err(plain)?;
-        let is_parent =
-            |other: &ImageRecord| other.labels.get(PARENT).is_some_and(|parent| *parent == id.to_string());
-        let is_last = names == 1 && !is_dangling(image) && checks.several;
-        if is_last && self.world.images.iter().any(is_parent) {
-            self.ensure_dangling(image, image.labels.clone(), now);
+        let is_child = |other: &ImageRecord| other.labels.get(PARENT) == Some(&id);
+        let is_last = names == 1 && !is_dangling(image) && checks_several;
+        if is_last && self.world.images.iter().any(is_child) {
+            self.ensure_dangling(image, image.labels.clone(), call.now);
         }
-        if !self.delete_and_collect(&image.name, now) {
+        if !self.delete_and_collect(&image.name, call.now) {
             return Err(Error::not_found(format!("image \"{}\": not found", image.name)));
         }
-        if !is_dangling(image) {
-            let familiar = match &parsed {
-                AnyReference::Digest(digest) => digest,
-                AnyReference::Named(named) => named.familiar(),
-            };
-            self.say("untag", id, familiar, Labels::new());
-            records.push(RecordText::Untagged(familiar.to_owned()));
+        match parsed {
+            _ if is_dangling(image) => {}
+            AnyReference::Digest(digest) => self.say_untagged(call, image, &digest),
+            AnyReference::Named(named) => self.say_untagged(call, image, named.familiar()),
         }
         Ok(())
     }
 
-    /// X-9
-    fn check(&self, id: Digest, names: usize, checks: Checks) -> Result<()> {
-        let short_id = short(&id.to_string()).to_owned();
-        let user = |running| {
-            self.world.containers.iter().find(|user| user.image_id == id && user.running == running)
-        };
-        if let Some(user) = user(true) {
-            return Err(Error::conflict(format!(
-                "conflict: unable to delete {short_id} (cannot be forced) - image is being used by running \
-                 container {}",
-                short(&user.id)
-            )));
-        }
-        if let Some(user) = user(false).filter(|_| checks.stopped) {
-            return Err(Error::conflict(format!(
-                "conflict: unable to delete {short_id} (must be forced) - image is being used by stopped \
-                 container {}",
-                short(&user.id)
-            )));
-        }
-        if checks.several && names > 1 {
-            return Err(Error::conflict(format!(
-                "conflict: unable to delete {short_id} (must be forced) - image is referenced in multiple \
-                 repositories"
-            )));
-        }
-        Ok(())
+    fn say_untagged(&mut self, call: &mut Call<'_>, image: &ImageRecord, familiar: &str) {
+        self.say("untag", image.target.digest, familiar, Labels::new());
+        call.records.push(RecordText::Untagged(familiar.to_owned()));
     }
 
     /// V-3
-    fn say_deleted(&mut self, id: Digest, records: &mut Vec<RecordText>) {
+    fn say_deleted(&mut self, call: &mut Call<'_>, id: Digest) {
         self.say("delete", id, &id.to_string(), self.labels_of(id));
-        records.push(RecordText::Deleted(id.to_string()));
+        call.records.push(RecordText::Deleted(id.to_string()));
     }
 
     /// X-10. `None` where a link leads nowhere.
@@ -310,43 +281,36 @@ impl Model {
     }
 
     /// X-11
-    fn delete_platforms(
-        &mut self,
-        id: Digest,
-        image: &ImageRecord,
-        platforms: &[Platform],
-        records: &mut Vec<RecordText>,
-    ) -> Result<()> {
+    fn delete_platforms(&mut self, call: &mut Call<'_>, image: &ImageRecord) -> Result<()> {
         let mut deleted = Vec::new();
-        for wanted in platforms {
-            let platform = platform::text(wanted);
-            let context = |error: &Error| {
-                Error::new(
-                    error.class(),
-                    format!("failed to delete platform {platform} for image {id}: {error}"),
-                )
-            };
-            let is_wanted =
-                |platform: &Platform| platform::normalized(platform) == platform::normalized(wanted);
-            let manifests = self.manifests(image).map_err(|error| context(&error))?;
-            let Some((manifest, _)) = manifests.into_iter().find(|(_, platform)| is_wanted(platform)) else {
-                let familiar = self.familiar(image);
-                let text =
-                    format!("image with reference {familiar} was found but does not provide any platform");
-                return Err(context(&Error::not_found(text)));
-            };
-            for descriptor in self.present(manifest).map_err(|error| context(&error))? {
-                let before = self.world.blobs.len();
-                self.world.blobs.retain(|blob| blob.digest.to_string() != descriptor.digest);
-                if self.world.blobs.len() < before
-                    && (is_manifest(&descriptor.media_type) || is_index(&descriptor.media_type))
-                {
-                    deleted.push(RecordText::Deleted(descriptor.digest));
-                }
-            }
+        for platform in call.platforms {
+            deleted.extend(self.delete_platform(image, platform).map_err(|error| {
+                let (id, platform) = (image.target.digest, platform::text(platform));
+                let text = format!("failed to delete platform {platform} for image {id}: {error}");
+                Error::new(error.class(), text)
+            })?);
         }
-        records.extend(deleted);
+        call.records.extend(deleted);
         Ok(())
+    }
+
+    fn delete_platform(&mut self, image: &ImageRecord, wanted: &Platform) -> Result<Vec<RecordText>> {
+        let mut manifests = self.manifests(image)?;
+        manifests.retain(|(_, platform)| platform::normalized(platform) == platform::normalized(wanted));
+        let Some((manifest, _)) = manifests.into_iter().next() else {
+            let familiar = self.familiar(image);
+            let text = format!("image with reference {familiar} was found but does not provide any platform");
+            return Err(Error::not_found(text));
+        };
+        let mut deleted = Vec::new();
+        for Descriptor { media_type, digest, .. } in self.present(manifest)? {
+            let is_named = is_manifest(&media_type) || is_index(&media_type);
+            if self.blob(&digest).is_some() && is_named {
+                deleted.push(RecordText::Deleted(digest.clone()));
+            }
+            self.world.blobs.retain(|blob| blob.digest.to_string() != digest);
+        }
+        Ok(deleted)
     }
 }
 
@@ -360,9 +324,9 @@ fn uses(container: &Container, id: Digest, platforms: &[Platform]) -> bool {
     let own = container.platform.clone().unwrap_or_default();
     let is_asked_for = platforms.is_empty()
         || platforms.iter().any(|wanted| platform::normalized(wanted) == platform::normalized(&own));
-    let mounts =
-        |mount: &crate::world::containerd::Mount| mount.kind == "image" && mount.source == id.to_string();
-    (container.image_id == id && is_asked_for) || container.mounts.iter().any(mounts)
+    let mut mounts = container.mounts.iter();
+    (container.image_id == id && is_asked_for)
+        || mounts.any(|mount| mount.kind == "image" && mount.source == id.to_string())
 }
 
 /// N-8

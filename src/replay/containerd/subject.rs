@@ -100,7 +100,7 @@ impl Subject for Model {
 
     fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Answer<Vec<RecordText>> {
         let DeleteRequest { reference, force, prune, platforms } = *request;
-        let oracle::Answer { report, error } = Self::delete(self, reference, force, prune, platforms, now);
+        let oracle::Answer { report, error } = Self::delete(self, reference, (force, prune), platforms, now);
         Answer { report, error }
     }
 

@@ -20,6 +20,7 @@ mod command;
 #[cfg(all(feature = "client", feature = "server"))]
 mod conform;
 mod containerd_engine;
+mod containerd;
 mod cost;
 mod coverage;
 #[cfg(feature = "data-root")]

@@ -76,7 +76,6 @@ mod guard;
 pub mod image;
 #[cfg(any(feature = "registry", feature = "fit"))]
 pub mod manifest;
-
 mod oci;
 pub mod oracle;
 pub mod plan;

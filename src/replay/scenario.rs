@@ -27,12 +27,17 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// Where the name is unknown.
+    /// Where the name is unknown, or that of a version of the containerd image store.
     pub fn semantics(&self) -> Result<Semantics> {
-        match self.world.profile.as_str() {
-            "" => Ok(Semantics::default()),
-            name => name.parse(),
+        let semantics: Semantics = match self.world.profile.as_str() {
+            "" => Semantics::default(),
+            name => name.parse()?,
+        };
+        if semantics.containerd.is_some() {
+            let text = format!("`{semantics}` has the containerd image store, the scenario the classic one");
+            return Err(Error::invalid_parameter(text));
         }
+        Ok(semantics)
     }
 }
 

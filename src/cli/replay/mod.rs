@@ -16,6 +16,7 @@ use super::json;
 use super::read::{Lines, named};
 use super::render;
 
+mod containerd;
 mod row;
 mod scenario;
 mod table;

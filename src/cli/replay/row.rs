@@ -1,8 +1,11 @@
 //! Recorded rows as they are read: what was asked, and apart from it what was answered.
 
-use image_prune::replay::{Action, Op, Outcome, Scenario};
+use image_prune::replay::{Action, Op, Scenario};
 use image_prune::{Error, ImageId, Result, World};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::json;
 
 /// The store and what was asked of it; `expect` is passed over unread.
 pub fn scenario(line: &[u8]) -> Result<Scenario> {
@@ -17,17 +20,27 @@ pub fn scenario(line: &[u8]) -> Result<Scenario> {
 }
 
 /// What was answered, a request each.
-pub fn expected(line: &[u8]) -> Result<Vec<Outcome>> {
+pub fn expected<T: DeserializeOwned>(line: &[u8]) -> Result<Vec<T>> {
     #[derive(Deserialize)]
-    struct Answered {
-        expect: Outcome,
+    struct Answered<T> {
+        expect: T,
     }
     #[derive(Deserialize)]
-    struct Row {
-        ops: Vec<Answered>,
+    struct Row<T> {
+        ops: Vec<Answered<T>>,
     }
     let Row { ops } = parse(line)?;
     Ok(ops.into_iter().map(|answered| answered.expect).collect())
+}
+
+/// The outcomes of a row, as a line.
+pub fn to_line(name: &str, outcomes: &[impl Serialize]) -> Result<String> {
+    #[derive(Serialize)]
+    struct Line<'a, T> {
+        name: &'a str,
+        ops: &'a [T],
+    }
+    json::text(&Line { name, ops: outcomes }).map_err(|error| Error::system(error.to_string()))
 }
 
 pub fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T> {

@@ -1,14 +1,15 @@
 //! Scenarios: a store, what is asked of it, and what comes of it.
 
+use image_prune::Result;
 use image_prune::replay::{Outcome, Scenario, Subject, differences, replay};
-use image_prune::{Error, Result};
-use serde::Serialize;
 
-use super::{Answer, row};
+use super::{Answer, containerd, row};
 use crate::cli::args::ReplayArgs;
-use crate::cli::json;
 
 pub fn answer<S: Subject>(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
+    if containerd::is_one(line) {
+        return containerd::answer(line, args);
+    }
     let mut scenario = row::scenario(line)?;
     if let Some(semantics) = args.semantics {
         semantics.name.clone_into(&mut scenario.world.profile);
@@ -17,16 +18,7 @@ pub fn answer<S: Subject>(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
     if args.check {
         return Ok(Answer::Differences(compare(&scenario, &row::expected(line)?, &outcomes)));
     }
-    Ok(Answer::Line(to_line(&scenario.world.name, &outcomes)?))
-}
-
-fn to_line(name: &str, outcomes: &[Outcome]) -> Result<String> {
-    #[derive(Serialize)]
-    struct Line<'a> {
-        name: &'a str,
-        ops: &'a [Outcome],
-    }
-    json::text(&Line { name, ops: outcomes }).map_err(|error| Error::system(error.to_string()))
+    row::to_line(&scenario.world.name, &outcomes).map(Answer::Line)
 }
 
 fn compare(scenario: &Scenario, expected: &[Outcome], got: &[Outcome]) -> Vec<String> {

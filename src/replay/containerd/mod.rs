@@ -7,5 +7,5 @@ mod subject;
 
 pub use crate::oracle::containerd::Cancellation;
 pub use compare::differences;
-pub use scenario::{Action, After, FORMAT, Failure, ListRow, Op, Outcome, Report, Scenario};
+pub use scenario::{Action, After, FORMAT, Failure, ListRow, NewImage, Op, Outcome, Report, Scenario};
 pub use subject::{Answer, DeleteRequest, Subject, replay, step};

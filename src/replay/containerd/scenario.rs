@@ -215,6 +215,31 @@ impl From<&Error> for Failure {
     }
 }
 
+/// A record that a request made; unlike in a store, both times are always there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewImage {
+    /// Its name.
+    pub name: String,
+    /// What it points to.
+    pub target: Target,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
+    /// The time of creation, RFC 3339.
+    pub created_at: String,
+    /// The time of the last change, RFC 3339.
+    pub updated_at: String,
+}
+
+impl From<&ImageRecord> for NewImage {
+    fn from(image: &ImageRecord) -> Self {
+        let ImageRecord { name, target, labels, created_at, updated_at } = image.clone();
+        let (created_at, updated_at) = (created_at.to_string(), updated_at.to_string());
+        Self { name, target, labels, created_at, updated_at }
+    }
+}
+
 /// What a request left and what it changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -223,7 +248,7 @@ pub struct After {
     pub images: Vec<String>,
     /// The records that did not exist before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub new_images: Vec<ImageRecord>,
+    pub new_images: Vec<NewImage>,
     /// The content that is gone.
     pub blobs_removed: Vec<String>,
     /// The snapshots that are gone.
@@ -242,8 +267,8 @@ impl After {
         let snapshots = |world: &ContainerdWorld| sorted(world.snapshots.iter().map(|one| one.key.clone()));
         let leases = |world: &ContainerdWorld| sorted(world.leases.iter().map(|lease| lease.id.clone()));
         let known = names(before);
-        let mut new_images: Vec<_> = after.images.clone();
-        new_images.retain(|image| known.binary_search(&image.name).is_err());
+        let is_new = |image: &&ImageRecord| known.binary_search(&image.name).is_err();
+        let mut new_images: Vec<NewImage> = after.images.iter().filter(is_new).map(Into::into).collect();
         new_images.sort_by(|one, other| one.name.cmp(&other.name));
         Self {
             images: names(after),

@@ -19,8 +19,8 @@ mod cases;
 mod command;
 #[cfg(all(feature = "client", feature = "server"))]
 mod conform;
-mod containerd_engine;
 mod containerd;
+mod containerd_engine;
 mod cost;
 mod coverage;
 #[cfg(feature = "data-root")]

@@ -1,5 +1,7 @@
 //! Every recorded scenario of every version: what moby answered, said, left and took away.
 
+use image_prune::containerd::Engine;
+use image_prune::event::Recorder;
 use image_prune::oracle::containerd::Model;
 use image_prune::replay::containerd::{Action, Outcome, Report, Scenario, Subject, differences, replay};
 
@@ -23,6 +25,26 @@ fn model_answers_as_moby_29_3() {
 #[test]
 fn model_answers_as_moby_28_5() {
     check::<Model>("moby-28.5-containerd", 900, 1_615);
+}
+
+#[test]
+fn engine_answers_as_moby_29() {
+    check::<Engine<Recorder>>("moby-29-containerd", 3_000, 5_418);
+}
+
+#[test]
+fn engine_answers_as_moby_29_5() {
+    check::<Engine<Recorder>>("moby-29.5-containerd", 900, 1_592);
+}
+
+#[test]
+fn engine_answers_as_moby_29_3() {
+    check::<Engine<Recorder>>("moby-29.3-containerd", 900, 1_623);
+}
+
+#[test]
+fn engine_answers_as_moby_28_5() {
+    check::<Engine<Recorder>>("moby-28.5-containerd", 900, 1_615);
 }
 
 /// The recorded scenarios of `version`.

@@ -1,5 +1,7 @@
 //! Scenarios of a containerd image store.
 
+use image_prune::containerd::Engine;
+use image_prune::event::Recorder;
 use image_prune::oracle::containerd::Model;
 use image_prune::replay::containerd::{Action, FORMAT, Op, Outcome, Scenario, Subject, differences, replay};
 use image_prune::world::ContainerdWorld;
@@ -25,7 +27,8 @@ pub fn answer(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
         semantics.name.clone_into(&mut scenario.world.profile);
     }
     let outcomes = match args.subject {
-        args::Subject::Engine | args::Subject::Model => replay::<Model>(&scenario)?,
+        args::Subject::Engine => replay::<Engine<Recorder>>(&scenario)?,
+        args::Subject::Model => replay::<Model>(&scenario)?,
     };
     if !args.check {
         return row::to_line(&scenario.world.name, &outcomes).map(Answer::Line);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{ChainId, ImageId};
 use crate::reference::Reference;
+use crate::world::containerd::{Labels, Target};
 
 /// One line of `docker image prune`'s answer (SPEC.md D-11, H-5).
 ///
@@ -42,6 +43,32 @@ impl serde::Serialize for Record {
         }
         object.end()
     }
+}
+
+/// A row of `GET /images/json` of a containerd image store, as moby writes it (SPEC-CONTAINERD.md W-2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct ListRow {
+    /// How many containers were made from one of its manifests; −1 where none of them can be used.
+    pub containers: i64,
+    /// When the image was built, in seconds since 1970; 0 where that is not known.
+    pub created: i64,
+    /// The digest of the target.
+    pub id: String,
+    /// The labels of its config.
+    pub labels: Option<Labels>,
+    /// The parent in the classic builder's label, or empty.
+    pub parent_id: String,
+    /// The target.
+    pub descriptor: Target,
+    /// The digest in the repository of its last name.
+    pub repo_digests: Option<Vec<String>>,
+    /// Its names, as moby shows them.
+    pub repo_tags: Option<Vec<String>>,
+    /// Bytes that it shares with others; −1 where nobody asked.
+    pub shared_size: i64,
+    /// Bytes of content and snapshots, shared ones included.
+    pub size: i64,
 }
 
 /// A [`Record`] as a client reads it: which of the IDs are layers, only the stores know.

@@ -47,20 +47,16 @@ impl Model {
 
     /// A config, as far as Go decodes it, and why it decodes no further.
     pub(super) fn config(&self, descriptor: &Descriptor, view: View) -> (Config, Result<()>) {
-        match self.bytes(descriptor) {
-            Ok(bytes) => Config::read(&bytes, view),
-            Err(error) => {
-                let text = format!("failed to read config content: {error}");
-                (Config::default(), Err(Error::new(error.class(), text)))
-            }
-        }
+        let refused = |error: Error| {
+            let text = format!("failed to read config content: {error}");
+            (Config::default(), Err(Error::new(error.class(), text)))
+        };
+        self.bytes(descriptor).map_or_else(refused, |bytes| Config::read(&bytes, view))
     }
 
     pub(super) fn config_of(&self, manifest: &Descriptor, view: View) -> (Config, Result<()>) {
-        match self.manifest(manifest) {
-            Ok(document) => self.config(&document.config, view),
-            Err(error) => (Config::default(), Err(error)),
-        }
+        let refused = |error| (Config::default(), Err(error));
+        self.manifest(manifest).map_or_else(refused, |document| self.config(&document.config, view))
     }
 
     /// The present content below `root`, in order, and what ended the walk early (B-3).
@@ -104,15 +100,12 @@ impl Model {
             return Err(Error::invalid_parameter(text));
         };
         manifests.retain(|descriptor| is_manifest(&descriptor.media_type));
-        let with_platform = |manifest: Descriptor| {
-            let platform = manifest.platform.clone().map_or_else(
-                || {
-                    let (config, end) = self.config_of(&manifest, View::Platform);
-                    end.map(|()| config.platform)
-                },
-                Ok,
-            )?;
-            Ok((manifest, platform))
+        let with_platform = |manifest: Descriptor| match manifest.platform.clone() {
+            Some(platform) => Ok((manifest, platform)),
+            None => {
+                let (config, end) = self.config_of(&manifest, View::Platform);
+                end.map(|()| (manifest, config.platform))
+            }
         };
         manifests.into_iter().map(with_platform).collect()
     }

@@ -31,7 +31,6 @@ mod prune;
 mod usage;
 
 pub use prune::{Cancellation, Pruned};
-pub use usage::ImageRow;
 
 /// A store as lists, and what may be done to it.
 #[derive(Debug)]

@@ -59,27 +59,27 @@ impl Model {
         order: &[String],
         cancellation: Cancellation,
     ) -> Answer<Pruned> {
+        let cancelled = || Error::cancelled("context canceled");
         let request = match self.request(filters, now) {
-            Ok(request) => request,
-            Err(error) => return Answer { report: None, error: Some(error) },
+            Ok(request) if cancellation != Cancellation::AtOnce => request,
+            refused => return Answer { report: None, error: Some(refused.err().unwrap_or_else(cancelled)) },
         };
-        if cancellation == Cancellation::AtOnce {
-            return Answer { report: None, error: Some(Error::cancelled("context canceled")) };
+        //
+        let leases = self.world.leases.len();
+        self.world.leases.retain(|lease| !lease.labels.contains_key("moby/prune.images"));
+        if self.world.leases.len() < leases {
+            self.collect(now);
         }
-        self.drop_leases(now);
         let (mut candidates, is_cancelled) = self.candidates(&request, cancellation);
-        let mut pruned = Pruned { records: Vec::new(), space_reclaimed: 0 };
-        let mut errors = Vec::new();
+        let (mut pruned, mut errors) = (Pruned { records: Vec::new(), space_reclaimed: 0 }, Vec::new());
         let mut visits: Vec<ImageRecord> = order.iter().filter_map(|name| candidates.remove(name)).collect();
         visits.extend(candidates.into_values());
         for (visited, image) in visits.iter().enumerate() {
             if is_cancelled || cancellation == Cancellation::AfterVisited(visited) {
-                errors.push(Error::cancelled("context canceled"));
+                errors.push(cancelled());
                 break;
             }
-            if let Err(error) = self.prune_one(image, now, &mut pruned) {
-                errors.push(error);
-            }
+            errors.extend(self.prune_one(image, now, &mut pruned).err());
         }
         Answer { report: Some(pruned), error: self.join(&errors) }
     }
@@ -89,26 +89,14 @@ impl Model {
         let filters = Filters::parse(filters, &self.semantics)?;
         filters.validate(&["dangling", "label", "label!", "until"], &self.semantics)?;
         let dangling_only = dangling_only(&filters, self.semantics.invalid_filter_prefix)?;
-        let until = filters.get("until").map(|value| self.until(value, now)).collect::<Result<_>>()?;
+        //
+        let prefix = self.semantics.until_error_prefix;
+        let refused = |error: Error| Error::new(error.class(), format!("{prefix}{error}"));
+        let until = |value| request::until::parse(value, now, &self.semantics).map_err(refused);
+        let until = filters.get("until").map(until).collect::<Result<_>>()?;
         let labels = filters.get("label").map(|value| Check::new(value, false));
         let negated = filters.get("label!").map(|value| Check::new(value, true));
         Ok(Request { dangling_only, until, checks: labels.chain(negated).collect::<Result<_>>()? })
-    }
-
-    ///
-    fn until(&self, value: &str, now: Now) -> Result<Timestamp> {
-        let prefix = self.semantics.until_error_prefix;
-        let refused = |error: Error| Error::new(error.class(), format!("{prefix}{error}"));
-        request::until::parse(value, now, &self.semantics).map_err(refused)
-    }
-
-    ///
-    fn drop_leases(&mut self, now: Now) {
-        let before = self.world.leases.len();
-        self.world.leases.retain(|lease| !lease.labels.contains_key("moby/prune.images"));
-        if self.world.leases.len() < before {
-            self.collect(now);
-        }
     }
 
     /// Q-6, C-1 to C-3, Q-7; and whether the client has gone by now.
@@ -117,24 +105,24 @@ impl Model {
         request: &Request,
         cancellation: Cancellation,
     ) -> (BTreeMap<String, ImageRecord>, bool) {
-        let mut count: BTreeMap<_, usize> = BTreeMap::new();
-        let mut candidates = BTreeMap::new();
-        let mut considered = 0;
+        let (mut count, mut candidates, mut considered) = (BTreeMap::new(), BTreeMap::new(), 0);
+        let is_cancelled = |considered| cancellation == Cancellation::AfterConsidered(considered);
+        let mut has_gone = is_cancelled(0);
         for image in &self.world.images {
-            *count.entry(image.target.digest).or_default() += 1;
+            *count.entry(image.target.digest).or_insert(0) += 1;
             if request.dangling_only && !is_dangling(image) {
                 continue;
             }
-            let is_cancelled =
-                matches!(cancellation, Cancellation::AfterConsidered(limit) if considered >= limit);
-            considered += 1;
-            if self.passes(image, request, is_cancelled) {
+            // With checks the store is asked, which fails once the client has gone.
+            let checks = &request.checks;
+            if request.until.iter().all(|limit| image.created_at < *limit)
+                && (checks.is_empty() || !has_gone && self.matches(image, checks))
+            {
                 candidates.insert(image.name.clone(), image.clone());
             }
+            considered += 1;
+            has_gone |= is_cancelled(considered);
         }
-        let is_cancelled =
-            matches!(cancellation, Cancellation::AfterConsidered(limit) if considered >= limit);
-
         let mut used_by_id = BTreeSet::new();
         for container in &self.world.containers {
             let (id, typed) = (container.image_id, container.image.as_str());
@@ -157,15 +145,7 @@ impl Model {
             }
             _ => !used_by_id.contains(&image.target.digest),
         });
-        (candidates, is_cancelled)
-    }
-
-    /// With checks the store is asked, which fails once the client has gone.
-    fn passes(&self, image: &ImageRecord, request: &Request, is_cancelled: bool) -> bool {
-        if !request.until.iter().all(|limit| image.created_at < *limit) {
-            return false;
-        }
-        request.checks.is_empty() || (!is_cancelled && self.matches(image, &request.checks))
+        (candidates, has_gone)
     }
 
     /// The first config that matches decides, and so does the first blob that does not decode.
@@ -233,17 +213,13 @@ impl Model {
 
     ///
     fn join(&self, errors: &[Error]) -> Option<Error> {
-        if errors.is_empty() {
-            return None;
-        }
         let class = errors.iter().map(Error::class).find(|class| *class != ErrorClass::System);
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let text = if self.versions.errors_are_a_list {
-            let count =
-                if errors.len() == 1 { "1 error".to_owned() } else { format!("{} errors", errors.len()) };
-            format!("{count} occurred:\n\t* {}\n\n", texts.join("\n\t* "))
-        } else {
-            texts.join("\n")
+        let text = match errors.len() {
+            0 => return None,
+            _ if !self.versions.errors_are_a_list => texts.join("\n"),
+            1 => format!("1 error occurred:\n\t* {}\n\n", texts.concat()),
+            count => format!("{count} errors occurred:\n\t* {}\n\n", texts.join("\n\t* ")),
         };
         Some(Error::new(class.unwrap_or(ErrorClass::System), text))
     }

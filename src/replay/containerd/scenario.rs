@@ -3,13 +3,14 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::oracle::containerd::Cancellation;
-use crate::oracle::containerd::ImageRow;
 use crate::record::RecordText;
+
 use crate::replay::PruneText;
 use crate::world::containerd::{ContainerdWorld, ImageRecord, Labels, Platform, Target};
 use crate::{Error, Result, Semantics};
 
 pub use crate::event::EventText;
+pub use crate::record::ListRow;
 
 /// The name of the format, as the rows write it.
 pub const FORMAT: &str = "c8d-scenario-1";
@@ -31,13 +32,18 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// Where the format is another one, or the name is unknown.
+    /// Where the format is another one, or the name is unknown or that of a version of the classic store.
     pub fn semantics(&self) -> Result<Semantics> {
         if self.format != FORMAT {
             let text = format!("the format is `{}`; this reads `{FORMAT}`", self.format);
             return Err(Error::invalid_parameter(text));
         }
-        self.world.profile.parse()
+        let semantics: Semantics = self.world.profile.parse()?;
+        if semantics.containerd.is_none() {
+            let text = format!("`{semantics}` has the classic store, not the containerd store");
+            return Err(Error::invalid_parameter(text));
+        }
+        Ok(semantics)
     }
 }
 
@@ -158,42 +164,6 @@ pub enum Report {
     List(Vec<ListRow>),
     /// Of a disk usage.
     DiskUsage(i64),
-}
-
-/// An image in a list (W-2), as moby writes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-#[expect(missing_docs, reason = "moby's own words")]
-pub struct ListRow {
-    pub containers: i64,
-    pub created: i64,
-    pub id: String,
-    pub labels: Option<Labels>,
-    pub parent_id: String,
-    pub descriptor: Target,
-    pub repo_digests: Option<Vec<String>>,
-    pub repo_tags: Option<Vec<String>>,
-    pub shared_size: i64,
-    pub size: i64,
-}
-
-impl From<ImageRow> for ListRow {
-    fn from(row: ImageRow) -> Self {
-        let ImageRow { containers, created, id, labels, parent_id, .. } = row;
-        let ImageRow { descriptor, repo_digests, repo_tags, shared_size, size, .. } = row;
-        Self {
-            containers,
-            created,
-            id,
-            labels,
-            parent_id,
-            descriptor,
-            repo_digests,
-            repo_tags,
-            shared_size,
-            size,
-        }
-    }
 }
 
 /// An [`Error`] as text.

@@ -105,7 +105,7 @@ impl Subject for Model {
     }
 
     fn list(&mut self, all: bool, shared_size: bool) -> Result<Vec<ListRow>> {
-        Ok(Self::list(self, all, shared_size)?.into_iter().map(Into::into).collect())
+        Self::list(self, all, shared_size)
     }
 
     fn disk_usage(&mut self) -> Result<i64> {

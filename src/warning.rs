@@ -77,6 +77,27 @@ pub enum WarningKind {
     /// Other versions read `until` otherwise, so that they refuse it, or an image fares otherwise there: those before
     /// 29.4 cut a duration's limit to the second (T-3, T-7).
     UntilReadOtherwise,
+    /// In the containerd store, `until` looks at when a name was made there, not at the age of the image (N-9, Q-2).
+    UntilIsOfNames,
+    /// In the containerd store, a name goes under `until` although it was pulled anew since then (N-9).
+    FreshNameGoes,
+    /// In the containerd store, several `label!` keep images that have one of them.
+    NegatedLabelsAreNeither,
+    /// In the containerd store, bytes that an image reaches twice count twice as reclaimed.
+    SharedBytesCountTwice,
+    /// In the containerd store, a container was made under a name that is gone, or is another image's by now: its own
+    /// image is not protected by it (C-4).
+    NameProtectsNothing,
+    /// In the containerd store, an image that a container was made from loses its content.
+    UsedImageLosesContent,
+    /// In the containerd store, an image in which something does not decode stays for ever.
+    NeverPruned,
+    /// In the containerd store, a prune with such an image is an error, and hides what it deleted.
+    ErrorHidesReport,
+    /// In the containerd store, every prune takes leases away that pulls, loads and builds may rely on.
+    LeaseOfRunningPull,
+    /// In the containerd store, a deletion takes other names along, or leaves some behind.
+    OtherNames,
 }
 
 impl WarningKind {
@@ -106,6 +127,16 @@ impl WarningKind {
             Self::DigestOnlyIsDangling => "digest-only-is-dangling",
             Self::NeedsAnotherRun => "needs-another-run",
             Self::UntilReadOtherwise => "until-read-otherwise",
+            Self::UntilIsOfNames => "until-is-of-names",
+            Self::FreshNameGoes => "fresh-name-goes",
+            Self::NegatedLabelsAreNeither => "negated-labels-are-neither",
+            Self::SharedBytesCountTwice => "shared-bytes-count-twice",
+            Self::NameProtectsNothing => "name-protects-nothing",
+            Self::UsedImageLosesContent => "used-image-loses-content",
+            Self::NeverPruned => "never-pruned",
+            Self::ErrorHidesReport => "error-hides-report",
+            Self::LeaseOfRunningPull => "lease-of-running-pull",
+            Self::OtherNames => "other-names",
         }
     }
 }

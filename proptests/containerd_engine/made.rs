@@ -408,21 +408,23 @@ pub fn lease(random: &mut Random, world: &ContainerdWorld, id: &str) -> Lease {
     lease
 }
 
+/// Filters of prunes.
+pub const FILTERS: [&str; 11] = [
+    "",
+    r#"{"dangling":["false"]}"#,
+    r#"{"dangling":["false"]}"#,
+    r#"{"dangling":["false"]}"#,
+    r#"{"dangling":["false"],"label":["a"]}"#,
+    r#"{"dangling":["false"],"label!":["a=1"]}"#,
+    r#"{"dangling":["false"],"label":["a=1","b!"]}"#,
+    r#"{"dangling":["false"],"until":["2023-11-20T00:00:00Z"]}"#,
+    r#"{"until":["24h"],"label!":["b","a=2"]}"#,
+    r#"{"until":["x"]}"#,
+    r#"{"bogus":["x"]}"#,
+];
+
 /// A request.
 pub fn action(random: &mut Random, world: &ContainerdWorld) -> Action {
-    let filters = [
-        "",
-        r#"{"dangling":["false"]}"#,
-        r#"{"dangling":["false"]}"#,
-        r#"{"dangling":["false"]}"#,
-        r#"{"dangling":["false"],"label":["a"]}"#,
-        r#"{"dangling":["false"],"label!":["a=1"]}"#,
-        r#"{"dangling":["false"],"label":["a=1","b!"]}"#,
-        r#"{"dangling":["false"],"until":["2023-11-20T00:00:00Z"]}"#,
-        r#"{"until":["24h"],"label!":["b","a=2"]}"#,
-        r#"{"until":["x"]}"#,
-        r#"{"bogus":["x"]}"#,
-    ];
     let mut names: Vec<String> = world.images.iter().map(|image| image.name.clone()).collect();
     let digests: Vec<Digest> = world.images.iter().map(|image| image.target.digest).collect();
     match random.below(10) {
@@ -433,7 +435,7 @@ pub fn action(random: &mut Random, world: &ContainerdWorld) -> Action {
             }
             let cancel = random.below(12);
             Action::Prune {
-                filters: (*random.pick(&filters)).to_owned(),
+                filters: (*random.pick(&FILTERS)).to_owned(),
                 order,
                 cancelled: cancel == 0,
                 cancel_after_considered: (cancel == 1).then(|| random.below(4)),

@@ -1,13 +1,17 @@
 //! The containerd engine against the executable specification, on stores that nobody would make.
 
 mod made;
+mod plans;
 
-use image_prune::Semantics;
-use image_prune::containerd::Engine;
+use image_prune::cancel::Never;
+use image_prune::containerd::plan::{Reason, Verdict, plan};
+use image_prune::containerd::store::{Freed, Stores};
+use image_prune::containerd::{Engine, Order};
 use image_prune::event::Recorder;
 use image_prune::oracle::containerd::Model;
 use image_prune::replay::containerd::{Action, Op, Subject, differences, step};
 use image_prune::world::ContainerdWorld;
+use image_prune::{Now, Semantics, Timestamp};
 
 use made::Random;
 
@@ -72,4 +76,60 @@ fn engine_and_model_agree_on_clean_stores() {
 #[test]
 fn engine_and_model_agree_where_nothing_is_right() {
     (0..500).for_each(|seed| agree(seed, 45));
+}
+
+/// A plan is a run on a copy: records, bytes, events, error and what is left are those of the prune that follows, and
+/// every name has the verdict that comes true.
+fn planned(seed: u64, oddity: usize) {
+    let random = &mut Random::new(seed ^ 0x9a17);
+    let semantics = *random.pick(&Semantics::ALL_CONTAINERD);
+    let stores = Stores::load(&made::world(random, semantics.name, oddity), &semantics).unwrap();
+    let before = stores.to_world();
+    let filters = *random.pick(&made::FILTERS);
+    let order = if random.percent(50) { Order::ByName } else { Order::Shuffled(seed) };
+    let now = Now { instant: Timestamp::new(1_717_500_000, 0), utc_offset_seconds: 0 };
+    let planned = plan(&stores, filters, &semantics, now, &order);
+    assert_eq!(sorted(stores.to_world()), sorted(before.clone()), "seed {seed}: a plan changes nothing");
+    let size = stores.metadata.sizes();
+    let engine = Engine::new(stores, semantics, Recorder::default()).with_order(order);
+    let done = engine.prune(filters, now, &Never);
+    let Ok(planned) = planned else {
+        assert!(done.is_err_and(|error| error.report().is_none()), "seed {seed}");
+        return;
+    };
+    let (report, error) = match done {
+        Ok(report) => (report, None),
+        Err(error) => (error.report().unwrap().clone(), Some(error.error().clone())),
+    };
+    assert_eq!((&planned.report, &planned.error), (&report, &error), "seed {seed}");
+    assert_eq!(planned.events, engine.events().take(), "seed {seed}");
+    assert_eq!(planned.freed, size - engine.stores().metadata.sizes(), "seed {seed}");
+    let after = engine.stores().to_world();
+    let has = |world: &ContainerdWorld, digest| world.blobs.iter().any(|blob| blob.digest == digest);
+    let is_named = |name: &str| after.images.iter().any(|image| image.name == name);
+    assert_eq!(planned.names.len(), before.images.len(), "seed {seed}");
+    for name in &planned.names {
+        let context = format!("seed {seed} {name:?}");
+        assert_eq!(is_named(&name.name), name.verdict == Verdict::Keep, "{context}");
+        let digest = name.id.digest();
+        match name.verdict {
+            Verdict::Delete => assert!(!has(&after, digest), "{context}"),
+            Verdict::Untag => {
+                let other = after.images.iter().any(|image| image.target.digest == digest);
+                assert!(has(&after, digest) || other, "{context}");
+            }
+            Verdict::Keep => assert_eq!(name.freed, Freed::default(), "{context}"),
+        }
+        let unexplained = matches!(&name.reason, Reason::Failed(text) if text.contains("before its turn"));
+        assert!(!unexplained, "{context}");
+        if let Reason::LastName { id, .. } | Reason::ContainerName { id, .. } = &name.reason {
+            assert!(before.containers.iter().any(|container| container.id == *id), "{context}");
+        }
+    }
+}
+
+#[test]
+fn plans_come_true() {
+    (0..2_000).for_each(|seed| planned(seed, 15));
+    (0..1_000).for_each(|seed| planned(seed, 0));
 }

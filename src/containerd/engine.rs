@@ -1,12 +1,14 @@
 //! The engine: stores, events and the guard around prunes (moby's `daemon/containerd`).
 
 use super::delete::{DeleteError, Deletion, Options};
+use super::image::Image;
 use super::prune::{PruneError, PruneReport, prune};
 use super::record::Record;
 use super::request::Request;
 use super::select::Order;
 use super::store::{ContainerStore, Containers, Metadata, MetadataStore, Stores};
 use super::usage::{self, ImageRow};
+use super::walk::Walk;
 use crate::cancel::Cancel;
 use crate::event::EventSink;
 use crate::go::time::Now;
@@ -76,7 +78,7 @@ impl<E: EventSink, S: MetadataStore, C: ContainerStore> Engine<E, S, C> {
     ) -> Result<PruneReport, PruneError> {
         let _guard = Guard::of_prune(&self.is_pruning)?;
         let request = Request::parse(filters, &self.semantics, now)?;
-        prune(&self.stores, &self.events, &self.semantics, &request, &self.order, cancel)
+        self.run(&request, &self.order, cancel, &mut |_, _| {})
     }
 
     /// [`Engine::prune`] with a request that was read before, and an order of its own.
@@ -90,8 +92,29 @@ impl<E: EventSink, S: MetadataStore, C: ContainerStore> Engine<E, S, C> {
         order: &Order,
         cancel: &(impl Cancel + ?Sized),
     ) -> Result<PruneReport, PruneError> {
+        self.prune_observed(request, order, cancel, &mut |_, _| {})
+    }
+
+    /// [`Engine::prune_request`], with somebody who sees what each record took along.
+    pub(super) fn prune_observed(
+        &self,
+        request: &Request,
+        order: &Order,
+        cancel: &(impl Cancel + ?Sized),
+        observe: &mut dyn FnMut(&Image, &Walk),
+    ) -> Result<PruneReport, PruneError> {
         let _guard = Guard::of_prune(&self.is_pruning)?;
-        prune(&self.stores, &self.events, &self.semantics, request, order, cancel)
+        self.run(request, order, cancel, observe)
+    }
+
+    fn run(
+        &self,
+        request: &Request,
+        order: &Order,
+        cancel: &(impl Cancel + ?Sized),
+        observe: &mut dyn FnMut(&Image, &Walk),
+    ) -> Result<PruneReport, PruneError> {
+        prune(&self.stores, &self.events, &self.semantics, request, order, cancel, observe)
     }
 
     /// Deletes one name or image: moby's `ImageDelete` (SPEC-CONTAINERD.md section 6). `now` is when a record is

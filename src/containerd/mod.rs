@@ -8,6 +8,7 @@ mod delete;
 mod engine;
 mod image;
 mod manifests;
+pub mod plan;
 mod prune;
 mod record;
 mod request;

@@ -92,7 +92,7 @@ impl From<PruneError> for Error {
 }
 
 /// A prune behind its guard. `cancel` is asked before the leases, once for each record that the filters are held
-/// against, and once before each record that is to go.
+/// against, and once before each record that is to go. `observe` sees each walk whose record is gone.
 pub(super) fn prune<S: MetadataStore, C: ContainerStore>(
     stores: &Stores<S, C>,
     events: &impl EventSink,
@@ -100,6 +100,7 @@ pub(super) fn prune<S: MetadataStore, C: ContainerStore>(
     request: &Request,
     order: &Order,
     cancel: &(impl Cancel + ?Sized),
+    observe: &mut dyn FnMut(&Image, &Walk),
 ) -> Result<PruneReport, PruneError> {
     if cancel.is_cancelled() {
         return Err(cancelled(cancel).into());
@@ -118,7 +119,7 @@ pub(super) fn prune<S: MetadataStore, C: ContainerStore>(
         let done = if cancel.is_cancelled() {
             Err(cancelled(cancel))
         } else {
-            log.delete(metadata, events, image, collection)
+            log.delete(metadata, events, image, collection, observe)
         };
         if let Err(error) = done {
             let is_end = error.is_cancelled();
@@ -160,6 +161,7 @@ impl Log<'_> {
         events: &impl EventSink,
         image: &Arc<Image>,
         collection: Collection,
+        observe: &mut dyn FnMut(&Image, &Walk),
     ) -> Result<()> {
         let with_configs = self.containerd.prune_decodes_configs || self.containerd.snapshots_are_reclaimed;
         metadata.walk(image, with_configs, &mut self.walk)?;
@@ -172,6 +174,7 @@ impl Log<'_> {
         if metadata.gone(&mut self.walk).is_err() {
             return Ok(());
         }
+        observe(image, &self.walk);
         let before = self.report.images_deleted.len();
         let mut freed = self.report.space_reclaimed;
         for blob in self.walk.blobs.iter().filter(|blob| blob.is_gone) {

@@ -1,6 +1,6 @@
 //! Which records a prune deletes (SPEC-CONTAINERD.md, C). Reads the stores, changes nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::image::{DANGLING, Image};
@@ -57,6 +57,30 @@ pub(super) fn protection(container: &Container, semantics: &Semantics) -> Protec
         names.push(reference.tag_name_only().as_str().to_owned());
     }
     Protection { names, by_id: is_by_id(digest, text) }
+}
+
+/// What all containers protect, and one container each that does.
+#[derive(Debug, Default)]
+pub(super) struct Protections {
+    pub names: HashMap<String, Arc<Container>>,
+    /// Digests of which the last name stays.
+    pub ids: HashMap<Digest, Arc<Container>>,
+}
+
+impl Protections {
+    pub(super) fn of<S, C: ContainerStore>(stores: &Stores<S, C>, semantics: &Semantics) -> Self {
+        let mut protections = Self::default();
+        for container in stores.containers.containers() {
+            let protection = protection(&container, semantics);
+            for name in protection.names {
+                protections.names.entry(name).or_insert_with(|| Arc::clone(&container));
+            }
+            if protection.by_id {
+                protections.ids.entry(container.image_id).or_insert(container);
+            }
+        }
+        protections
+    }
 }
 
 /// C-2: any beginning of the digits will do, even none at all.
@@ -116,22 +140,15 @@ pub fn select<S: MetadataStore, C: ContainerStore>(
             candidates.push(image);
         }
     }
-    let (mut protected, mut used) = (HashSet::new(), HashSet::new());
-    for container in stores.containers.containers() {
-        let protection = protection(&container, semantics);
-        protected.extend(protection.names);
-        if protection.by_id {
-            used.insert(container.image_id);
-        }
-    }
-    candidates.retain(|image| !protected.contains(image.name()));
+    let protections = Protections::of(stores, semantics);
+    candidates.retain(|image| !protections.names.contains_key(image.name()));
     // the last in byte order of the candidates stays, and only where no other record of the digest does.
     candidates.retain(|image| match counts.get_mut(&image.digest()) {
         Some(count) if *count > 1 => {
             *count -= 1;
             true
         }
-        _ => !used.contains(&image.digest()),
+        _ => !protections.ids.contains_key(&image.digest()),
     });
     order.apply(&mut candidates);
     Ok(candidates)

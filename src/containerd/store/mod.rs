@@ -22,12 +22,14 @@ mod label;
 mod load;
 mod metadata;
 mod node;
+mod size;
 mod validate;
 mod view;
 
 pub use container::Containers;
-pub use load::LoadError;
+pub use load::{Bytes, LoadError};
 pub use metadata::Metadata;
+pub use size::Freed;
 
 /// Whether a deletion collects garbage before it returns (B-7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

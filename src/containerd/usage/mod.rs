@@ -76,6 +76,29 @@ pub(super) fn list<S: MetadataStore, C: ContainerStore>(
     Ok(rows)
 }
 
+/// What one image takes, shared bytes included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sizes {
+    pub content: i64,
+    pub total: i64,
+}
+
+/// The sizes of all images; those whose content does not decode are left out.
+pub(super) fn sizes<S: MetadataStore, C: ContainerStore>(
+    stores: &Stores<S, C>,
+    semantics: &Semantics,
+) -> Result<HashMap<Digest, Sizes>> {
+    let containerd = semantics.containerd.unwrap_or(Containerd::MOBY_29);
+    let users = Users::of(stores);
+    let mut sizes = HashMap::new();
+    for group in groups(stores, semantics, true)? {
+        if let Ok(sum) = Sum::of(stores, &group.image, &users, &containerd) {
+            sizes.insert(group.image.digest(), Sizes { content: sum.content, total: sum.size });
+        }
+    }
+    Ok(sizes)
+}
+
 /// The records of one digest.
 struct Group {
     /// The last one with a name of its own, else the dangling one (W-1).

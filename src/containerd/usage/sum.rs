@@ -17,6 +17,8 @@ use crate::{Digest, Result};
 pub(super) struct Sum {
     /// Bytes of content and of the snapshots of all platforms.
     pub size: i64,
+    /// Bytes of content alone.
+    pub content: i64,
     pub containers: usize,
     /// The chain IDs of all platforms, as often as they come.
     pub chain_ids: Vec<SnapshotKey>,
@@ -66,6 +68,7 @@ impl Sum {
         if walked.is_ok() {
             for (digest, size) in blobs {
                 self.size = self.size.wrapping_add(size);
+                self.content = self.content.wrapping_add(size);
                 self.blobs.entry(digest).or_insert(size);
             }
         }

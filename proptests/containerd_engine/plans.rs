@@ -1,8 +1,9 @@
 //! What a plan says about stores in which something surprises.
 
-use image_prune::containerd::Order;
 use image_prune::containerd::plan::{Plan, plan};
+use image_prune::containerd::removal::remove;
 use image_prune::containerd::store::Stores;
+use image_prune::containerd::{Options, Order};
 use image_prune::world::ContainerdWorld;
 use image_prune::world::containerd::{Blob, Container, ImageRecord, Labels, Lease, Target};
 use image_prune::{Digest, Now, Semantics, Timestamp};
@@ -176,4 +177,34 @@ fn content_stays_for_whoever_else_refers_to_it() {
     store.container("c", "b:1", index);
     let expected = "a:1 Untag referenced B-6\nb:1 Keep container_name C-3\nc:1 Untag lease B-6";
     assert_eq!(reasons(&store.plan(ALL)), expected);
+}
+
+#[test]
+fn what_rmi_does_is_told_before_it_happens() {
+    let semantics = Semantics::MOBY_29_CONTAINERD;
+    let now = Now { instant: Timestamp::new(1_710_000_000, 0), utc_offset_seconds: 0 };
+    let remove = |store: &Store, text: &str, force| {
+        let stores = Stores::load(&store.0, &semantics).unwrap();
+        let options = Options { force, ..Options::default() };
+        let removal = remove(&stores, &[text.to_owned()], &options, &semantics, now).unwrap();
+        let warnings: Vec<_> = removal.warnings.iter().map(ToString::to_string).collect();
+        (warnings.join("\n"), removal)
+    };
+    let mut store = Store::default();
+    let image = store.manifest("x", &["layer"]);
+    let by_digest = format!("docker.io/library/a@{image}");
+    store.name("docker.io/library/a:1", MANIFEST, image);
+    store.name(&by_digest, MANIFEST, image);
+    let (warnings, removal) = remove(&store, &format!("a@{image}"), false);
+    let along = "takes `docker.io/library/a:1` along, which names the same image";
+    assert_eq!(warnings, format!("deleting `a@{image}` {along}"));
+    assert!(removal.freed.content > 0 && removal.stays.is_empty());
+
+    store.0.images.truncate(1);
+    store.container("c", "a:1", image);
+    let (_, refused) = remove(&store, "a:1", false);
+    assert!(refused.stays[0].1.contains("container c is using its referenced image"), "{refused:?}");
+    let (warnings, forced) = remove(&store, "a:1", true);
+    assert!(warnings.starts_with(&format!("deleting `a:1` leaves `moby-dangling@{image}`")), "{warnings}");
+    assert_eq!(forced.freed.total(), 0);
 }

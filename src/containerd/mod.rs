@@ -6,11 +6,13 @@
 mod decode;
 mod delete;
 mod engine;
+pub mod free;
 mod image;
 mod manifests;
 pub mod plan;
 mod prune;
 mod record;
+pub mod removal;
 mod request;
 mod select;
 pub mod store;

@@ -40,7 +40,7 @@ pub(super) struct Graph {
 }
 
 /// The two ways to be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     Strong,
     Flat,
@@ -314,6 +314,11 @@ impl Graph {
 
     pub(super) fn flats(&self) -> impl Iterator<Item = Place> {
         self.flat.keys().copied()
+    }
+
+    /// Those that live as long as what is, or was, at `place`.
+    pub(super) fn dependents(&self, place: Place) -> impl Iterator<Item = Place> {
+        self.dependents.get(&place).into_iter().flatten().copied()
     }
 
     /// What the object at `place` refers to if it is reached in this way.

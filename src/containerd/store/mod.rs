@@ -18,6 +18,7 @@ mod collect;
 mod container;
 mod export;
 mod graph;
+mod holders;
 mod label;
 mod load;
 mod metadata;

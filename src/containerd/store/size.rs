@@ -1,6 +1,6 @@
 //! Sums of sizes.
 
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 
 use serde::Serialize;
 
@@ -22,6 +22,17 @@ impl Freed {
     #[must_use]
     pub const fn total(self) -> i64 {
         self.content.saturating_add(self.snapshots)
+    }
+}
+
+impl Add for Freed {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            content: self.content.saturating_add(other.content),
+            snapshots: self.snapshots.saturating_add(other.snapshots),
+        }
     }
 }
 

@@ -3,11 +3,11 @@
 use image_prune::containerd::Engine;
 use image_prune::event::Recorder;
 use image_prune::oracle::containerd::Model;
-use image_prune::replay::containerd::{Action, FORMAT, Op, Outcome, Scenario, Subject, differences, replay};
+use image_prune::replay::containerd::{Action, FORMAT, Op, Outcome, Scenario, differences, replay};
 use image_prune::world::ContainerdWorld;
 use image_prune::world::containerd::Platform;
-use image_prune::{Error, Result};
-use serde::{Deserialize, Serialize};
+use image_prune::Result;
+use serde::Deserialize;
 
 use super::{Answer, row};
 use crate::cli::args::{self, ReplayArgs};

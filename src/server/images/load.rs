@@ -119,7 +119,7 @@ impl Loading<'_> {
             self.held.push(handle);
             return Ok(chain);
         }
-        let tar = plain_tar(&archive.require(path)?, self.budget)?;
+        let tar = plain_tar(archive.require(path)?.as_ref(), self.budget)?;
         let diff_id = DiffId::from(Digest::of(&tar));
         let chain = ChainId::on(parent, diff_id);
         self.held.push(layers.register(diff_id, parent, unpacked_size(&tar)?)?);
@@ -209,9 +209,9 @@ pub(super) struct Detail<'a> {
     pub message: &'a str,
 }
 
-pub(super) fn plain_tar(bytes: &[u8], budget: &Budget) -> Result<Vec<u8>> {
+pub(super) fn plain_tar(source: impl Read, budget: &Budget) -> Result<Vec<u8>> {
     let mut tar = Vec::new();
-    let read = decompress(bytes, budget)?.read_to_end(&mut tar);
+    let read = decompress(source, budget)?.read_to_end(&mut tar);
     read.map_err(|error| Error::system(format!("cannot read the layer: {error}")))?;
     Ok(tar)
 }

@@ -10,6 +10,7 @@ use super::super::pull::Pull;
 use super::archive::unpacked_size;
 use super::change::{log_as, named};
 use super::import::ARCHITECTURE;
+use super::archive::budget;
 use super::load::plain_tar;
 use super::source;
 use crate::digest::{ChainId, DiffId, Digest, ImageId};
@@ -118,10 +119,11 @@ fn register(daemon: &Daemon, found: &source::Found, said: &mut Said) -> Result<I
         return Err(Error::system("the config and the manifest of the image list another number of layers"));
     }
     let mut held = Vec::new();
+    let budget = budget();
     let mut add_layers = || {
         let mut parent = None;
         for (bytes, expected) in found.layers.iter().zip(&diff_ids) {
-            let tar = plain_tar(bytes)?;
+            let tar = plain_tar(budget.received(bytes.as_slice()), &budget)?;
             let diff_id = DiffId::from(Digest::of(&tar));
             if diff_id.to_string() != *expected {
                 return Err(Error::system(format!(

@@ -21,6 +21,8 @@ mod command;
 mod conform;
 mod containerd;
 mod containerd_engine;
+#[cfg(feature = "data-root")]
+mod containerd_root;
 mod cost;
 mod coverage;
 #[cfg(feature = "data-root")]

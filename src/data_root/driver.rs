@@ -39,7 +39,7 @@ fn drivers(root: &Folder) -> Result<Vec<String>> {
 
 /// Docker 29 with the containerd image store makes nothing else in `image`.
 fn has_identities(root: &Folder) -> Result<bool> {
-    let name = super::containerd::IDENTITIES;
+    let name = super::beside::IDENTITIES;
     let stamp = root.stamp_of(name).map_err(|failure| fatal(failure, &root.path_of(name)))?;
     Ok(stamp.is_some())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::go::json::{Decoder, JsonError, Result, decode};
+use crate::world::containerd::Platform;
 
 /// `Repositories`: by repository, then by familiar text, the image IDs as they stand.
 pub(super) type Repositories = BTreeMap<String, BTreeMap<String, String>>;
@@ -49,6 +50,12 @@ pub(super) struct Container {
     pub(super) os: String,
     /// The sources of its image-type mounts, as they stand.
     pub(super) image_mounts: Vec<String>,
+    /// The image that it was created from, as somebody typed it.
+    pub(super) typed_image: String,
+    /// The digest of the manifest that it was created from; empty in the classic store.
+    pub(super) manifest: String,
+    /// The platform of that manifest.
+    pub(super) platform: Option<Platform>,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +75,29 @@ pub(super) fn container(file: &[u8], id: &str) -> Result<Container> {
             () if key.is("Image") => text(&mut container.image, decoder),
             () if key.is("Driver") => text(&mut container.driver, decoder),
             () if key.is("OS") => text(&mut container.os, decoder),
+            () if key.is("Config") => or_clear(&mut container.typed_image, decoder, |image, decoder| {
+                decoder.object("container.Config", |decoder, key| {
+                    if key.is("Image") { text(image, decoder) } else { Ok(()) }
+                })
+            }),
+            () if key.is("ImageManifest") => {
+                or_clear(&mut container.manifest, decoder, |digest, decoder| {
+                    decoder.object("v1.Descriptor", |decoder, key| {
+                        if key.is("digest") { text(digest, decoder) } else { Ok(()) }
+                    })
+                })
+            }
+            () if key.is("ImagePlatform") => {
+                or_clear(&mut container.platform, decoder, |platform, decoder| {
+                    let platform = platform.get_or_insert_default();
+                    decoder.object("v1.Platform", |decoder, key| match () {
+                        () if key.is("architecture") => text(&mut platform.architecture, decoder),
+                        () if key.is("os") => text(&mut platform.os, decoder),
+                        () if key.is("variant") => text(&mut platform.variant, decoder),
+                        () => Ok(()),
+                    })
+                })
+            }
             () if key.is("State") => or_clear(&mut container.running, decoder, |running, decoder| {
                 decoder.object("container.State", |decoder, key| {
                     if key.is("Running") {

@@ -29,8 +29,9 @@ use std::path::Path;
 
 use crate::{Error, Result, Semantics, World};
 
+mod beside;
 mod container;
-mod containerd;
+pub mod containerd;
 mod driver;
 mod image;
 mod json;
@@ -123,7 +124,7 @@ pub fn read(root: &Path, semantics: &Semantics, options: Options<'_>) -> Result<
             attempt += 1;
             continue;
         }
-        warnings.extend(containerd::beside(&folder, &driver)?);
+        warnings.extend(beside::beside(&folder, &driver)?);
         warnings.sort_unstable_by(|a, b| (&a.path, a.kind, &a.message).cmp(&(&b.path, b.kind, &b.message)));
         if !is_stable {
             let message = format!(

@@ -26,6 +26,33 @@ pub(super) struct Folder {
     has_openat2: bool,
 }
 
+/// A file that is read in places, while somebody else may write to it.
+#[derive(Debug)]
+pub(super) struct File(OwnedFd);
+
+impl File {
+    /// Its length now, in bytes.
+    pub(super) fn length(&self) -> u64 {
+        rustix::fs::fstat(&self.0).ok().and_then(|stat| u64::try_from(stat.st_size).ok()).unwrap_or(0)
+    }
+
+    /// Fills `buffer` from `offset` on; false where the file ends before or cannot be read.
+    pub(super) fn read_at(&self, mut offset: u64, mut buffer: &mut [u8]) -> bool {
+        while !buffer.is_empty() {
+            match rustix::io::pread(&self.0, &mut *buffer, offset) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    offset += count as u64;
+                    buffer = buffer.get_mut(count..).unwrap_or_default();
+                }
+                Err(Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
+
 /// Why something was not read.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -170,6 +197,17 @@ impl Folder {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(errno) => Err(failure(errno, &self.path_of(relative))),
         }
+    }
+
+    /// Opens a regular file below, to be read in places.
+    pub(super) fn file(&self, relative: &str) -> Result<File, Failure> {
+        let fail = |errno| failure(errno, &self.path_of(relative));
+        let fd = self.open(relative, OFlags::empty()).map_err(fail)?;
+        let stat = rustix::fs::fstat(&fd).map_err(fail)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(refused_kind());
+        }
+        Ok(File(fd))
     }
 
     fn open(&self, relative: &str, more: OFlags) -> Result<OwnedFd, Errno> {

@@ -8,6 +8,7 @@
     reason = "test code"
 )]
 
+use crate::world::containerd::Platform;
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -185,7 +186,8 @@ fn containers_are_decoded_as_go_does() {
     let read = |text: &str| json::container(text.as_bytes(), "folder").unwrap();
     assert_eq!(read("null"), json::Container { id: "folder".into(), ..json::Container::default() });
     let full = read(
-        r#"{"ID":"x","State":{"Running":true,"Paused":true},"Config":{"Image":"no"},"image":"i","Driver":"vfs","OS":"linux",
+        r#"{"ID":"x","State":{"Running":true,"Paused":true},"Config":{"Image":"typed"},"image":"i",
+            "ImageManifest":{"digest":"sha256:m","size":1},"ImagePlatform":{"architecture":"arm","os":"linux","variant":"v7"},"Driver":"vfs","OS":"linux",
             "MountPoints":{"/a":{"Type":"image","Source":"no","Spec":{"Type":"image","Source":"sha256:a"}},
                            "/b":{"Type":"bind","Spec":{"Source":"no"}},"/c":null}} trailing"#,
     );
@@ -196,6 +198,14 @@ fn containers_are_decoded_as_go_does() {
         driver: "vfs".into(),
         os: "linux".into(),
         image_mounts: vec!["sha256:a".into()],
+        typed_image: "typed".into(),
+        manifest: "sha256:m".into(),
+        platform: Some(Platform {
+            architecture: "arm".into(),
+            os: "linux".into(),
+            variant: "v7".into(),
+            ..Platform::default()
+        }),
     };
     assert_eq!(full, expected);
     assert!(read(r#"{"State":{"Running":true},"State":{"Pid":1}}"#).running);

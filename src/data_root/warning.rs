@@ -63,6 +63,10 @@ kinds! {
     OtherDriver = "other-driver",
     /// The root has a graph driver's image store and containerd's.
     TwoImageStores = "two-image-stores",
+    /// A record of containerd's that is not understood.
+    BadRecord = "bad-record",
+    /// Content that is missing, too large, or not what its digest says.
+    BadContent = "bad-content",
     /// The root kept changing.
     ChangedWhileRead = "changed-while-read",
 }

@@ -1,0 +1,72 @@
+//! The daemon's containers, which are not containerd's (Z-5).
+
+use std::path::Path;
+
+use super::super::open::{Failure, Folder};
+use super::super::warning::{Warning, WarningKind, fatal};
+use super::super::{CONFIG_FILE, json};
+use crate::Result;
+use crate::digest::Digest;
+use crate::world::containerd::{Container, Mount};
+
+const FOLDER: &str = "containers";
+const LEFT_OUT: &str = "the daemon does not load this container, so it does not protect its image";
+
+/// Reads the containers of a data root that use the snapshotter, by the order of their IDs.
+pub(super) fn read(root: &Path, snapshotter: &str, warnings: &mut Vec<Warning>) -> Result<Vec<Container>> {
+    let root = Folder::root(root).map_err(|failure| fatal(failure, root))?;
+    let folder = match root.folder(FOLDER) {
+        Ok(folder) => folder,
+        Err(Failure::Missing) => return Ok(Vec::new()),
+        Err(failure) => return Err(fatal(failure, &root.path_of(FOLDER))),
+    };
+    let listing = folder.list().map_err(|failure| fatal(failure, &root.path_of(FOLDER)))?;
+    let mut containers = Vec::new();
+    let mut buffer = Vec::new();
+    for entry in listing.entries {
+        let path = folder.path_of(&entry.name);
+        if Digest::from_hex(&entry.name).is_none() {
+            let message = "the name is not 64 lower-case hexadecimal digits, so it is no container's";
+            warnings.push(Warning::new(WarningKind::OddName, path, message));
+            continue;
+        }
+        let name = format!("{}/config.v2.json", entry.name);
+        let path = folder.path_of(&name);
+        if let Err(failure) = folder.read(&name, CONFIG_FILE, &mut buffer) {
+            warnings.push(Warning::of(failure, WarningKind::BadContainer, path, LEFT_OUT)?);
+            continue;
+        }
+        let config = match json::container(&buffer, &entry.name) {
+            Ok(config) => config,
+            Err(error) => {
+                let message = format!("it is damaged: {error}; {LEFT_OUT}");
+                warnings.push(Warning::new(WarningKind::BadContainer, path, message));
+                continue;
+            }
+        };
+        let mut leave_out = |kind, reason: &str| {
+            warnings.push(Warning::new(kind, path.clone(), format!("{reason}; {LEFT_OUT}")));
+        };
+        if config.id != entry.name {
+            leave_out(WarningKind::BadContainer, "the ID in it is not that of its folder");
+        } else if config.driver != snapshotter {
+            let reason =
+                format!("it was created with another storage driver (`{}`)", config.driver.escape_debug());
+            leave_out(WarningKind::OtherDriver, &reason);
+        } else if let Ok(image_id) = config.image.parse() {
+            let mounts = config.image_mounts.into_iter();
+            containers.push(Container {
+                id: config.id,
+                image: config.typed_image,
+                image_id,
+                running: config.running,
+                mounts: mounts.map(|source| Mount { kind: "image".to_owned(), source }).collect(),
+                platform: config.platform,
+                image_manifest: config.manifest.parse().ok(),
+            });
+        } else {
+            leave_out(WarningKind::BadContainer, "it does not name an image by its digest");
+        }
+    }
+    Ok(containers)
+}

@@ -5,9 +5,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use image_prune::Digest;
 use image_prune::data_root::containerd::{self, Options, Reading};
-use serde_json::Value;
+use image_prune::oracle::containerd::{Cancellation, Model};
+use image_prune::replay::containerd::{ListRow, Subject};
+use image_prune::world::ContainerdWorld;
+use image_prune::{Digest, Error, Now, Reference, Semantics};
+use serde_json::{Value, json};
 
 /// The recordings of one version, unpacked for as long as the folder lives.
 fn recordings(profile: &str) -> (tempfile::TempDir, Vec<PathBuf>) {
@@ -93,6 +96,159 @@ fn every_recorded_root_is_read(profile: &str, snapshotter: &str) {
         containers += world.containers.len();
     }
     assert!(names > 200 && containers > 20, "{names} names, {containers} containers");
+}
+
+#[test]
+fn the_model_predicts_29_from_the_disk() {
+    predicts::<Model>("moby-29-containerd", true);
+}
+
+#[test]
+fn the_model_predicts_the_prunes_of_28_5_from_the_disk() {
+    predicts::<Model>("moby-28.5-containerd", false);
+}
+
+/// From the files alone: the answer, the events, the store afterwards, and with `lists` the lists and the disk usage.
+fn predicts<S: Subject>(profile: &str, lists: bool) {
+    let (_unpacked, recordings) = recordings(profile);
+    let wrong: Vec<String> =
+        recordings.iter().flat_map(|recording| mismatches::<S>(recording, profile, lists)).collect();
+    assert!(wrong.is_empty(), "{} mismatches with {profile}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn mismatches<S: Subject>(recording: &Path, profile: &str, lists: bool) -> Vec<String> {
+    let name = recording.file_name().unwrap().to_string_lossy();
+    let json =
+        |name: &str| -> Value { serde_json::from_slice(&fs::read(recording.join(name)).unwrap()).unwrap() };
+    let (request, observed) = (json("request.json"), json("observed.json"));
+    let mut world = read(recording).unwrap().world;
+    measure_active_snapshots(&mut world, &observed["before"]["df"]);
+    let semantics: Semantics = profile.parse().unwrap();
+    let now = Now::utc(request["now"].as_str().unwrap().parse().unwrap());
+    let mut wrong = Vec::new();
+    let mut compare = |what: &str, expected: Value, got: Value| {
+        if expected != got {
+            wrong.push(format!("{name}: {what}: observed {expected}, got {got}"));
+        }
+    };
+
+    let mut subject = S::load(&world, &semantics).unwrap();
+    for (all, shared_size, listed) in [(true, true, "images"), (false, false, "images_default")] {
+        if !lists {
+            break;
+        }
+        let rows = subject.list(all, shared_size).unwrap();
+        let mut rows: Vec<Value> = rows.iter().map(row_text).collect();
+        let observed = observed["before"][listed].as_array().unwrap();
+        let mut expected: Vec<Value> = observed.iter().map(|row| without_manifests(row.clone())).collect();
+        let by_id = |row: &Value| row["Id"].as_str().unwrap().to_owned();
+        rows.sort_by_key(by_id);
+        expected.sort_by_key(by_id);
+        compare(listed, expected.into(), rows.into());
+    }
+    if lists {
+        let usage = observed["before"]["df"]["LayersSize"].as_i64().unwrap_or(0);
+        compare("disk usage", usage.into(), subject.disk_usage().unwrap().into());
+    }
+
+    let order = visited(&world, &observed["events"]);
+    let filters = request["filters"].as_str().unwrap();
+    let answer = subject.prune(filters, now, &order, Cancellation::Never);
+    let events: Vec<Value> = subject.take_events().iter().map(|event| json!(event)).collect();
+    match (answer.error, answer.report) {
+        (None, Some(report)) => {
+            compare("status", observed["status"].clone(), 200.into());
+            compare("body", observed["body"].clone(), json!(report));
+        }
+        (error, _) => {
+            let error: Error = error.unwrap();
+            compare("status", observed["status"].clone(), error.class().http_status().into());
+            compare("message", message(&observed["body"]["message"]), message(&error.to_string().into()));
+        }
+    }
+    let seen = observed["events"].as_array().unwrap().iter().map(|event| {
+        let actor = &event["Actor"];
+        json!({"Type": event["Type"], "Action": event["Action"], "ID": actor["ID"], "Attributes": actor["Attributes"]})
+    });
+    compare("events", seen.collect(), events.into());
+    let left = subject.world();
+    let names = json!({
+        "images": sorted(left.images.iter().map(|image| image.name.clone())),
+        "blobs": sorted(left.blobs.iter().map(|blob| blob.digest.to_string())),
+        "snapshots": sorted(left.snapshots.iter().map(|snapshot| snapshot.key.clone())),
+        "leases": sorted(left.leases.iter().map(|lease| lease.id.clone())),
+    });
+    let store_after = observed["store_after"].as_object().unwrap();
+    let expected: Value = store_after
+        .iter()
+        .map(|(key, names)| (key.clone(), json!(texts(names))))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    compare("store afterwards", expected, names);
+    wrong
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> BTreeSet<String> {
+    names.collect()
+}
+
+/// The wording of Go's JSON decoder is not compared.
+fn message(text: &Value) -> Value {
+    let text = text.as_str().unwrap();
+    text.split_once("could not deserialize image config: ").map_or(text, |(_, _)| "a config").into()
+}
+
+/// The names in the order in which the daemon untagged them.
+fn visited(world: &ContainerdWorld, events: &Value) -> Vec<String> {
+    let shown = |name: &str, digest: Digest| {
+        if name == format!("moby-dangling@{digest}") {
+            return digest.to_string();
+        }
+        let parsed = Reference::parse(name, &Semantics::MOBY_28_5).ok();
+        parsed
+            .filter(|one| one.as_str() == name)
+            .map_or_else(|| name.to_owned(), |one| one.familiar().to_owned())
+    };
+    let untagged = events.as_array().unwrap().iter().filter(|event| event["Action"] == "untag");
+    let find = |event: &Value| {
+        let (name, id) = (event["Actor"]["Attributes"]["name"].as_str()?, event["Actor"]["ID"].as_str()?);
+        let digest: Digest = id.parse().ok()?;
+        let of_digest = world.images.iter().filter(|image| image.target.digest == digest);
+        Some(of_digest.into_iter().find(|image| shown(&image.name, digest) == name)?.name.clone())
+    };
+    untagged.map(|event| find(event).unwrap_or_else(|| panic!("{event}"))).collect()
+}
+
+/// The recorded files have no folders to measure: the daemon told the sizes of containers, and an image mount is as
+/// large as what it mounts in the native snapshotter.
+fn measure_active_snapshots(world: &mut ContainerdWorld, df: &Value) {
+    let sizes: std::collections::BTreeMap<String, i64> =
+        world.snapshots.iter().map(|snapshot| (snapshot.key.clone(), snapshot.size)).collect();
+    for snapshot in world.snapshots.iter_mut().filter(|snapshot| snapshot.active) {
+        let containers = df["Containers"].as_array().into_iter().flatten();
+        let of_container = containers.into_iter().find(|container| container["Id"] == snapshot.key.as_str());
+        let parent = snapshot.parent.as_ref().and_then(|parent| sizes.get(parent));
+        snapshot.size = match (of_container, parent) {
+            (Some(container), _) => container["SizeRw"].as_i64().unwrap_or(0),
+            (None, parent) => parent.copied().unwrap_or(0),
+        };
+    }
+}
+
+fn row_text(row: &ListRow) -> Value {
+    without_manifests(json!(row))
+}
+
+/// Lists without what no rule is about; `null` and `[]` are one (W-5).
+fn without_manifests(mut row: Value) -> Value {
+    let fields = row.as_object_mut().unwrap();
+    fields.remove("Manifests");
+    for list in ["RepoTags", "RepoDigests"] {
+        if fields[list].is_null() {
+            fields.insert(list.to_owned(), json!([]));
+        }
+    }
+    row
 }
 
 /// A database in any state of damage is an error that names it, or is read; it never panics or hangs.

@@ -31,7 +31,8 @@
 //! * [`plan`]: what a prune would do to every image, and why.
 //! * [`removal`]: what deleting exactly a set of images does.
 //! * [`usage`]: the image part of `docker system df`. [`free`]: the smallest set of images that frees enough.
-//! * [`World`]: four stores as a file; [`data_root`] reads one from `/var/lib/docker`.
+//! * [`containerd`]: the same for a daemon that keeps its images in containerd, with plans of its own.
+//! * [`World`]: four stores as a file, [`world::State`] those of either kind; [`data_root`] reads one from `/var/lib/docker`.
 //! * [`Semantics`]: which version of moby to equal.
 //! * [`oracle`]: the executable specification, and [`check`](oracle::check): can an outcome be moby's? [`replay`]:
 //!   what moby was recorded to do, as data.

@@ -8,10 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::digest::{ChainId, ContainerId, DiffId, ImageId};
 
 pub mod containerd;
+mod state;
 
 pub use containerd::ContainerdWorld;
+pub use state::{CONTAINERD_FORMAT, State};
 
-/// The format that this version of the crate writes.
+/// The format of a state file of the classic image store; [`CONTAINERD_FORMAT`] is that of the other one.
 pub const FORMAT: u32 = 1;
 
 /// Four stores, described. As JSON it is a state file, and the store of a recorded scenario.
@@ -74,8 +76,11 @@ impl Default for World {
 fn known_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     match u32::deserialize(deserializer)? {
         0 => Err(D::Error::custom("format 0 does not exist")),
+        CONTAINERD_FORMAT => Err(D::Error::custom(format_args!(
+            "format {CONTAINERD_FORMAT} is not of the classic image store"
+        ))),
         newer if newer > FORMAT => Err(D::Error::custom(format_args!(
-            "format {newer} is newer than this version reads (up to {FORMAT}); use a newer image-prune"
+            "format {newer} is newer than this version reads (up to {CONTAINERD_FORMAT}); use a newer image-prune"
         ))),
         format => Ok(format),
     }

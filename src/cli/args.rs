@@ -73,7 +73,7 @@ pub struct ReplayArgs {
     #[arg(long, value_enum, default_value_t)]
     pub rows: Rows,
     /// Behave like this version [default: that of each scenario; moby-20.10 for other rows]
-    #[arg(long, value_name = "VERSION", value_parser = semantics_of_either_store())]
+    #[arg(long, value_name = "VERSION", value_parser = semantics())]
     pub semantics: Option<Semantics>,
     /// Who answers scenarios
     #[arg(long, value_enum, default_value_t)]
@@ -160,11 +160,6 @@ pub enum Subject {
 }
 
 pub fn semantics() -> impl TypedValueParser<Value = Semantics> {
-    PossibleValuesParser::new(Semantics::ALL.map(|known| known.name))
-        .try_map(|name| name.parse::<Semantics>())
-}
-
-fn semantics_of_either_store() -> impl TypedValueParser<Value = Semantics> {
     let known = Semantics::ALL.into_iter().chain(Semantics::ALL_CONTAINERD);
     PossibleValuesParser::new(known.map(|known| known.name)).try_map(|name| name.parse::<Semantics>())
 }

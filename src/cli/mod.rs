@@ -16,6 +16,7 @@ mod clean;
 mod command;
 mod confirm;
 mod conform;
+mod containerd;
 mod df;
 mod error;
 mod estimate;

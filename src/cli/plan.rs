@@ -14,11 +14,14 @@ use super::estimate::Bytes;
 use super::json;
 use super::render::{self, identifier};
 use super::request::Selection;
-use super::source::Source;
-use super::{progress, units, why};
+use super::source::EitherSource;
+use super::{containerd, progress, units, why};
 
 pub fn run(args: &PlanArgs) -> Result<()> {
-    let mut source = Source::read(&args.source)?;
+    let mut source = match EitherSource::read(&args.source)? {
+        EitherSource::Classic(source) => source,
+        EitherSource::Containerd(source) => return containerd::plan(&source, args),
+    };
     let semantics = source.semantics;
     let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
     let estimate = source.estimate.take();
@@ -44,9 +47,13 @@ pub fn run(args: &PlanArgs) -> Result<()> {
 
 /// What does not mean what it seems to, on stderr, in short: a few of each kind, identifiers cut.
 pub fn warn(plan: &Plan) {
+    warn_of(&plan.warnings);
+}
+
+pub fn warn_of(warnings: &[warning::Warning]) {
     const OF_A_KIND: usize = 5;
     let mut seen: BTreeMap<WarningKind, usize> = BTreeMap::new();
-    for warning in &plan.warnings {
+    for warning in warnings {
         let count = seen.entry(warning.kind).or_default();
         *count += 1;
         if *count <= OF_A_KIND {

@@ -22,14 +22,19 @@ pub struct Selection {
 impl Selection {
     /// `utc_offset` is the state's own.
     pub fn new(args: &SelectionArgs, semantics: &Semantics, utc_offset: Option<i32>) -> Result<Self> {
-        let filters = match &args.filters {
-            Some(json) => json.clone(),
-            None => docker_filters(args)?.to_json(),
-        };
+        let filters = raw_filters(args)?;
         let now = clock(args, utc_offset)?;
         check(&filters, semantics, now)?;
         let order = args.order_file.as_deref().map_or(Ok(Order::ById), read_order)?;
         Ok(Self { filters, now, order })
+    }
+}
+
+/// The raw query value: as it was given, or as docker's CLI makes it of flags.
+pub fn raw_filters(args: &SelectionArgs) -> Result<String> {
+    match &args.filters {
+        Some(json) => Ok(json.clone()),
+        None => Ok(docker_filters(args)?.to_json()),
     }
 }
 
@@ -45,7 +50,7 @@ fn docker_filters(args: &SelectionArgs) -> Result<Filters> {
 }
 
 /// The daemon's clock. A flag counts more than the state, and the state more than this machine.
-fn clock(args: &SelectionArgs, utc_offset: Option<i32>) -> Result<Now> {
+pub fn clock(args: &SelectionArgs, utc_offset: Option<i32>) -> Result<Now> {
     let now = args.now.map_or_else(Utc::now, |now| now.to_utc());
     let later = TimeDelta::from_std(args.later.unwrap_or_default()).ok();
     let instant = later
@@ -63,6 +68,15 @@ pub fn local_offset(instant: DateTime<Utc>) -> i32 {
 
 /// Refuses what a daemon refuses, in its words, and says what to do.
 fn check(filters: &str, semantics: &Semantics, now: Now) -> Result<()> {
+    refuse(filters, semantics, |filters| PruneRequest::from_filters(filters, semantics, now).map(drop))
+}
+
+/// [`check`], by what an image store's request is made of.
+pub fn refuse(
+    filters: &str,
+    semantics: &Semantics,
+    request: impl Fn(&Filters) -> image_prune::Result<()>,
+) -> Result<()> {
     let hint = |error: Error, hint| Err(Failure::from(error).with_hint(hint));
     let filters = match Filters::parse(filters, semantics) {
         Ok(filters) => filters,
@@ -71,12 +85,15 @@ fn check(filters: &str, semantics: &Semantics, now: Now) -> Result<()> {
     if let Err(error) = filters.validate(&ACCEPTED, semantics) {
         return hint(error, "a prune of images takes the filters dangling, label, label! and until");
     }
-    match PruneRequest::from_filters(&filters, semantics, now) {
-        Ok(_) => Ok(()),
+    match request(&filters) {
+        Ok(()) => Ok(()),
         Err(error) if error.to_string().contains("'dangling") => hint(
             error,
             "dangling takes one of true, 1, false and 0; as docker's CLI, this one adds true, or false with --all",
         ),
+        Err(error) if error.to_string().starts_with("label ") => {
+            hint(error, "containerd stores no label of more than 4096 bytes")
+        }
         Err(error) => hint(
             error,
             "until takes one duration (24h), date (2024-03-10T12:00:00) or number of seconds since 1970",

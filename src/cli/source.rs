@@ -7,6 +7,7 @@ use image_prune::client::Client;
 use image_prune::client::state::DaemonState;
 use image_prune::data_root::{self, Options, Progress, Reading, WarningKind};
 use image_prune::store::Stores;
+use image_prune::world::State;
 use image_prune::{Error, ErrorClass, Semantics, World, world};
 use serde::Deserialize;
 
@@ -14,7 +15,7 @@ use super::args::SourceArgs;
 use super::error::{Failure, Result};
 use super::estimate::Estimate;
 use super::read::{self, named};
-use super::{host, progress, render};
+use super::{containerd, host, progress, render};
 
 /// A state, read.
 pub struct Source {
@@ -33,18 +34,9 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads what the flags name, and warns on stderr.
+    /// Reads what the flags name, and warns on stderr. A state of the containerd image store is refused.
     pub fn read(args: &SourceArgs) -> Result<Self> {
-        if let Some(file) = &args.state {
-            return Self::read_state(file, args.semantics);
-        }
-        if let Some(root) = &args.data_root {
-            return Self::read_root(root, args);
-        }
-        match daemon(args) {
-            Some(host) => Self::read_host(&host::client(&host)?, args.semantics),
-            None => Self::read_root(Path::new("/var/lib/docker"), args),
-        }
+        EitherSource::read(args)?.classic()
     }
 
     /// Asks a running daemon.
@@ -58,29 +50,14 @@ impl Source {
         Ok(Self { world, semantics, utc_offset, warnings, driver: None, estimate, label })
     }
 
-    /// Reads a state file; `-` is stdin. Without `semantics` the file chooses.
+    /// Reads a state file; `-` is stdin. Without `semantics` the file chooses. A state of the containerd image store
+    /// is refused.
     pub fn read_state(file: &Path, semantics: Option<Semantics>) -> Result<Self> {
-        let bytes = read::bytes(file, read::STATE).map_err(|error| {
-            let failure = Failure::from(error);
-            if file.is_dir() { failure.with_hint("a data root is named with --data-root") } else { failure }
-        })?;
-        let world = parse_state(named(file), &bytes)?;
-        let semantics = match semantics {
-            Some(semantics) => semantics,
-            None if world.profile.is_empty() => Semantics::default(),
-            None => world.profile.parse().map_err(|error: Error| {
-                let problem = format!("`profile`: {error}");
-                Failure::at(named(file), error.class(), problem)
-                    .with_hint("choose a version with --semantics")
-            })?,
-        };
-        let utc_offset = Some(world.utc_offset_seconds);
-        let label = format!("state file {}", named(file).display());
-        Ok(Self { world, semantics, utc_offset, warnings: Vec::new(), driver: None, estimate: None, label })
+        EitherSource::read_state(file, semantics)?.classic()
     }
 
     fn read_root(root: &Path, args: &SourceArgs) -> Result<Self> {
-        let semantics = args.semantics.unwrap_or_default();
+        let semantics = fitting(args.semantics, "", Semantics::default(), root)?;
         let bar = progress::of_root();
         let show = |Progress { done, total }: Progress| {
             bar.set_length(total.try_into().unwrap_or(u64::MAX));
@@ -134,6 +111,87 @@ fn first_of_each_kind(warnings: Vec<data_root::Warning>, root: &Path) -> Vec<dat
     shown
 }
 
+/// A state of either image store.
+pub enum EitherSource {
+    Classic(Source),
+    Containerd(containerd::Source),
+}
+
+impl EitherSource {
+    /// Reads what the flags name, and warns on stderr.
+    pub fn read(args: &SourceArgs) -> Result<Self> {
+        if let Some(file) = &args.state {
+            return Self::read_state(file, args.semantics);
+        }
+        let source = match (&args.data_root, daemon(args)) {
+            (Some(root), _) => Source::read_root(root, args),
+            (None, Some(host)) => Source::read_host(&host::client(&host)?, args.semantics),
+            (None, None) => Source::read_root(Path::new("/var/lib/docker"), args),
+        };
+        source.map(Self::Classic)
+    }
+
+    /// Reads a state file; `-` is stdin. Without `semantics` the file chooses.
+    pub fn read_state(file: &Path, semantics: Option<Semantics>) -> Result<Self> {
+        let bytes = read::bytes(file, read::STATE).map_err(|error| {
+            let failure = Failure::from(error);
+            if file.is_dir() { failure.with_hint("a data root is named with --data-root") } else { failure }
+        })?;
+        let label = format!("state file {}", named(file).display());
+        Ok(match parse_state(named(file), &bytes)? {
+            State::Classic(world) => {
+                let semantics = fitting(semantics, &world.profile, Semantics::default(), file)?;
+                let (utc_offset, warnings) = (Some(world.utc_offset_seconds), Vec::new());
+                let (driver, estimate) = (None, None);
+                Self::Classic(Source { world, semantics, utc_offset, warnings, driver, estimate, label })
+            }
+            State::Containerd(world) => {
+                let semantics = fitting(semantics, &world.profile, Semantics::MOBY_29_CONTAINERD, file)?;
+                Self::Containerd(containerd::Source { world, semantics, label })
+            }
+        })
+    }
+
+    fn classic(self) -> Result<Source> {
+        match self {
+            Self::Classic(source) => Ok(source),
+            Self::Containerd(containerd::Source { label, .. }) => {
+                let problem =
+                    format!("{label}: is of the containerd image store, which this command does not read");
+                let failure = Failure::from(Error::invalid_parameter(problem));
+                Err(failure
+                    .with_hint("plan, df, prune, export and replay take a state of either image store"))
+            }
+        }
+    }
+}
+
+/// The version to behave like: what was asked for, else what a state file names, else `default`. Its image store has to
+/// be that of `default`.
+fn fitting(asked: Option<Semantics>, profile: &str, default: Semantics, file: &Path) -> Result<Semantics> {
+    let semantics = match asked {
+        Some(semantics) => semantics,
+        None if profile.is_empty() => default,
+        None => profile.parse().map_err(|error: Error| {
+            let problem = format!("`profile`: {error}");
+            Failure::at(named(file), error.class(), problem).with_hint("choose a version with --semantics")
+        })?,
+    };
+    if semantics.containerd.is_some() == default.containerd.is_some() {
+        return Ok(semantics);
+    }
+    let (own, other) = if default.containerd.is_some() {
+        ("containerd's", "the classic one")
+    } else {
+        ("the classic one", "containerd's")
+    };
+    let problem = format!("its image store is {own}, that of {semantics} is {other}");
+    let failure = Failure::at(named(file), ErrorClass::InvalidParameter, problem);
+    Err(failure.with_hint(
+        "choose a version with --semantics: names that end in -containerd are of containerd's store",
+    ))
+}
+
 /// The daemon to ask, where that is what the flags mean.
 pub fn daemon(args: &SourceArgs) -> Option<String> {
     let is_elsewhere = args.state.is_some() || args.data_root.is_some();
@@ -144,11 +202,11 @@ fn in_source(label: &str, error: &impl std::fmt::Display) -> Failure {
     Error::invalid_parameter(format!("{label}: {error}")).into()
 }
 
-fn parse_state(file: &Path, bytes: &[u8]) -> Result<World> {
+fn parse_state(file: &Path, bytes: &[u8]) -> Result<State> {
     let _stage = progress::of_text(bytes.len());
-    serde_json::from_slice(bytes).map_err(|error| {
+    State::from_json(bytes).map_err(|error| {
         if let Some(format) = newer_format(bytes) {
-            let known = world::FORMAT;
+            let known = world::CONTAINERD_FORMAT;
             let problem = format!("format {format} is newer than this version reads (up to {known})");
             let failure = Failure::at(file, ErrorClass::InvalidParameter, problem);
             return failure.with_hint("use a newer image-prune, or export the state again with this one");
@@ -166,5 +224,5 @@ fn newer_format(bytes: &[u8]) -> Option<u64> {
         format: u64,
     }
     let probe: Probe = serde_json::from_slice(bytes).ok()?;
-    (probe.format > u64::from(world::FORMAT)).then_some(probe.format)
+    (probe.format > u64::from(world::CONTAINERD_FORMAT)).then_some(probe.format)
 }

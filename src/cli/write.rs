@@ -5,14 +5,14 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use image_prune::World;
+use serde::Serialize;
 
 use super::error::{Failure, Result};
 use super::json;
 
 /// Writes `world` to `file`. A regular file is replaced in one step, and holds the old or the new state
 /// whenever the machine stops.
-pub fn write_state(file: &Path, world: &World) -> Result<()> {
+pub fn write_state(file: &Path, world: &impl Serialize) -> Result<()> {
     write_with(file, |out| write(out, world).map(drop))
 }
 
@@ -36,7 +36,7 @@ pub fn write_bytes(file: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// As text, with a line end.
-pub fn write<W: Write>(out: W, world: &World) -> io::Result<W> {
+pub fn write<W: Write>(out: W, world: &impl Serialize) -> io::Result<W> {
     let mut out = BufWriter::with_capacity(1 << 16, out);
     json::line(&mut out, world)?;
     out.into_inner().map_err(io::IntoInnerError::into_error)

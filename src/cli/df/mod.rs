@@ -8,11 +8,12 @@ use image_prune::usage::{ImageSummary, Usage, usage};
 use image_prune::{Error, Timestamp};
 
 use super::args::Format;
+use super::containerd;
 use super::error::Result;
 use super::host;
 use super::json;
 use super::render::{identifier, table};
-use super::source::{self, Source};
+use super::source::{self, EitherSource, Source};
 use super::units::{human_duration, human_size};
 
 mod args;
@@ -30,9 +31,12 @@ pub fn run(args: &DfArgs) -> Result<()> {
     if questions.marginal || questions.free.is_some() || !questions.set.is_empty() {
         return what_if::run(args);
     }
-    match source::daemon(&args.source) {
-        Some(host) => show_daemon(&host, args),
-        None => show(&computed_usage(args)?, None, args),
+    if let Some(host) = source::daemon(&args.source) {
+        return show_daemon(&host, args);
+    }
+    match EitherSource::read(&args.source)? {
+        EitherSource::Classic(source) => show(&computed_usage(source)?, None, args),
+        EitherSource::Containerd(source) => containerd::df::run(&source, args),
     }
 }
 
@@ -68,8 +72,7 @@ fn show(usage: &Usage, told: Option<&DiskUsage>, args: &DfArgs) -> Result<()> {
     Ok(out.flush()?)
 }
 
-fn computed_usage(args: &DfArgs) -> Result<Usage> {
-    let source = Source::read(&args.source)?;
+fn computed_usage(source: Source) -> Result<Usage> {
     let semantics = source.semantics;
     let (stores, _) = source.into_stores()?;
     Ok(usage(&stores, &semantics)?)
@@ -96,7 +99,7 @@ fn images_of(told: &DiskUsage) -> Result<Usage> {
     Ok(Usage { layers_size: told.layers_size, images })
 }
 
-fn print_lines(out: &mut impl Write, lines: &[String]) -> Result<()> {
+pub fn print_lines(out: &mut impl Write, lines: &[String]) -> Result<()> {
     for line in lines {
         writeln!(out, "{line}")?;
     }
@@ -119,7 +122,7 @@ fn images_row(usage: &Usage) -> [String; 5] {
 }
 
 /// Bytes, and how much of the whole they are.
-fn share(part: i128, whole: i128) -> String {
+pub fn share(part: i128, whole: i128) -> String {
     let percent = if whole > 0 { format!(" ({}%)", part * 100 / whole) } else { String::new() };
     format!("{}{percent}", human_size(part))
 }
@@ -154,7 +157,7 @@ fn name(image: &ImageSummary) -> (&str, &str) {
     first.and_then(|tag| tag.rsplit_once(':')).unwrap_or(("<none>", "<none>"))
 }
 
-fn age(created: i64, now: i64) -> String {
+pub fn age(created: i64, now: i64) -> String {
     // docker leaves the cell of an unknown time empty.
     if created == Timestamp::ZERO.unix_seconds() {
         return String::new();

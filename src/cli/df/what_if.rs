@@ -13,16 +13,20 @@ use serde_json::json;
 use super::args::DfArgs;
 use super::print_lines;
 use crate::cli::args::Format;
+use crate::cli::containerd;
 use crate::cli::error::{Failure, Result};
 use crate::cli::estimate::Estimate;
 use crate::cli::json;
 use crate::cli::render::{self, identifier, table};
-use crate::cli::source::Source;
+use crate::cli::source::EitherSource;
 use crate::cli::units::human_size;
 use crate::cli::why;
 
 pub fn run(args: &DfArgs) -> Result<()> {
-    let mut source = Source::read(&args.source)?;
+    let mut source = match EitherSource::read(&args.source)? {
+        EitherSource::Classic(source) => source,
+        EitherSource::Containerd(source) => return containerd::df::run(&source, args),
+    };
     let semantics = source.semantics;
     let estimate = source.estimate.take();
     let (stores, _) = source.into_stores()?;

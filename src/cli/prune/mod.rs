@@ -14,9 +14,10 @@ use super::confirm::confirm;
 use super::error::{Failure, Result};
 use super::json;
 use super::plan::warn;
+use super::render::escape;
 use super::request::Selection;
-use super::source::Source;
-use super::{progress, render, units, write};
+use super::source::EitherSource;
+use super::{containerd, progress, units, write};
 
 mod live;
 mod unseen;
@@ -25,7 +26,10 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let Some(file) = &args.state else { return live::run(args) };
     let output = args.output.as_deref().unwrap_or(file);
     refuse_bad_usage(args, output)?;
-    let source = Source::read_state(file, args.semantics)?;
+    let source = match EitherSource::read_state(file, args.semantics)? {
+        EitherSource::Classic(source) => source,
+        EitherSource::Containerd(source) => return containerd::prune(&source, args, output),
+    };
     let semantics = source.semantics;
     let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
     let (name, profile) = (source.world.name.clone(), source.world.profile.clone());
@@ -68,7 +72,7 @@ fn refuse_bad_usage(args: &PruneArgs, output: &Path) -> Result<()> {
 }
 
 /// docker's question.
-fn is_confirmed(args: &PruneArgs) -> Result<bool> {
+pub fn is_confirmed(args: &PruneArgs) -> Result<bool> {
     let what = if args.selection.all {
         "all images without at least one container associated to them"
     } else {
@@ -77,8 +81,8 @@ fn is_confirmed(args: &PruneArgs) -> Result<bool> {
     confirm(&format!("WARNING! This will remove {what}."), args.format)
 }
 
-/// docker's report.
-fn print_table(deleted: &[impl std::fmt::Display], reclaimed: u64) -> Result<()> {
+/// docker's report. Names in containerd's store may be any text.
+pub fn print_table(deleted: &[impl std::fmt::Display], reclaimed: u64) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     write_table(&mut out, deleted, reclaimed)?;
     Ok(out.flush()?)
@@ -89,7 +93,7 @@ fn write_table(out: &mut impl Write, deleted: &[impl std::fmt::Display], reclaim
     if !deleted.is_empty() {
         writeln!(out, "Deleted Images:")?;
         for record in deleted {
-            writeln!(out, "{}", render::escape(&record.to_string()))?;
+            writeln!(out, "{}", escape(&record.to_string()))?;
         }
         writeln!(out)?;
     }

@@ -5,6 +5,7 @@
 //! `--features data-root` in front of the `--`. The modes:
 //!
 //! * none: prune over floor, memory. `--lean`: the same without raw configs.
+//! * `--store containerd`: the same for the containerd image store; its floor has the keys of all that went.
 //! * `--plan`: plan over prune.
 //! * `--containers`: many containers over few.
 //! * `--tags`: many tags over one.
@@ -21,7 +22,7 @@
 mod modes;
 mod support;
 
-use modes::{contend, data_root, depth, growth, instructions, plan, shapes, state_file};
+use modes::{containerd, contend, data_root, depth, growth, instructions, plan, shapes, state_file};
 use support::figures::Settings;
 
 /// Measures something, and prints it.
@@ -45,6 +46,12 @@ fn main() {
         return instructions::be_counted();
     }
     let chosen = |flag: &str| settings.has(flag);
+    if settings.value("--store") == Some("containerd") {
+        return containerd::run(&settings);
+    }
+    if settings.is_test() {
+        containerd::run(&settings);
+    }
     if !MODES.iter().any(|(flag, _)| chosen(flag)) {
         growth::run(&settings);
     }

@@ -6,6 +6,7 @@ use image_prune::{PruneReport, PruneRequest};
 
 use crate::support::store::{FILTERS, SEMANTICS, Shape, engine, prune_now, stores};
 
+pub mod containerd;
 pub mod contend;
 pub mod data_root;
 pub mod depth;

@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use smallvec::SmallVec;
 
+use super::load::Bytes;
 use super::node::{Key, Links, Marked, Marks, Node, Object, Said};
 use crate::go::time::Timestamp;
 use crate::semantics::Containerd;
@@ -36,6 +37,7 @@ pub(super) struct Graph {
     /// References came that may close a cycle.
     pub may_have_cycles: bool,
     pub snapshotter: Box<str>,
+    pub bytes: Bytes,
     pub containerd: Containerd,
 }
 
@@ -63,6 +65,7 @@ impl Graph {
             collected_at: None,
             may_have_cycles: false,
             snapshotter: snapshotter.into(),
+            bytes: Bytes::All,
             containerd: semantics.containerd.unwrap_or(Containerd::MOBY_29),
         }
     }

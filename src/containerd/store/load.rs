@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::graph::Graph;
-use super::node::{Object, View};
 use super::{Containers, Metadata, Stores};
 use crate::containerd::image::Image;
 use crate::sync::RwLock;
@@ -98,11 +97,11 @@ impl Stores {
         }
         check_parents(&world.snapshots)?;
         let mut graph = Graph::new(&world.snapshotter, semantics);
+        graph.bytes = bytes;
         let full = |_| LoadError::Full;
         for blob in &world.blobs {
             check_digest(blob)?;
             once(graph.add_blob(blob).map_err(full)?, "blob", &blob.digest)?;
-            graph.drop_bytes(blob, bytes);
         }
         for snapshot in &world.snapshots {
             once(graph.add_snapshot(snapshot).map_err(full)?, "snapshot", &snapshot.key)?;
@@ -128,23 +127,14 @@ impl Stores {
     }
 }
 
-impl Graph {
-    fn drop_bytes(&mut self, blob: &Blob, bytes: Bytes) {
-        let Some((place, _)) = self.get(super::node::Key::blob(blob.digest)) else { return };
-        let Some(node) = self.nodes.at_mut(place) else { return };
-        let Object::Blob(Some(body)) = &mut node.object else { return };
-        let is_decoded = !matches!(body.view, View::None);
-        let looks_like_json = blob.raw.as_deref().is_some_and(|raw| raw.first() == Some(&b'{'));
-        let is_kept = match bytes {
-            Bytes::All => true,
-            Bytes::Json => looks_like_json,
-            Bytes::None => looks_like_json && !is_decoded,
-        };
-        if !is_kept {
-            body.raw = None;
-            if body.labels.is_empty() && !is_decoded {
-                node.object = Object::Blob(None);
-            }
+impl Bytes {
+    /// Whether bytes are kept that are known to decode, or not.
+    pub(super) fn keep(self, raw: &[u8], is_decoded: bool) -> bool {
+        let looks_like_json = raw.first() == Some(&b'{');
+        match self {
+            Self::All => true,
+            Self::Json => looks_like_json,
+            Self::None => looks_like_json && !is_decoded,
         }
     }
 }

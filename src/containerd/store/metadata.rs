@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 use super::graph::Graph;
 use super::node::{Child, Key, Node, Object, Record, Said, View};
 use super::{
-    Collection, ContentStore, ImageStore, LeaseStore, MetadataStore, SnapshotStore, expiry_of, is_flat, node,
+    Bytes, Collection, ContentStore, ImageStore, LeaseStore, MetadataStore, SnapshotStore, expiry_of,
+    is_flat, node,
 };
 use crate::containerd::decode::Kind;
 use crate::containerd::image::Image;
@@ -30,6 +31,13 @@ impl Metadata {
     #[must_use]
     pub fn new(snapshotter: &str, semantics: &Semantics) -> Self {
         Self(RwLock::new(Graph::new(snapshotter, semantics)))
+    }
+
+    /// The same database, which will keep no more than these bytes of what is added from now on.
+    #[must_use]
+    pub fn keeping(self, bytes: Bytes) -> Self {
+        self.0.write().bytes = bytes;
+        self
     }
 
     /// A copy that shares nothing that can change.
@@ -76,8 +84,10 @@ impl Graph {
         let is_root = said.is_root;
         let labels = self.marked(said)?;
         let view = blob.raw.as_deref().map_or(Ok(View::None), |raw| self.view(raw))?;
-        let raw = blob.raw.as_deref().map(|raw| pack(raw).into());
-        let is_plain = labels.is_empty() && raw.is_none();
+        let is_decoded = !matches!(view, View::None);
+        let raw = blob.raw.as_deref().filter(|raw| self.bytes.keep(raw, is_decoded));
+        let raw = raw.map(|raw| pack(raw).into());
+        let is_plain = labels.is_empty() && raw.is_none() && !is_decoded;
         let body = (!is_plain).then(|| Box::new(node::Blob { labels, view, raw }));
         self.put(key, blob.size, Object::Blob(body), is_root)?;
         Ok(true)

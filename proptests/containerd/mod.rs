@@ -1,5 +1,9 @@
-//! The containerd image store: what moby recorded, engine and model against each other, laws.
+//! The containerd image store: what moby recorded, laws, what random stores reach, and the oracle's judgement. Engine and
+//! model are held against each other in `containerd_engine`.
 
 #[cfg(feature = "cli")]
 mod command;
+mod coverage;
+mod laws;
+mod oracle;
 mod recorded;

@@ -1,12 +1,12 @@
 //! Scenarios of a containerd image store.
 
+use image_prune::Result;
 use image_prune::containerd::Engine;
 use image_prune::event::Recorder;
 use image_prune::oracle::containerd::Model;
 use image_prune::replay::containerd::{Action, FORMAT, Op, Outcome, Scenario, differences, replay};
 use image_prune::world::ContainerdWorld;
 use image_prune::world::containerd::Platform;
-use image_prune::Result;
 use serde::Deserialize;
 
 use super::{Answer, row};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::{BadFilterText, Semantics};
+use crate::go::time::{Now, Timestamp};
+use crate::request::until;
+use crate::{BadFilterText, Filters, Semantics};
 
 /// Whether moby, where it refuses these filters with the text `expected`, might as well say `got`: the same, or
 /// different in what is not determined (SPEC.md O-5) or not ours to copy.
@@ -55,6 +57,55 @@ fn is_other_key(filters: &str, semantics: &Semantics, expected: &str, got: &str)
         .collect();
     let named = |message: &str| messages.iter().any(|one| one == message);
     messages.len() > 1 && named(expected) && named(got)
+}
+
+/// Whether two texts of failures are one, but for the words of Go's JSON decoder. Errors of a prune of the containerd
+/// store are joined by line feeds (SPEC-CONTAINERD.md Q-12), and so compared line by line.
+#[must_use]
+pub fn is_same_failure(expected: &str, got: &str) -> bool {
+    let (expected, got): (Vec<_>, Vec<_>) = (expected.split('\n').collect(), got.split('\n').collect());
+    let is_same = |(expected, got): (&&str, &&str)| expected == got || gos_words(expected, got);
+    expected.len() == got.len() && expected.iter().zip(&got).all(is_same)
+}
+
+/// Whether both are what Go's JSON decoder says, behind the same words of moby's.
+fn gos_words(expected: &str, got: &str) -> bool {
+    let own = |text: &str| {
+        let words = ["invalid character ", "json: cannot unmarshal ", "unexpected end of JSON input"];
+        let start = words.into_iter().filter_map(|words| text.find(words)).min()?;
+        let own = text.get(..start)?.to_owned();
+        let is_mobys = own.trim_start_matches("\t* ").is_empty()
+            || own.ends_with("could not deserialize image config: ")
+            || own.contains(": invalid desc ");
+        is_mobys.then_some(own)
+    };
+    own(expected).is_some() && own(expected) == own(got)
+}
+
+/// Whether both texts refuse a value of one key, of which several are bad: the containerd store names any of them
+/// (SPEC-CONTAINERD.md Q-2, Q-3).
+#[must_use]
+pub fn is_other_value(filters: &str, semantics: &Semantics, expected: &str, got: &str) -> bool {
+    let Ok(filters) = Filters::parse(filters, semantics) else { return false };
+    let now = Now { instant: Timestamp::ZERO, utc_offset_seconds: 0 };
+    let refused = |key: &str, value: &str| match key {
+        "until" => {
+            let error = until::parse(value, now, semantics).err()?;
+            Some(format!("{}{error}", semantics.until_error_prefix))
+        }
+        _ => {
+            let (key, value) = value.split_once('=').unwrap_or((value, ""));
+            let (length, key) = (key.len() + value.len(), String::from_utf8_lossy(key.as_bytes().get(..64)?));
+            Some(format!(
+                "label key and value length ({length} bytes) greater than maximum size (4096 bytes), key: {key}: \
+                 invalid argument"
+            ))
+        }
+    };
+    ["until", "label", "label!"].into_iter().any(|key| {
+        let named = |text: &str| filters.get(key).any(|value| refused(key, value).as_deref() == Some(text));
+        named(expected) && named(got)
+    })
 }
 
 fn object_of(filters: &str) -> serde_json::Map<String, serde_json::Value> {

@@ -34,6 +34,7 @@ use crate::{Error, Filters, Result, Semantics, World, rules};
 use super::model::Model;
 
 mod compare;
+pub mod containerd;
 mod freedom;
 mod observed;
 mod reason;
@@ -42,7 +43,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-pub use freedom::is_same_refusal;
+pub use freedom::{is_other_value, is_same_failure, is_same_refusal};
 pub use observed::{Answer, Left, Observed};
 
 /// How many runs of the model an explanation is searched in.

@@ -33,7 +33,7 @@ mod usage;
 pub use prune::{Cancellation, Pruned};
 
 /// A store as lists, and what may be done to it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Model {
     semantics: Semantics,
     versions: Containerd,
@@ -79,6 +79,12 @@ impl Model {
     #[must_use]
     pub const fn world(&self) -> &ContainerdWorld {
         &self.world
+    }
+
+    /// How moby shows a name (N-6), and the digest of its target.
+    #[must_use]
+    pub fn shown(&self, name: &str) -> Option<(String, String)> {
+        self.image(name).map(|image| (self.familiar(image), image.target.digest.to_string()))
     }
 
     fn image(&self, name: &str) -> Option<&ImageRecord> {

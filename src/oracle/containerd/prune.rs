@@ -64,13 +64,7 @@ impl Model {
             Ok(request) if cancellation != Cancellation::AtOnce => request,
             refused => return Answer { report: None, error: Some(refused.err().unwrap_or_else(cancelled)) },
         };
-        //
-        let leases = self.world.leases.len();
-        self.world.leases.retain(|lease| !lease.labels.contains_key("moby/prune.images"));
-        if self.world.leases.len() < leases {
-            self.collect(now);
-        }
-        let (mut candidates, is_cancelled) = self.candidates(&request, cancellation);
+        let (mut candidates, is_cancelled) = self.choose(&request, now, cancellation);
         let (mut pruned, mut errors) = (Pruned { records: Vec::new(), space_reclaimed: 0 }, Vec::new());
         let mut visits: Vec<ImageRecord> = order.iter().filter_map(|name| candidates.remove(name)).collect();
         visits.extend(candidates.into_values());
@@ -82,6 +76,16 @@ impl Model {
             errors.extend(self.prune_one(image, now, &mut pruned).err());
         }
         Answer { report: Some(pruned), error: self.join(&errors) }
+    }
+
+    /// The names that a prune would visit, in their order.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the filters.
+    pub fn candidates(&self, filters: &str, now: Now) -> Result<Vec<String>> {
+        let request = self.request(filters, now)?;
+        Ok(self.clone().choose(&request, now, Cancellation::Never).0.into_keys().collect())
     }
 
     /// All that can be wrong with the request, in moby's order.
@@ -99,12 +103,18 @@ impl Model {
         Ok(Request { dangling_only, until, checks: labels.chain(negated).collect::<Result<_>>()? })
     }
 
-    /// Q-6, C-1 to C-3, Q-7; and whether the client has gone by now.
-    fn candidates(
-        &self,
+    /// C-1 to C-3; and whether the client has gone by now.
+    fn choose(
+        &mut self,
         request: &Request,
+        now: Now,
         cancellation: Cancellation,
     ) -> (BTreeMap<String, ImageRecord>, bool) {
+        let leases = self.world.leases.len();
+        self.world.leases.retain(|lease| !lease.labels.contains_key("moby/prune.images"));
+        if self.world.leases.len() < leases {
+            self.collect(now);
+        }
         let (mut count, mut candidates, mut considered) = (BTreeMap::new(), BTreeMap::new(), 0);
         let is_cancelled = |considered| cancellation == Cancellation::AfterConsidered(considered);
         let mut has_gone = is_cancelled(0);

@@ -143,10 +143,10 @@ impl Config {
     pub fn read(bytes: &[u8], view: View) -> (Self, Result<()>) {
         let mut config = Self::default();
         if let Err(error) = json::decode(bytes, Decoder::skip) {
-            return (config, Err(refused(error)));
+            return (config, Err(refused(&error)));
         }
         let read = decode(bytes, "v1.DockerOCIImage", &mut |decoder, key| config.field(decoder, &key, view));
-        (config, read.map_err(refused))
+        (config, read.map_err(|error| refused(&error)))
     }
 
     fn field<'a>(&mut self, decoder: &mut Decoder<'a>, key: &Key<'a>, view: View) -> json::Result<()> {
@@ -188,7 +188,7 @@ impl Config {
     }
 }
 
-fn refused(error: JsonError) -> Error {
+fn refused(error: &JsonError) -> Error {
     Error::system(format!("could not deserialize image config: {error}"))
 }
 

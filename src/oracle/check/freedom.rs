@@ -88,19 +88,17 @@ fn gos_words(expected: &str, got: &str) -> bool {
 pub fn is_other_value(filters: &str, semantics: &Semantics, expected: &str, got: &str) -> bool {
     let Ok(filters) = Filters::parse(filters, semantics) else { return false };
     let now = Now { instant: Timestamp::ZERO, utc_offset_seconds: 0 };
-    let refused = |key: &str, value: &str| match key {
-        "until" => {
+    let refused = |key: &str, value: &str| {
+        if key == "until" {
             let error = until::parse(value, now, semantics).err()?;
-            Some(format!("{}{error}", semantics.until_error_prefix))
+            return Some(format!("{}{error}", semantics.until_error_prefix));
         }
-        _ => {
-            let (key, value) = value.split_once('=').unwrap_or((value, ""));
-            let (length, key) = (key.len() + value.len(), String::from_utf8_lossy(key.as_bytes().get(..64)?));
-            Some(format!(
-                "label key and value length ({length} bytes) greater than maximum size (4096 bytes), key: {key}: \
-                 invalid argument"
-            ))
-        }
+        let (key, value) = value.split_once('=').unwrap_or((value, ""));
+        let shown = String::from_utf8_lossy(key.as_bytes().get(..64).unwrap_or(key.as_bytes()));
+        let length = key.len() + value.len();
+        let text =
+            format!("label key and value length ({length} bytes) greater than maximum size (4096 bytes)");
+        Some(format!("{text}, key: {shown}: invalid argument"))
     };
     ["until", "label", "label!"].into_iter().any(|key| {
         let named = |text: &str| filters.get(key).any(|value| refused(key, value).as_deref() == Some(text));

@@ -100,12 +100,12 @@ impl Model {
             return Err(Error::invalid_parameter(text));
         };
         manifests.retain(|descriptor| is_manifest(&descriptor.media_type));
-        let with_platform = |manifest: Descriptor| match manifest.platform.clone() {
-            Some(platform) => Ok((manifest, platform)),
-            None => {
-                let (config, end) = self.config_of(&manifest, View::Platform);
-                end.map(|()| (manifest, config.platform))
+        let with_platform = |manifest: Descriptor| {
+            if let Some(platform) = manifest.platform.clone() {
+                return Ok((manifest, platform));
             }
+            let (config, end) = self.config_of(&manifest, View::Platform);
+            end.map(|()| (manifest, config.platform))
         };
         manifests.into_iter().map(with_platform).collect()
     }

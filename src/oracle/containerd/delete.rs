@@ -56,7 +56,9 @@ impl Model {
             match named.clone() {
                 Some(named) if same.is_empty() => return Err(no_such_image(named)),
                 Some(_) if same.len() < all.len() && call.platforms.is_empty() => {
-                    same.iter().for_each(|image| self.untag(image, call));
+                    for image in &same {
+                        self.untag(image, call);
+                    }
                     return Ok(());
                 }
                 // X-5, X-7b: one record with a name of its own may still leave its children a dangling record.
@@ -145,7 +147,7 @@ impl Model {
         let mut tag = named.as_ref().and_then(|named| named.tag().map(ToOwned::to_owned));
         let mut name = named.map(|named| named.name().to_owned());
         let mut same = Vec::new();
-        let mut set_aside = Some(Vec::new());
+        let (mut set_aside, mut can_be_set_aside) = (Vec::new(), true);
         for image in all {
             let reference = if is_dangling(image) { None } else { self.strict(&image.name) };
             let Some(reference) = reference else {
@@ -161,17 +163,15 @@ impl Model {
                 }
                 Some(name) if name != reference.name() => {}
                 Some(_) if all_tags => same.push(image.clone()),
-                Some(_) if own_tag.is_none() => {
-                    set_aside.iter_mut().for_each(|aside| aside.push(image.clone()))
-                }
+                Some(_) if own_tag.is_none() => set_aside.extend(can_be_set_aside.then(|| image.clone())),
                 Some(_) if tag.is_none() || tag == own_tag => {
                     tag = own_tag;
                     same.push(image.clone());
                 }
-                Some(_) => set_aside = None,
+                Some(_) => can_be_set_aside = false,
             }
         }
-        same.extend(set_aside.unwrap_or_default());
+        same.extend(set_aside.into_iter().filter(|_| can_be_set_aside));
         same
     }
 
@@ -244,10 +244,12 @@ impl Model {
         if !self.delete_and_collect(&image.name, call.now) {
             return Err(Error::not_found(format!("image \"{}\": not found", image.name)));
         }
-        match parsed {
-            _ if is_dangling(image) => {}
-            AnyReference::Digest(digest) => self.say_untagged(call, image, &digest),
-            AnyReference::Named(named) => self.say_untagged(call, image, named.familiar()),
+        let familiar = match &parsed {
+            AnyReference::Digest(digest) => digest,
+            AnyReference::Named(reference) => reference.familiar(),
+        };
+        if !is_dangling(image) {
+            self.say_untagged(call, image, familiar);
         }
         Ok(())
     }

@@ -34,20 +34,11 @@ pub struct Pruned {
     pub space_reclaimed: u64,
 }
 
-/// The filters, read (Q-1 to Q-3).
-struct Request {
-    dangling_only: bool,
-    until: Vec<Timestamp>,
-    checks: Vec<Check>,
-}
+/// The filters, read: dangling images only, the limits of `until`, and the checks (Q-1 to Q-3).
+type Request = (bool, Vec<Timestamp>, Vec<Check>);
 
-/// One value of `label` or `label!` (Q-3).
-struct Check {
-    key: String,
-    /// `None` asks whether the label is there at all.
-    value: Option<String>,
-    negate: bool,
-}
+/// One value of `label` or `label!`: the key, the value if it is asked for, and whether it must not be so (Q-3).
+type Check = (String, Option<String>, bool);
 
 impl Model {
     /// `ImagePrune` with the raw `filters`. The candidates are visited as `order` has their names, and the others
@@ -98,15 +89,15 @@ impl Model {
         let refused = |error: Error| Error::new(error.class(), format!("{prefix}{error}"));
         let until = |value| request::until::parse(value, now, &self.semantics).map_err(refused);
         let until = filters.get("until").map(until).collect::<Result<_>>()?;
-        let labels = filters.get("label").map(|value| Check::new(value, false));
-        let negated = filters.get("label!").map(|value| Check::new(value, true));
-        Ok(Request { dangling_only, until, checks: labels.chain(negated).collect::<Result<_>>()? })
+        let labels = filters.get("label").map(|value| check(value, false));
+        let negated = filters.get("label!").map(|value| check(value, true));
+        Ok((dangling_only, until, labels.chain(negated).collect::<Result<_>>()?))
     }
 
     /// Q-5 to Q-7, C-1 to C-3; and whether the client has gone by now.
     fn choose(
         &mut self,
-        request: &Request,
+        (dangling_only, until, checks): &Request,
         now: Now,
         cancellation: Cancellation,
     ) -> (BTreeMap<String, ImageRecord>, bool) {
@@ -120,12 +111,11 @@ impl Model {
         let mut has_gone = is_cancelled(0);
         for image in &self.world.images {
             *count.entry(image.target.digest).or_insert(0) += 1;
-            if request.dangling_only && !is_dangling(image) {
+            if *dangling_only && !is_dangling(image) {
                 continue;
             }
             // With checks the store is asked, which fails once the client has gone.
-            let checks = &request.checks;
-            if request.until.iter().all(|limit| image.created_at < *limit)
+            if until.iter().all(|limit| image.created_at < *limit)
                 && (checks.is_empty() || !has_gone && self.matches(image, checks))
             {
                 candidates.insert(image.name.clone(), image.clone());
@@ -169,8 +159,12 @@ impl Model {
         for descriptor in visited.iter().filter(|descriptor| is_config(&descriptor.media_type)) {
             let (config, Ok(())) = self.config(descriptor, View::Labels) else { return false };
             let labels = config.labels.unwrap_or_default();
-            let absent_passes = self.versions.absent_label_passes_negated_value;
-            if checks.iter().all(|check| check.holds(labels.get(&check.key), absent_passes)) {
+            let holds = |(key, wanted, negate): &Check| match (wanted, labels.get(key)) {
+                (None, label) => label.is_some() != *negate,
+                (Some(_), None) => *negate && self.versions.absent_label_passes_negated_value,
+                (Some(wanted), Some(value)) => (value == wanted) != *negate,
+            };
+            if checks.iter().all(holds) {
                 return true;
             }
         }
@@ -235,30 +229,18 @@ impl Model {
     }
 }
 
-impl Check {
-    /// Q-3
-    fn new(value: &str, negate: bool) -> Result<Self> {
-        let (key, wanted) = value.split_once('=').map_or((value, None), |(key, value)| (key, Some(value)));
-        let length = key.len() + wanted.map_or(0, str::len);
-        if length > 4096 {
-            let shown = String::from_utf8_lossy(key.as_bytes().get(..64).unwrap_or(key.as_bytes()));
-            return Err(Error::invalid_parameter(format!(
-                "label key and value length ({length} bytes) greater than maximum size (4096 bytes), key: {shown}: \
-                 invalid argument"
-            )));
-        }
-        let (key, flips) = key.strip_suffix('!').map_or((key, false), |key| (key, true));
-        Ok(Self { key: key.to_owned(), value: wanted.map(ToOwned::to_owned), negate: negate != flips })
+/// Q-3
+fn check(value: &str, negate: bool) -> Result<Check> {
+    let (key, wanted) = value.split_once('=').map_or((value, None), |(key, value)| (key, Some(value)));
+    let length = key.len() + wanted.map_or(0, str::len);
+    if length > 4096 {
+        let shown = String::from_utf8_lossy(key.as_bytes().get(..64).unwrap_or(key.as_bytes()));
+        let text =
+            format!("label key and value length ({length} bytes) greater than maximum size (4096 bytes)");
+        return Err(Error::invalid_parameter(format!("{text}, key: {shown}: invalid argument")));
     }
-
-    /// The table of Q-3.
-    fn holds(&self, label: Option<&String>, absent_passes: bool) -> bool {
-        match (&self.value, label) {
-            (None, label) => label.is_some() != self.negate,
-            (Some(_), None) => self.negate && absent_passes,
-            (Some(wanted), Some(value)) => (value == wanted) != self.negate,
-        }
-    }
+    let (key, flips) = key.strip_suffix('!').map_or((key, false), |key| (key, true));
+    Ok((key.to_owned(), wanted.map(ToOwned::to_owned), negate != flips))
 }
 
 /// F-8

@@ -132,10 +132,10 @@ impl Model {
     /// The sizes from `top` down; 0 where one is missing (W-2).
     fn chain_size(&self, top: Option<&String>) -> i64 {
         let (mut size, mut next, mut seen) = (0, top.cloned(), BTreeSet::new());
-        while let Some(key) = next.filter(|key| seen.insert(key.clone())) {
+        while let Some(key) = next.take().filter(|key| seen.insert(key.clone())) {
             let Some(snapshot) = self.snapshot(&key) else { return 0 };
             size = snapshot.size.wrapping_add(size);
-            next = snapshot.parent.clone();
+            next.clone_from(&snapshot.parent);
         }
         size
     }
@@ -144,8 +144,12 @@ impl Model {
     fn share(&self, rows: &mut [Summed]) {
         let (mut chains, mut contents) = (BTreeMap::new(), BTreeMap::new());
         for (_, chain_ids, blobs) in rows.iter() {
-            chain_ids.iter().for_each(|id| *chains.entry(id.clone()).or_insert(0) += 1);
-            blobs.keys().for_each(|digest| *contents.entry(digest.clone()).or_insert(0) += 1);
+            for id in chain_ids {
+                *chains.entry(id.clone()).or_insert(0) += 1;
+            }
+            for digest in blobs.keys() {
+                *contents.entry(digest.clone()).or_insert(0) += 1;
+            }
         }
         let is_shared = |counts: &BTreeMap<String, i32>, key| counts.get(key).is_some_and(|count| *count > 1);
         for (row, chain_ids, blobs) in rows {

@@ -148,6 +148,7 @@ pub struct Outcome {
 }
 
 /// Tells `null` from a key that is not there.
+#[expect(clippy::option_option, reason = "a key that is not there is not null")]
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Report>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

@@ -168,6 +168,7 @@ pub fn step<S: Subject>(subject: &mut S, op: &Op, utc_offset_seconds: i32) -> Re
     Ok(Outcome { report, error, events, after: After::between(&before, &subject.world()) })
 }
 
+#[expect(clippy::option_option, reason = "what `Outcome` has")]
 fn told(answer: Result<Report>) -> (Option<Option<Report>>, Option<Error>) {
     match answer {
         Ok(report) => (Some(Some(report)), None),

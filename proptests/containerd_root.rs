@@ -5,11 +5,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
+use image_prune::containerd::Engine;
 use image_prune::data_root::containerd::{self, Options, Reading};
+use image_prune::event::Recorder;
 use image_prune::oracle::containerd::{Cancellation, Model};
 use image_prune::replay::containerd::{ListRow, Subject};
 use image_prune::world::ContainerdWorld;
-use image_prune::{Digest, Error, Now, Reference, Semantics};
+use image_prune::{Digest, Error, ErrorClass, Now, Reference, Semantics};
 use serde_json::{Value, json};
 
 /// The recordings of one version, unpacked for as long as the folder lives.
@@ -100,23 +102,33 @@ fn every_recorded_root_is_read(profile: &str, snapshotter: &str) {
 
 #[test]
 fn the_model_predicts_29_from_the_disk() {
-    predicts::<Model>("moby-29-containerd", true);
+    predicts::<Model>("moby-29-containerd");
 }
 
 #[test]
-fn the_model_predicts_the_prunes_of_28_5_from_the_disk() {
-    predicts::<Model>("moby-28.5-containerd", false);
+fn the_model_predicts_28_5_from_the_disk() {
+    predicts::<Model>("moby-28.5-containerd");
 }
 
-/// From the files alone: the answer, the events, the store afterwards, and with `lists` the lists and the disk usage.
-fn predicts<S: Subject>(profile: &str, lists: bool) {
+#[test]
+fn the_engine_predicts_29_from_the_disk() {
+    predicts::<Engine<Recorder>>("moby-29-containerd");
+}
+
+#[test]
+fn the_engine_predicts_28_5_from_the_disk() {
+    predicts::<Engine<Recorder>>("moby-28.5-containerd");
+}
+
+/// From the files alone: the answer, the events, the store afterwards, the lists and the disk usage.
+fn predicts<S: Subject>(profile: &str) {
     let (_unpacked, recordings) = recordings(profile);
     let wrong: Vec<String> =
-        recordings.iter().flat_map(|recording| mismatches::<S>(recording, profile, lists)).collect();
+        recordings.iter().flat_map(|recording| mismatches::<S>(recording, profile)).collect();
     assert!(wrong.is_empty(), "{} mismatches with {profile}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn mismatches<S: Subject>(recording: &Path, profile: &str, lists: bool) -> Vec<String> {
+fn mismatches<S: Subject>(recording: &Path, profile: &str) -> Vec<String> {
     let name = recording.file_name().unwrap().to_string_lossy();
     let json =
         |name: &str| -> Value { serde_json::from_slice(&fs::read(recording.join(name)).unwrap()).unwrap() };
@@ -134,9 +146,6 @@ fn mismatches<S: Subject>(recording: &Path, profile: &str, lists: bool) -> Vec<S
 
     let mut subject = S::load(&world, &semantics).unwrap();
     for (all, shared_size, listed) in [(true, true, "images"), (false, false, "images_default")] {
-        if !lists {
-            break;
-        }
         let rows = subject.list(all, shared_size).unwrap();
         let mut rows: Vec<Value> = rows.iter().map(row_text).collect();
         let observed = observed["before"][listed].as_array().unwrap();
@@ -144,12 +153,13 @@ fn mismatches<S: Subject>(recording: &Path, profile: &str, lists: bool) -> Vec<S
         let by_id = |row: &Value| row["Id"].as_str().unwrap().to_owned();
         rows.sort_by_key(by_id);
         expected.sort_by_key(by_id);
-        compare(listed, expected.into(), rows.into());
+        compare(&format!("{listed}: number"), expected.len().into(), rows.len().into());
+        for (expected, row) in expected.into_iter().zip(rows) {
+            compare(listed, expected, row);
+        }
     }
-    if lists {
-        let usage = observed["before"]["df"]["LayersSize"].as_i64().unwrap_or(0);
-        compare("disk usage", usage.into(), subject.disk_usage().unwrap().into());
-    }
+    let usage = observed["before"]["df"]["LayersSize"].as_i64().unwrap_or(0);
+    compare("disk usage", usage.into(), subject.disk_usage().unwrap().into());
 
     let order = visited(&world, &observed["events"]);
     let filters = request["filters"].as_str().unwrap();
@@ -186,6 +196,61 @@ fn mismatches<S: Subject>(recording: &Path, profile: &str, lists: bool) -> Vec<S
         .into();
     compare("store afterwards", expected, names);
     wrong
+}
+
+/// The command on the files alone, with the daemon's order as it shows in its events.
+#[cfg(feature = "cli")]
+#[test]
+fn plan_predicts_from_the_command_line() {
+    for profile in ["moby-29-containerd", "moby-28.5-containerd"] {
+        let (_unpacked, recordings) = recordings(profile);
+        for recording in &recordings {
+            let json = |name: &str| -> Value {
+                serde_json::from_slice(&fs::read(recording.join(name)).unwrap()).unwrap()
+            };
+            let (request, observed) = (json("request.json"), json("observed.json"));
+            let untagged =
+                observed["events"].as_array().unwrap().iter().filter(|event| event["Action"] == "untag");
+            let names: Vec<&str> =
+                untagged.map(|event| event["Actor"]["Attributes"]["name"].as_str().unwrap()).collect();
+            let order = recording.join("order");
+            fs::write(&order, names.join("\n")).unwrap();
+            let filters = Some(request["filters"].as_str().unwrap()).filter(|filters| !filters.is_empty());
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_image-prune"))
+                .args([
+                    "plan",
+                    "--format",
+                    "json",
+                    "--utc-offset",
+                    "+00:00",
+                    "--semantics",
+                    profile,
+                    "--data-root",
+                ])
+                .arg(recording.join("root/docker"))
+                .arg("--containerd-root")
+                .arg(recording.join("root/containerd"))
+                .args([
+                    "--now",
+                    request["now"].as_str().unwrap(),
+                    "--filters",
+                    filters.unwrap_or("{}"),
+                    "--order-file",
+                ])
+                .arg(&order)
+                .output()
+                .unwrap();
+            let plan: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+            if observed["status"] == 200 {
+                assert_eq!(plan["report"], observed["body"], "{}", recording.display());
+            } else {
+                let class: ErrorClass = serde_json::from_value(plan["error"]["class"].clone()).unwrap();
+                assert_eq!(json!(class.http_status()), observed["status"], "{}", recording.display());
+                let said = message(&plan["error"]["message"]);
+                assert_eq!(said, message(&observed["body"]["message"]), "{}", recording.display());
+            }
+        }
+    }
 }
 
 fn sorted(names: impl Iterator<Item = String>) -> BTreeSet<String> {

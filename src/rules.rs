@@ -72,11 +72,15 @@ pub fn all() -> impl Iterator<Item = Rule> {
     })
 }
 
-/// The rule with this id, in any case; `None` where there is none. A step of a rule, such as `Q-8.3`, is the rule's.
+/// The rule with this id, in any case; `None` where there is none. A step of a rule, such as `Q-8.3` or
+/// `X-7c`, is the rule's.
 #[must_use]
 pub fn find(id: &str) -> Option<Rule> {
     let exactly = |id: &str| all().find(|rule| rule.id.eq_ignore_ascii_case(id));
-    exactly(id).or_else(|| exactly(id.split_once('.')?.0))
+    let step = |id: &str| {
+        id.split_once('.').map_or(id, |(rule, _)| rule).trim_end_matches(char::is_alphabetic).len()
+    };
+    exactly(id).or_else(|| exactly(id.get(..step(id))?))
 }
 
 /// The id with its rule's first sentence, for a person to read: `D-12: A parent goes with its last child …`. An id
@@ -118,6 +122,8 @@ mod tests {
     fn ids_are_found_in_any_case() {
         assert_eq!(find("d-5.4").unwrap().id(), "D-5.4");
         assert_eq!(find("q-8.3").unwrap().id(), "Q-8");
+        assert_eq!(find("X-7c").unwrap().id(), "X-7");
+        assert_eq!(find("I-2a").unwrap().id(), "I-2a");
         assert_eq!(find("D-"), None);
         assert_eq!(cite("D-"), "D-");
         assert!(cite("P-3").starts_with("P-3: The images are listed first"));

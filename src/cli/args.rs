@@ -90,9 +90,13 @@ pub struct SourceArgs {
     /// The data root of a Docker daemon; it is only read [default: /var/lib/docker]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["state", "host"])]
     pub data_root: Option<PathBuf>,
-    /// The storage driver, where the data root has several
+    /// The storage driver or the snapshotter, where the data root has several
     #[arg(long, value_name = "NAME", conflicts_with_all = ["state", "host"])]
     pub driver: Option<String>,
+    /// containerd's folder, where the daemon keeps its images in the containerd image store [default:
+    /// `containerd/daemon` in the data root; for /var/lib/docker also /var/lib/containerd]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["state", "host"])]
+    pub containerd_root: Option<PathBuf>,
     /// A running daemon instead, asked over its API [default: `$DOCKER_HOST`, where it is set]
     #[arg(long, value_name = "URL", conflicts_with = "state")]
     pub host: Option<String>,

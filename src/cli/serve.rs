@@ -143,6 +143,7 @@ fn read(args: &ServeArgs) -> Result<World> {
     let source = args::SourceArgs {
         data_root: args.data_root.clone(),
         driver: args.driver.clone(),
+        containerd_root: None,
         host: None,
         state: args.state.clone(),
         semantics: args.semantics,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use image_prune::client::Client;
 use image_prune::client::state::DaemonState;
+use image_prune::data_root::containerd as root;
 use image_prune::data_root::{self, Options, Progress, Reading, WarningKind};
 use image_prune::store::Stores;
 use image_prune::world::State;
@@ -93,7 +94,7 @@ impl Source {
 }
 
 /// The first few warnings of each kind, and how many more there are: a damaged root may give one for each file.
-fn first_of_each_kind(warnings: Vec<data_root::Warning>, root: &Path) -> Vec<data_root::Warning> {
+pub fn first_of_each_kind(warnings: Vec<data_root::Warning>, root: &Path) -> Vec<data_root::Warning> {
     const SHOWN: usize = 10;
     let mut counts: BTreeMap<WarningKind, usize> = BTreeMap::new();
     let mut shown = warnings;
@@ -123,12 +124,26 @@ impl EitherSource {
         if let Some(file) = &args.state {
             return Self::read_state(file, args.semantics);
         }
-        let source = match (&args.data_root, daemon(args)) {
-            (Some(root), _) => Source::read_root(root, args),
-            (None, Some(host)) => Source::read_host(&host::client(&host)?, args.semantics),
-            (None, None) => Source::read_root(Path::new("/var/lib/docker"), args),
-        };
-        source.map(Self::Classic)
+        match (&args.data_root, daemon(args)) {
+            (Some(root), _) => Self::read_root(root, args),
+            (None, Some(host)) if args.containerd_root.is_none() => {
+                Source::read_host(&host::client(&host)?, args.semantics).map(Self::Classic)
+            }
+            (None, _) => Self::read_root(Path::new("/var/lib/docker"), args),
+        }
+    }
+
+    /// Reads a data root: of containerd's store where a flag says so, or where the classic store was never there.
+    fn read_root(root: &Path, args: &SourceArgs) -> Result<Self> {
+        let asked = args.semantics.map(|semantics| semantics.containerd.is_some());
+        let is_containerd = args.containerd_root.is_some()
+            || asked
+                .unwrap_or_else(|| !data_root::has_graph_driver(root) && root::find(root, None).is_some());
+        if is_containerd {
+            containerd::Source::read_root(root, args).map(Self::Containerd)
+        } else {
+            Source::read_root(root, args).map(Self::Classic)
+        }
     }
 
     /// Reads a state file; `-` is stdin. Without `semantics` the file chooses.
@@ -147,7 +162,8 @@ impl EitherSource {
             }
             State::Containerd(world) => {
                 let semantics = fitting(semantics, &world.profile, Semantics::MOBY_29_CONTAINERD, file)?;
-                Self::Containerd(containerd::Source { world, semantics, label })
+                let utc_offset = Some(world.utc_offset_seconds);
+                Self::Containerd(containerd::Source { world, semantics, utc_offset, label })
             }
         })
     }
@@ -168,7 +184,12 @@ impl EitherSource {
 
 /// The version to behave like: what was asked for, else what a state file names, else `default`. Its image store has to
 /// be that of `default`.
-fn fitting(asked: Option<Semantics>, profile: &str, default: Semantics, file: &Path) -> Result<Semantics> {
+pub fn fitting(
+    asked: Option<Semantics>,
+    profile: &str,
+    default: Semantics,
+    file: &Path,
+) -> Result<Semantics> {
     let semantics = match asked {
         Some(semantics) => semantics,
         None if profile.is_empty() => default,

@@ -25,6 +25,11 @@ pub(super) fn choose(root: &Folder, wanted: Option<&str>) -> Result<String> {
     }
 }
 
+/// Whether there is any.
+pub(super) fn has_any(root: &Folder) -> bool {
+    drivers(root).is_ok_and(|found| !found.is_empty())
+}
+
 fn drivers(root: &Folder) -> Result<Vec<String>> {
     let image = match root.folder("image") {
         Ok(image) => image,

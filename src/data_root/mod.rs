@@ -137,6 +137,12 @@ pub fn read(root: &Path, semantics: &Semantics, options: Options<'_>) -> Result<
     }
 }
 
+/// Whether the data root at `root` has images of a graph driver; a daemon that always used containerd's store has none.
+#[must_use]
+pub fn has_graph_driver(root: &Path) -> bool {
+    Folder::root(root).is_ok_and(|root| driver::has_any(&root))
+}
+
 /// What changes whenever an image, a layer, a reference or a container comes or goes.
 fn stamps(root: &Folder, driver: &str) -> Result<Vec<Option<Stamp>>> {
     let image = format!("image/{driver}");

@@ -24,8 +24,10 @@ pub struct Containerd {
     pub back_references: bool,
     /// Any key that begins with `containerd.io/gc.root` is a root, not the key alone (B-5).
     pub any_root_label: bool,
-    /// A platform is listed only where its config and all its layers are present (W-2).
+    /// A platform is listed only where its config decodes and all its layers are present (W-2).
     pub list_needs_whole_platform: bool,
+    /// An image whose config has no labels is listed without any, instead of with an empty set (W-2).
+    pub list_labels_may_be_null: bool,
     /// The shared size counts snapshots alone, and is 0 where none was asked for (W-3).
     pub shared_size_is_snapshots: bool,
     /// The disk usage counts every snapshot of the snapshotter (W-4).
@@ -44,6 +46,7 @@ impl Containerd {
         back_references: true,
         any_root_label: true,
         list_needs_whole_platform: false,
+        list_labels_may_be_null: false,
         shared_size_is_snapshots: false,
         usage_counts_all_snapshots: false,
     };
@@ -66,6 +69,7 @@ impl Containerd {
         back_references: false,
         any_root_label: false,
         list_needs_whole_platform: true,
+        list_labels_may_be_null: true,
         shared_size_is_snapshots: true,
         usage_counts_all_snapshots: true,
         ..Self::MOBY_29_3

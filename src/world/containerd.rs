@@ -153,7 +153,7 @@ pub struct ImageRecord {
 }
 
 /// The descriptor that an image record points to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     /// Decides how the blob is read (B-1).

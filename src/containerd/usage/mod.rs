@@ -34,8 +34,7 @@ pub struct ImageRow {
     /// The parent in the classic builder's label.
     pub parent_id: String,
     /// The target.
-    #[serde(serialize_with = "target")]
-    pub descriptor: (String, Digest, i64),
+    pub descriptor: Target,
     /// The digest in the repository of its last name.
     pub repo_digests: Option<Vec<String>>,
     /// Its names, as moby shows them.
@@ -44,14 +43,6 @@ pub struct ImageRow {
     pub shared_size: i64,
     /// Bytes of content and snapshots, shared ones included.
     pub size: i64,
-}
-
-fn target<S: serde::Serializer>(
-    (media_type, digest, size): &(String, Digest, i64),
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let (media_type, annotations) = (media_type.clone(), BTreeMap::new());
-    Target { media_type, digest: *digest, size: *size, annotations }.serialize(serializer)
 }
 
 /// See [`Engine::list`](super::Engine::list).
@@ -141,7 +132,7 @@ fn row<S: MetadataStore, C>(
         id,
         labels: None,
         parent_id: String::new(),
-        descriptor: (target.media_type, target.digest, target.size),
+        descriptor: target,
         repo_digests: Some(vec![id.to_string()]),
         repo_tags: None,
         shared_size: -1,
@@ -154,7 +145,9 @@ fn row<S: MetadataStore, C>(
         let config = config.map_or_else(|_| Config::default(), |raw| Config::read(&raw, View::Labels).0);
         row.containers = i64::try_from(sum.containers).unwrap_or(i64::MAX);
         row.created = config.created.map_or(0, crate::Timestamp::unix_seconds);
-        row.labels = Some(config.labels.unwrap_or_default());
+        let containerd = semantics.containerd.unwrap_or(Containerd::MOBY_29);
+        let no_labels = (!containerd.list_labels_may_be_null).then(Labels::new);
+        row.labels = config.labels.or(no_labels);
         row.parent_id = image.labels().get(super::PARENT).cloned().unwrap_or_default();
         let reference = image.reference(semantics);
         row.repo_digests = reference.as_ref().map(|name| vec![format!("{}@{id}", name.familiar_name())]);

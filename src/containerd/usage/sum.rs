@@ -45,6 +45,9 @@ impl Sum {
                 continue;
             }
             let (config, decoded) = config_in_part(metadata, &manifest);
+            if containerd.list_needs_whole_platform && decoded.is_err() {
+                continue;
+            }
             let chain_ids: Vec<_> = config.chain_ids().into_iter().map(SnapshotKey::from).collect();
             if let Some(top) = chain_ids.last().filter(|_| decoded.is_ok()) {
                 let size = top.with_text(|top| metadata.chain_size(top))?.unwrap_or(0);

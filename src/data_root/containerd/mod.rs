@@ -35,6 +35,8 @@ use bolt::{Damage, Meta, ReadAt};
 
 /// containerd's folder below a data root, where the daemon runs it.
 const OWN: &str = "containerd/daemon";
+/// The data root of a daemon that nobody told otherwise.
+const STANDARD: &str = "/var/lib/docker";
 /// Where the system's containerd keeps its files.
 const SYSTEM: &str = "/var/lib/containerd";
 /// The metadata database, below containerd's folder.
@@ -48,7 +50,7 @@ const ATTEMPTS: usize = 3;
 /// How to read containerd's files.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// containerd's folder; `None` looks in the data root, then for the system's.
+    /// containerd's folder; `None` looks for it, see [`find`].
     pub containerd_root: Option<PathBuf>,
     /// The namespace; `None` is [`NAMESPACE`].
     pub namespace: Option<String>,
@@ -71,14 +73,19 @@ pub struct Reading {
     pub containerd_root: PathBuf,
 }
 
-/// Finds containerd's folder: the one given, the daemon's own, or the system's.
+/// Finds containerd's folder: the one given, the daemon's own, or for the standard data root the system's.
 ///
-/// `None` where none of them has a metadata database.
+/// `None` where none of them has a metadata database. Another data root is another daemon's, which the system's
+/// containerd need not serve.
 #[must_use]
 pub fn find(data_root: &Path, given: Option<&Path>) -> Option<PathBuf> {
     let candidates = match given {
         Some(given) => vec![given.to_owned()],
-        None => vec![data_root.join(OWN), PathBuf::from(SYSTEM)],
+        None => {
+            let is_standard = data_root == Path::new(STANDARD);
+            let system = is_standard.then(|| PathBuf::from(SYSTEM));
+            std::iter::once(data_root.join(OWN)).chain(system).collect()
+        }
     };
     candidates.into_iter().find(|folder| folder.join(DATABASE).is_file())
 }
@@ -94,10 +101,8 @@ pub fn find(data_root: &Path, given: Option<&Path>) -> Option<PathBuf> {
 pub fn read(data_root: &Path, options: &Options) -> Result<Reading> {
     let root = find(data_root, options.containerd_root.as_deref()).ok_or_else(|| {
         let given = options.containerd_root.as_deref();
-        let places = given.map_or_else(
-            || format!("{} and {SYSTEM}", data_root.join(OWN).display()),
-            |given| given.display().to_string(),
-        );
+        let places = given
+            .map_or_else(|| data_root.join(OWN).display().to_string(), |given| given.display().to_string());
         Error::not_found(format!(
             "no containerd database ({DATABASE}) in {places}; --containerd-root names the folder"
         ))

@@ -82,7 +82,8 @@ impl Model {
             let (config, _) = self.config_of(&manifest, View::Labels);
             row.containers = i64::try_from(containers).unwrap_or(i64::MAX);
             row.created = config.created.map_or(0, crate::Timestamp::unix_seconds);
-            row.labels = Some(config.labels.unwrap_or_default());
+            let no_labels = (!self.versions.list_labels_may_be_null).then(BTreeMap::new);
+            row.labels = config.labels.or(no_labels);
             row.parent_id = image.labels.get(PARENT).cloned().unwrap_or_default();
             let strict = self.strict(&image.name);
             row.repo_digests =
@@ -126,7 +127,8 @@ impl Model {
                 !read.layers.is_empty() && !read.layers.iter().any(|layer| is_layer(&layer.media_type))
             })
             || self.versions.list_needs_whole_platform
-                && !read.is_ok_and(|read| is_there(&read.config) && read.layers.iter().all(is_there))
+                && (self.config_of(manifest, View::Image).1.is_err()
+                    || !read.is_ok_and(|read| is_there(&read.config) && read.layers.iter().all(is_there)))
     }
 
     /// The sizes from `top` down; 0 where one is missing (W-2).

@@ -11,7 +11,6 @@ use crate::oracle::containerd::Cancellation;
 use crate::record::RecordText;
 use crate::replay::PruneText;
 use crate::world::ContainerdWorld;
-use crate::world::containerd::Target;
 use crate::{Result, Semantics};
 
 impl Subject for Engine<Recorder> {
@@ -104,16 +103,16 @@ fn text(report: &PruneReport) -> PruneText {
 
 impl From<ImageRow> for ListRow {
     fn from(row: ImageRow) -> Self {
-        let ImageRow { containers, created, id, labels, parent_id, .. } = row;
-        let ImageRow { descriptor: (media_type, digest, size), repo_digests, repo_tags, .. } = row;
-        let annotations = std::collections::BTreeMap::new();
+        let ImageRow {
+            containers, created, id, labels, parent_id, descriptor, repo_digests, repo_tags, ..
+        } = row;
         Self {
             containers,
             created,
             id: id.to_string(),
             labels,
             parent_id,
-            descriptor: Target { media_type, digest, size, annotations },
+            descriptor,
             repo_digests,
             repo_tags,
             shared_size: row.shared_size,

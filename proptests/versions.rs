@@ -3,6 +3,8 @@
 //!
 //! `UPDATE_CASES=1 cargo test --all-features --test proptests versions` writes the page anew; read the difference.
 
+mod server;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
@@ -39,6 +41,11 @@ struct Example {
     answer: fn(&Semantics) -> String,
     /// Turns the field of 29 into what it is in some other version.
     invert: fn(&mut Semantics),
+}
+
+/// Those of the library, then those of the daemon in memory.
+fn examples() -> impl Iterator<Item = &'static Example> {
+    EXAMPLES.iter().chain(&server::EXAMPLES)
 }
 
 /// The fields that say which profile it is, and not how it behaves.
@@ -420,15 +427,14 @@ fn fields(semantics: &Semantics) -> Vec<(String, String)> {
 #[test]
 fn every_field_has_one_example() {
     let names: Vec<String> = fields(&Semantics::MOBY_29).into_iter().map(|(name, _)| name).collect();
-    let with_example: Vec<&str> =
-        NAMES.into_iter().chain(EXAMPLES.iter().map(|example| example.field)).collect();
+    let with_example: Vec<&str> = NAMES.into_iter().chain(examples().map(|example| example.field)).collect();
     assert_eq!(names, with_example, "in the order of the struct");
 }
 
 /// What the example shows is what the field does, and nothing else does it.
 #[test]
 fn every_field_inverted_shows_in_its_example() {
-    for Example { field, answer, invert, .. } in EXAMPLES {
+    for Example { field, answer, invert, .. } in examples() {
         let mut inverted = Semantics::MOBY_29;
         invert(&mut inverted);
         let before: BTreeSet<_> = fields(&Semantics::MOBY_29).into_iter().collect();
@@ -482,7 +488,7 @@ fn recorded_rows_hold_their_fields() {
         "name_limit_is_for_path",
     ] {
         let mut inverted = Semantics::MOBY_29;
-        (EXAMPLES.iter().find(|example| example.field == field).unwrap().invert)(&mut inverted);
+        (examples().find(|example| example.field == field).unwrap().invert)(&mut inverted);
         assert!(caught(&inverted), "{field}");
     }
 }
@@ -542,7 +548,7 @@ fn written() -> String {
         let new = fields(&release.semantics);
         let changed = new.into_iter().filter(|field| !old.contains(field)).map(|(name, _)| name);
         for name in changed.filter(|name| !NAMES.contains(&name.as_str())) {
-            let example = EXAMPLES.iter().find(|example| example.field == name).unwrap();
+            let example = examples().find(|example| example.field == name).unwrap();
             let (was, is) = ((example.answer)(&before.semantics), (example.answer)(&release.semantics));
             assert_ne!(was, is, "{name} between {} and {}", before.semantics, release.semantics);
             writeln!(page, "| {} | {was} | {is} |", example.asked).unwrap();

@@ -145,6 +145,24 @@ pub struct Semantics {
     pub prune_api_minimum: Option<u16>,
     /// The lowest and highest version of the API (H-2).
     pub api_versions: (u16, u16),
+    /// A list of images takes the filter `until`.
+    pub image_list_takes_until: bool,
+    /// Errors of `GET /images/{name}/json` begin with `no such image: {name}: `.
+    pub inspect_errors_are_prefixed: bool,
+    /// The class of errors about the name that an image is to be tagged with.
+    pub tag_error_class: ErrorClass,
+    /// To tag an image with no repository does nothing.
+    pub empty_tag_is_ignored: bool,
+    /// The class of errors about the names of images that are to be saved.
+    pub save_error_class: ErrorClass,
+    /// A prune of volumes takes the filter `all`, and without it leaves volumes with a name since API 1.42.
+    pub volume_prune_takes_all: bool,
+    /// The text in front of errors about the filters of a prune of the build cache. Recorded on 28.5.
+    pub build_prune_error_prefix: &'static str,
+    /// Errors about the filters of a list of containers name the filter, and are 400 or 404.
+    pub container_filter_errors_are_named: bool,
+    /// The error of a container without a config. The newer one was recorded on 28.5.
+    pub empty_config_error: &'static str,
     /// The differences of the containerd image store; `None` for the classic one.
     pub containerd: Option<Containerd>,
 }

@@ -12,6 +12,7 @@ mod pull;
 #[cfg(feature = "cli")]
 mod root;
 mod slow;
+mod surface;
 mod uploads;
 
 /// Hundreds of connections take more descriptors than many systems begin with.

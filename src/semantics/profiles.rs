@@ -46,6 +46,15 @@ impl Semantics {
         empty_network_until_is_none: false,
         prune_api_minimum: None,
         api_versions: (12, 41),
+        image_list_takes_until: false,
+        inspect_errors_are_prefixed: true,
+        tag_error_class: ErrorClass::System,
+        empty_tag_is_ignored: false,
+        save_error_class: ErrorClass::InvalidParameter,
+        volume_prune_takes_all: false,
+        build_prune_error_prefix: "",
+        container_filter_errors_are_named: false,
+        empty_config_error: "Config cannot be empty in order to create a container",
         containerd: None,
     };
 
@@ -63,6 +72,8 @@ impl Semantics {
         concurrent_usage_is_refused: false,
         zero_builder_size_is_omitted: true,
         api_versions: (12, 42),
+        inspect_errors_are_prefixed: false,
+        volume_prune_takes_all: true,
         ..Self::MOBY_20_10
     };
 
@@ -79,6 +90,8 @@ impl Semantics {
         new_tag_conflict_texts: true,
         unreferenced_tags_are_null: true,
         api_versions: (12, 43),
+        tag_error_class: ErrorClass::InvalidParameter,
+        empty_tag_is_ignored: true,
         ..Self::MOBY_23_0
     };
 
@@ -94,6 +107,8 @@ impl Semantics {
         upper_case_is_domain: true,
         lower_case_error_names_remainder: true,
         api_versions: (24, 44),
+        image_list_takes_until: true,
+        container_filter_errors_are_named: true,
         ..Self::MOBY_24_0
     };
 
@@ -118,6 +133,9 @@ impl Semantics {
         go_time: GoTime::Go1_23,
         image_mounts_are_use: true,
         api_versions: (24, 51),
+        save_error_class: ErrorClass::System,
+        build_prune_error_prefix: "failed to prune build cache: ",
+        empty_config_error: "config cannot be empty in order to create a container",
         ..Self::MOBY_27_5
     };
 

@@ -26,6 +26,7 @@ pub(super) struct Call {
     pub version: u16,
     pub form: Form,
     pub content_type: String,
+    pub accept: String,
     pub body: Upload,
     /// Raised once the client is gone.
     pub is_cancelled: Arc<AtomicBool>,
@@ -39,6 +40,7 @@ pub(super) struct Head {
     pub error_form: ErrorForm,
     query: String,
     content_type: String,
+    accept: String,
 }
 
 impl Head {
@@ -62,14 +64,18 @@ impl Head {
         };
         // H-6: without a version errors are JSON.
         let error_form = if named.is_some() && version < 24 { ErrorForm::Text } else { ErrorForm::Json };
-        let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
+        let header = |name: &str| {
+            let value = parts.headers.get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
         Ok(Self {
             method: parts.method.clone(),
             path: path.to_owned(),
             version,
             error_form,
             query: parts.uri.query().unwrap_or_default().to_owned(),
-            content_type: content_type.unwrap_or_default().to_owned(),
+            content_type: header("content-type"),
+            accept: header("accept"),
         })
     }
 
@@ -89,8 +95,8 @@ impl Head {
         }
         let in_query = form.add_encoded(&self.query);
         in_body.and(in_query)?;
-        let Self { method, path, version, content_type, .. } = self;
-        Ok(Call { method, path, version, form, content_type, body, is_cancelled })
+        let Self { method, path, version, content_type, accept, .. } = self;
+        Ok(Call { method, path, version, form, content_type, accept, body, is_cancelled })
     }
 }
 

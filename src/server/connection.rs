@@ -36,6 +36,8 @@ use crate::sync::Mutex;
 const HEADERS: usize = 64;
 /// Bytes of a request's head.
 const HEAD: usize = 64 << 10;
+/// What is read at least, to be thrown away, of a body that was refused.
+const LEAST_LINGERED: u64 = 64 << 20;
 /// How long requests in flight may take at the end.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long to wait where no connection can be accepted: descriptors are scarce.
@@ -132,7 +134,7 @@ impl Talk {
             && let Some(parts) = connection.into_parts()
         {
             let mut transport = parts.io.into_inner();
-            transport.linger(Patience::new(limits.head, limits.rate), limits.body).await;
+            transport.linger(Patience::new(limits.head, limits.rate), limits.body.max(LEAST_LINGERED)).await;
         }
         drop(self.permit);
     }

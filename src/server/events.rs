@@ -1,26 +1,35 @@
 //! `GET /events` (SPEC.md E-7).
 
 use std::io::{self, Write};
+use std::num::IntErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, Refusal};
 use super::call::Call;
 use super::daemon::Daemon;
-use super::json;
+use super::event_form::EventForm;
 use crate::event::{Event, EventFilter, Predicate, Subscription};
 use crate::go::quote;
 use crate::go::time::Timestamp;
 use crate::request::until::unix;
 use crate::semantics::Unicode;
-use crate::{Error, Result};
+use crate::{Error, Result, Semantics};
 
 /// How long it takes at most to notice that the client is gone.
 const PULSE: Duration = Duration::from_millis(100);
 
 pub(super) fn stream(daemon: &Arc<Daemon>, call: &Call) -> Result<Answer, Refusal> {
-    let since = time(call.form.get("since"))?;
-    let until = time(call.form.get("until"))?;
+    let semantics = daemon.semantics();
+    let named = |name: &str| {
+        let text = call.form.get(name);
+        if semantics.event_time_errors_name_parameter {
+            time_as_text(name, text, semantics)
+        } else {
+            time(text)
+        }
+    };
+    let (since, until) = (named("since")?, named("until")?);
     if let (Some(since), Some(until)) = (since, until)
         && until < since
     {
@@ -48,7 +57,10 @@ pub(super) fn stream(daemon: &Arc<Daemon>, call: &Call) -> Result<Answer, Refusa
         },
     };
     let daemon = Arc::clone(daemon);
-    Ok(Answer::messages(Box::new(move |out| send(&daemon, &past, &live, end, out))))
+    let (form, content_type) = EventForm::new(daemon.semantics(), call.version, &call.accept);
+    let mut answer = Answer::messages(Box::new(move |out| send(&daemon, form, &past, &live, end, out)));
+    answer.content_type = Some(content_type);
+    Ok(answer)
 }
 
 /// When the stream ends by itself.
@@ -61,13 +73,14 @@ enum End {
 
 fn send(
     daemon: &Daemon,
+    form: EventForm,
     past: &[Event],
     live: &Subscription,
     end: End,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     for event in past {
-        write(event, out)?;
+        out.write_all(&form.encode(event)?)?;
     }
     while end != End::Now && !daemon.is_stopping() {
         let now = Instant::now();
@@ -77,15 +90,11 @@ fn send(
             _ => now + PULSE,
         };
         match live.next_until(deadline) {
-            Some(event) => write(&event, out)?,
+            Some(event) => out.write_all(&form.encode(&event)?)?,
             None => out.flush()?,
         }
     }
     Ok(())
-}
-
-fn write(event: &Event, out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(&json::encode(event)?)
 }
 
 /// Unix seconds with a fraction; none where it is empty or −1 (SPEC.md T-7).
@@ -94,10 +103,28 @@ pub(super) fn time(text: &str) -> Result<Option<Timestamp>> {
         return Ok(None);
     }
     let wrong = || {
-        let seconds = text.split('.').next().unwrap_or_default();
-        let seconds = quote::quote(seconds.as_bytes(), Unicode::V13);
-        Error::system(format!("strconv.ParseInt: parsing {seconds}: invalid syntax"))
+        let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+        // The seconds are read first.
+        let part = if seconds.parse::<i64>().is_ok() { fraction } else { seconds };
+        let cause = match part.parse::<i64>().map_err(|error| error.kind().clone()) {
+            Err(IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => "value out of range",
+            _ => "invalid syntax",
+        };
+        let part = quote::quote(part.as_bytes(), Unicode::V13);
+        Error::system(format!("strconv.ParseInt: parsing {part}: {cause}"))
     };
     let time = unix::through_float(text).ok_or_else(wrong)?;
     Ok(Some(time).filter(|time| time.unix_seconds() != -1))
+}
+
+/// The same as text, with errors that name the parameter (SPEC-29.md section 3).
+fn time_as_text(name: &str, text: &str, semantics: &Semantics) -> Result<Option<Timestamp>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    unix::as_text(text).map(Some).map_err(|error| {
+        let quoted = quote::quote(text.as_bytes(), semantics.unicode);
+        let cause = error.text(semantics.unicode);
+        Error::invalid_parameter(format!("invalid value for '{name}': invalid timestamp {quoted}: {cause}"))
+    })
 }

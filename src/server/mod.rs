@@ -33,6 +33,7 @@ mod containers;
 mod contents;
 mod control;
 mod daemon;
+mod event_form;
 mod events;
 mod fault;
 mod form;
@@ -58,6 +59,7 @@ mod system;
 mod test_daemon;
 mod transport;
 mod upload;
+mod usage;
 mod visit;
 mod volumes;
 

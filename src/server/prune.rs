@@ -23,6 +23,9 @@ pub(super) enum Kind {
     BuildCache,
 }
 
+/// The API version since which a prune of volumes leaves those with a name, unless `all` are asked for.
+const ALL_SINCE: u16 = 42;
+
 impl Kind {
     const fn accepted(self) -> &'static [&'static str] {
         match self {
@@ -48,11 +51,19 @@ pub(super) fn prune(daemon: &Daemon, call: &Call, kind: Kind) -> Result<Answer, 
     let semantics = daemon.semantics();
     let filters = Filters::parse(call.form.get("filters"), semantics)?;
     let _guard = Guard::of_prune(daemon.is_pruning())?;
-    filters.validate(kind.accepted(), semantics)?;
+    let in_build = |error: Error| match kind {
+        Kind::BuildCache => {
+            Error::new(error.class(), format!("{}{error}", semantics.build_prune_error_prefix))
+        }
+        _ => error,
+    };
+    let takes_all = kind == Kind::Volumes && semantics.volume_prune_takes_all && call.version >= ALL_SINCE;
+    let accepted: Vec<_> = kind.accepted().iter().copied().chain(takes_all.then_some("all")).collect();
+    filters.validate(&accepted, semantics).map_err(in_build)?;
     let report = match kind {
         Kind::Containers => containers::prune(daemon, call, &filters)?,
         Kind::Networks => networks::prune(daemon, call, &filters)?,
-        Kind::Volumes => volumes::prune(daemon, &filters),
+        Kind::Volumes => volumes::prune(daemon, &filters, takes_all)?,
         Kind::BuildCache => Object::of(vec![("CachesDeleted", Value::Null), ("SpaceReclaimed", json!(0))]),
     };
     let attributes = [("reclaimed".to_owned(), "0".to_owned())].into();

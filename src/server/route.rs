@@ -8,7 +8,7 @@ use super::answer::{Answer, Refusal};
 use super::call::Call;
 use super::daemon::Daemon;
 use super::prune::{Kind, prune};
-use super::{containers, control, events, images, networks, swarm, system, volumes};
+use super::{containers, control, events, images, networks, swarm, system, usage, volumes};
 use crate::Result;
 
 /// Parts of the API that a daemon has and this one does not: what is asked of them is answered 501, not 404.
@@ -66,7 +66,7 @@ fn get(daemon: &Arc<Daemon>, call: &mut Call, path: &str) -> Option<Result<Answe
         "/version" => Ok(system::version(daemon)),
         "/info" => Ok(system::info(daemon)),
         "/events" => events::stream(daemon, call),
-        "/system/df" => system::disk_usage(daemon, call),
+        "/system/df" => usage::disk_usage(daemon, call),
         "/images/json" => images::list(daemon, call),
         "/images/get" => images::save(daemon, &call.form.all("names").collect::<Vec<_>>()),
         "/containers/json" => containers::list(daemon, call),

@@ -134,6 +134,23 @@ pub(super) const HISTORY: Shape = Shape(&[
     ("empty_layer", ""),
 ]);
 
+/// The fields of an image's config since API 1.50.
+pub(super) const OCI_CONFIG: Shape = Shape(&[
+    ("User", r#""""#),
+    ("ExposedPorts", ""),
+    ("Env", "null"),
+    ("Entrypoint", "null"),
+    ("Cmd", "null"),
+    ("Volumes", "null"),
+    ("WorkingDir", r#""""#),
+    ("Labels", "null"),
+    ("StopSignal", ""),
+    ("ArgsEscaped", ""),
+    ("Healthcheck", ""),
+    ("OnBuild", "null"),
+    ("Shell", ""),
+]);
+
 impl Shape {
     /// Whether an object names any field of the struct.
     pub fn is_named_in(self, object: &Map<String, Value>) -> bool {

@@ -1,16 +1,11 @@
-//! The daemon itself: ping, version, info, disk usage.
+//! The daemon itself: ping, version, info.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Body, Refusal};
-use super::call::Call;
-use super::containers::{self, Summary};
+use super::answer::{Answer, Body};
 use super::daemon::Daemon;
-use super::images::{ARCHITECTURE, Line};
+use super::images::ARCHITECTURE;
 use super::shape::Object;
-use super::volumes;
-use crate::{Error, Result};
 
 /// `GET` and `HEAD /_ping`
 pub(super) fn ping(is_head: bool) -> Answer {
@@ -139,39 +134,4 @@ pub(super) fn info(daemon: &Daemon) -> Answer {
         ("Warnings", json!(["nothing is executed: this is a daemon in memory, for tests"])),
     ]);
     Answer::json(&Object::of(pairs))
-}
-
-/// `GET /system/df` (SPEC.md U-6).
-pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct DiskUsage<'a> {
-        layers_size: i64,
-        images: Vec<Line<'a>>,
-        containers: Vec<Summary>,
-        volumes: Vec<volumes::Shown>,
-        build_cache: Option<[(); 0]>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        builder_size: Option<i64>,
-    }
-    // Unlike the list of images: names that are not there stay null in each version of the API (SPEC.md U-3).
-    let usage = daemon.engine().usage().map_err(in_list)?;
-    let semantics = daemon.semantics();
-    Ok(Answer::json(&DiskUsage {
-        layers_size: usage.layers_size,
-        images: Line::all(&usage.images, call.version),
-        containers: containers::summaries(daemon),
-        volumes: volumes::usage(daemon),
-        // Until BuildKit has a record there is no list in 20.10.
-        build_cache: semantics.unreferenced_tags_are_null.then_some([]),
-        builder_size: (!semantics.zero_builder_size_is_omitted).then_some(0),
-    }))
-}
-
-/// The daemon says at which of its steps the usage failed.
-fn in_list(error: Error) -> Error {
-    if error.to_string().ends_with("(corruption?)") {
-        return Error::new(error.class(), format!("failed to retrieve image list: {error}"));
-    }
-    error
 }

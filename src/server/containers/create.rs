@@ -30,7 +30,7 @@ struct Created {
 pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     let body = call.json()?;
     if !CONFIG.is_named_in(&body) {
-        return Err(invalid("Config cannot be empty in order to create a container"));
+        return Err(invalid(daemon.semantics().empty_config_error));
     }
     let mut config = Object::new(CONFIG, &body);
     let image_name = config.get("Image").as_str().unwrap_or_default().to_owned();

@@ -44,12 +44,17 @@ pub fn list(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     let list = List::new(daemon, filters, call.form.flag("all"), usize::try_from(limit).unwrap_or(0))?;
     let with_size = call.form.flag("size");
     let chosen = list.choose(daemon.shelf.all());
-    Ok(Answer::json(&chosen.iter().map(|record| Summary::new(daemon, record, with_size)).collect::<Vec<_>>()))
+    Ok(Answer::json(
+        &chosen
+            .iter()
+            .map(|record| Summary::new(daemon, record, with_size, call.version))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 /// All containers with their sizes, as the disk usage lists them.
-pub(in super::super) fn summaries(daemon: &Daemon) -> Vec<Summary> {
-    daemon.shelf.all().iter().map(|record| Summary::new(daemon, record, true)).collect()
+pub(in super::super) fn summaries(daemon: &Daemon, version: u16) -> Vec<Summary> {
+    daemon.shelf.all().iter().map(|record| Summary::new(daemon, record, true, version)).collect()
 }
 
 struct List {
@@ -71,12 +76,20 @@ impl List {
     fn new(daemon: &Daemon, filters: Filters, all: bool, limit: usize) -> Result<Self> {
         let semantics = daemon.semantics();
         filters.validate(&ACCEPTED, semantics)?;
+        let is_named = semantics.container_filter_errors_are_named;
         let exit_codes = filters.get("exited").map(|code| {
-            code.parse()
-                .map_err(|_| Error::system(format!("strconv.Atoi: parsing \"{code}\": invalid syntax")))
+            code.parse().map_err(|_| {
+                let cause = format!("strconv.Atoi: parsing \"{code}\": invalid syntax");
+                if is_named { because(semantics, "exited", code, &cause) } else { Error::system(cause) }
+            })
         });
         let exit_codes = exit_codes.collect::<Result<_>>()?;
         if let Some(wrong) = filters.get("status").find(|status| !STATES.contains(status)) {
+            if is_named {
+                let states = "created, running, paused, restarting, removing, exited, dead";
+                let cause = format!("invalid value for state ({wrong}): must be one of {states}");
+                return Err(because(semantics, "status", wrong, &cause));
+            }
             return Err(invalid_filter(semantics, "status", wrong));
         }
         if let Some(wrong) = filters.get("health").find(|health| !HEALTHS.contains(health)) {
@@ -84,8 +97,10 @@ impl List {
         }
         let named = |key: &str| {
             let missing = |name: &str| Error::system(format!("no such container {name}"));
-            let find =
-                |name: &str| daemon.shelf.find(name).map(|record| record.id).map_err(|_| missing(name));
+            let find = |name: &str| {
+                let found = daemon.shelf.find(name).map(|record| record.id);
+                found.map_err(|error| if is_named { error } else { missing(name) })
+            };
             filters.get(key).map(find).last().transpose()
         };
         let (before, since) = (named("before")?, named("since")?);
@@ -165,6 +180,10 @@ impl List {
         };
         !self.filters.contains("volume") || self.filters.get("volume").any(is_one)
     }
+}
+
+fn because(semantics: &Semantics, key: &str, value: &str, cause: &str) -> Error {
+    Error::invalid_parameter(format!("{}: {cause}", invalid_filter(semantics, key, value)))
 }
 
 fn invalid_filter(semantics: &Semantics, key: &str, value: &str) -> Error {

@@ -215,8 +215,9 @@ fn of_mount(daemon: &Daemon, mount: &Map<String, Value>) -> Result<Option<Mount>
 
 /// Makes the volumes of a container that is new.
 pub fn make_volumes(daemon: &Daemon, record: &Record) {
-    for name in record.mounts.iter().filter_map(Mount::volume) {
-        volumes::make(daemon, name.to_owned(), None, None);
+    for mount in record.mounts.iter().filter(|mount| mount.volume().is_some()) {
+        let labels = if mount.is_anonymous { volumes::anonymous_labels(daemon) } else { None };
+        volumes::make(daemon, mount.name.clone(), labels, None);
     }
 }
 

@@ -29,6 +29,16 @@ impl Networks {
     }
 }
 
+/// The API version since which a list tells of health, which nothing here has.
+const HEALTH_SINCE: u16 = 52;
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Health {
+    status: &'static str,
+    failing_streak: u32,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in super::super) struct Summary {
@@ -48,10 +58,12 @@ pub(in super::super) struct Summary {
     host_config: Value,
     network_settings: Networks,
     mounts: Vec<Mount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<Health>,
 }
 
 impl Summary {
-    pub fn new(daemon: &Daemon, record: &Record, with_size: bool) -> Self {
+    pub fn new(daemon: &Daemon, record: &Record, with_size: bool, version: u16) -> Self {
         let labels = record.config.get("Labels").clone();
         Self {
             id: record.id,
@@ -68,6 +80,7 @@ impl Summary {
             host_config: json!({ "NetworkMode": record.host_config.get("NetworkMode") }),
             network_settings: Networks::of(record),
             mounts: record.mounts.iter().map(Mount::in_list).collect(),
+            health: (version >= HEALTH_SINCE).then_some(Health { status: "none", failing_streak: 0 }),
         }
     }
 }

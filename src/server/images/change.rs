@@ -13,8 +13,12 @@ use crate::{Error, ErrorClass, Result};
 
 /// `POST /images/{name}/tag`.
 pub fn tag(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
+    let semantics = daemon.semantics();
+    if semantics.empty_tag_is_ignored && call.form.get("repo").is_empty() {
+        return Ok(Answer::empty(200));
+    }
     let (id, _) = daemon.image(name)?;
-    let reference = named(daemon, call.form.get("repo"), call.form.get("tag"), ErrorClass::System)?;
+    let reference = named(daemon, call.form.get("repo"), call.form.get("tag"), semantics.tag_error_class)?;
     add_tag(daemon, id, reference)?;
     Ok(Answer::empty(201))
 }

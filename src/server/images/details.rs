@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::super::answer::{Answer, Refusal};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
-use super::super::shape::{CONFIG, Object, find};
+use super::super::shape::{CONFIG, OCI_CONFIG, Object, find, is_empty};
 use crate::digest::{ChainId, DiffId, ImageId};
 use crate::go::time::{Timestamp, parse_rfc3339};
 use crate::image::Image;
@@ -41,8 +41,10 @@ struct Details {
     parent: String,
     comment: String,
     created: String,
-    container: String,
-    container_config: Object,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_config: Option<Object>,
     docker_version: String,
     author: String,
     config: Option<Object>,
@@ -87,7 +89,12 @@ struct Metadata {
 }
 
 pub fn inspect(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
-    let in_lookup = |error: Error| Error::new(error.class(), format!("no such image: {name}: {error}"));
+    let in_lookup = |error: Error| {
+        if !daemon.semantics().inspect_errors_are_prefixed {
+            return error;
+        }
+        Error::new(error.class(), format!("no such image: {name}: {error}"))
+    };
     let (id, image) = daemon.image(name).map_err(in_lookup)?;
     let stores = daemon.stores();
     let raw = config(&image);
@@ -106,18 +113,21 @@ pub fn inspect(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refus
     let empty = Map::new();
     let os = if image.os().is_empty() { "linux" } else { image.os() };
     let root_fs = object(&raw, "rootfs").unwrap_or(&empty);
-    Ok(Answer::json(&Details {
+    let of_container = call.version < NO_CONTAINER_SINCE;
+    let shape = if call.version < OCI_CONFIG_SINCE { CONFIG } else { OCI_CONFIG };
+    let details = Details {
         id,
         repo_tags: familiar(repo_tags),
         repo_digests: familiar(repo_digests),
         parent: stores.images.parent(id).map(|parent| parent.to_string()).unwrap_or_default(),
         comment: comment(&raw),
         created: image.created().unwrap_or(Timestamp::ZERO).rfc3339_nano(0).to_string(),
-        container: text(&raw, "container"),
-        container_config: Object::new(CONFIG, object(&raw, "container_config").unwrap_or(&empty)),
+        container: of_container.then(|| text(&raw, "container")),
+        container_config: of_container
+            .then(|| Object::new(CONFIG, object(&raw, "container_config").unwrap_or(&empty))),
         docker_version: text(&raw, "docker_version"),
         author: text(&raw, "author"),
-        config: object(&raw, "config").map(|config| Object::new(CONFIG, config)),
+        config: object(&raw, "config").map(|config| Object::new(shape, config)),
         architecture: text(&raw, "architecture"),
         variant: text(&raw, "variant"),
         os: os.to_owned(),
@@ -127,7 +137,33 @@ pub fn inspect(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refus
         graph_driver: DRIVER,
         root_fs: RootFs { kind: text(root_fs, "type"), layers: image.diff_ids() },
         metadata: Metadata { last_tag_time: daemon.last_tagged(id).rfc3339_nano(0).to_string() },
-    }))
+    };
+    if !daemon.semantics().inspect_keys_are_sorted {
+        return Ok(Answer::json(&details));
+    }
+    // A map of `serde_json` has its keys sorted.
+    let mut sorted = serde_json::to_value(&details).map_err(|error| Error::system(error.to_string()))?;
+    if daemon.semantics().inspect_omits_empty_since.is_some_and(|since| call.version >= since) {
+        omit_empty(&mut sorted);
+    }
+    Ok(Answer::json(&sorted))
+}
+
+/// The API versions since which nothing is told of the container that an image was made from, and a config has the fields of
+/// OCI alone.
+const NO_CONTAINER_SINCE: u16 = 45;
+const OCI_CONFIG_SINCE: u16 = 50;
+
+fn omit_empty(details: &mut Value) {
+    let Value::Object(fields) = details else { return };
+    for name in ["Author", "Parent", "Comment", "DockerVersion"] {
+        if fields.get(name).is_some_and(is_empty) {
+            fields.remove(name);
+        }
+    }
+    if let Some(Value::Object(config)) = fields.get_mut("Config") {
+        config.retain(|_, value| !is_empty(value));
+    }
 }
 
 /// That of the image, or else of the last step of its history.

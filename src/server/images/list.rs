@@ -1,10 +1,11 @@
 //! `GET /images/json` (moby's `daemon/images/images.go`).
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::super::answer::{Answer, Refusal};
+use super::super::answer::{Answer, Refusal, invalid};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
 use crate::digest::ImageId;
@@ -13,11 +14,12 @@ use crate::go::path;
 use crate::go::time::Timestamp;
 use crate::image::{Image, Labels};
 use crate::reference::Reference;
+use crate::request::until;
 use crate::store::{ImageStore, ReferenceStore};
 use crate::usage::ImageSummary;
 use crate::{Error, Result};
 
-/// The filters of a list of images.
+/// The filters of a list of images; `until` came later.
 const ACCEPTED: [&str; 5] = ["dangling", "label", "before", "since", "reference"];
 
 pub fn list(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
@@ -26,12 +28,42 @@ pub fn list(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     if call.version < 41 && !legacy.is_empty() {
         filters.add("reference", legacy);
     }
+    if call.version >= IDENTITY_SINCE && call.form.flag("identity") && !call.form.flag("manifests") {
+        return Err(invalid("conflicting options: identity requires manifests=1"));
+    }
     let list = List::new(daemon, filters, call.form.flag("all"))?;
     let mut images = list.images()?;
+    count(daemon, call, &mut images)?;
     for image in &mut images {
         shape(image, call.version);
     }
     Ok(Answer::json(&Line::all(&images, call.version)))
+}
+
+/// The API versions since which a list tells shared sizes where that is asked for, counts containers, and knows identities.
+const SHARED_SIZE_SINCE: u16 = 42;
+const CONTAINERS_SINCE: u16 = 51;
+const IDENTITY_SINCE: u16 = 54;
+
+/// Fills in what takes a look at all images.
+fn count(daemon: &Daemon, call: &Call, images: &mut [ImageSummary]) -> Result<()> {
+    let counts_containers = call.version >= CONTAINERS_SINCE;
+    let shares = call.version >= SHARED_SIZE_SINCE && call.form.flag("shared-size");
+    if !counts_containers && !shares {
+        return Ok(());
+    }
+    let usage = daemon.engine().usage()?;
+    let known: HashMap<_, _> = usage.images.iter().map(|image| (image.id, image)).collect();
+    for image in images {
+        let found = known.get(&image.id);
+        if counts_containers {
+            image.containers = found.map_or(0, |found| found.containers);
+        }
+        if let Some(found) = found.filter(|_| shares) {
+            image.shared_size = found.shared_size;
+        }
+    }
+    Ok(())
 }
 
 /// What the version of the API wants.
@@ -75,12 +107,16 @@ struct List<'a> {
     dangling: Option<bool>,
     before: Option<Timestamp>,
     since: Option<Timestamp>,
+    /// Of several limits the earliest counts.
+    until: Option<Timestamp>,
 }
 
 impl<'a> List<'a> {
     fn new(daemon: &'a Daemon, filters: Filters, all: bool) -> Result<Self> {
         let semantics = daemon.semantics();
-        filters.validate(&ACCEPTED, semantics)?;
+        let until = semantics.image_list_takes_until.then_some("until");
+        let accepted: Vec<_> = ACCEPTED.into_iter().chain(until).collect();
+        filters.validate(&accepted, semantics)?;
         let dangling = if !filters.contains("dangling") {
             None
         } else if filters.exact_match("dangling", "true") {
@@ -99,7 +135,12 @@ impl<'a> List<'a> {
             })
         };
         let (before, since) = (created_of("before")?, created_of("since")?);
-        Ok(Self { daemon, filters, all, dangling, before, since })
+        let in_until = |error: Error| {
+            Error::new(semantics.until_error_class, format!("{}{error}", semantics.until_error_prefix))
+        };
+        let limits = filters.get("until").map(|value| until::parse(value, daemon.now(), semantics));
+        let until = limits.collect::<Result<Vec<_>>>().map_err(in_until)?.into_iter().min();
+        Ok(Self { daemon, filters, all, dangling, before, since, until })
     }
 
     /// U-2, U-3.
@@ -145,7 +186,9 @@ impl<'a> List<'a> {
 
     fn is_in_time(&self, image: &Image) -> bool {
         let created = image.created().unwrap_or(Timestamp::ZERO);
-        self.before.is_none_or(|before| created < before) && self.since.is_none_or(|since| created > since)
+        self.before.is_none_or(|before| created < before)
+            && self.since.is_none_or(|since| created > since)
+            && self.until.is_none_or(|until| image.created().is_some_and(|created| created < until))
     }
 
     fn has_labels(&self, image: &Image) -> bool {
@@ -169,12 +212,15 @@ impl<'a> List<'a> {
         Ok(found)
     }
 
-    /// `reference.FamiliarMatch`: the whole reference, or its name alone.
+    /// `reference.FamiliarMatch`: the whole reference, or its name alone; since 29.5 also as they are in full.
     fn is_wanted(&self, reference: &Reference) -> Result<bool> {
         for pattern in self.filters.get("reference") {
             let whole = path::matches(pattern, reference.familiar());
             let whole = whole.map_err(|error| Error::system(error.to_string()))?;
-            if whole || path::matches(pattern, reference.familiar_name()) == Ok(true) {
+            let in_full = self.daemon.semantics().reference_filter_matches_canonical;
+            let others = [reference.familiar_name(), reference.as_str(), reference.name()];
+            let count = if in_full { others.len() } else { 1 };
+            if whole || others.iter().take(count).any(|text| path::matches(pattern, text) == Ok(true)) {
                 return Ok(true);
             }
         }

@@ -61,7 +61,8 @@ fn choose(daemon: &Daemon, names: &[&str]) -> Result<BTreeMap<ImageId, BTreeSet<
     for name in names {
         let missing = || Error::not_found(format!("No such image: {name}"));
         let by_id = |text: &str| images.search(text).map_err(|_| missing());
-        match Reference::parse_any(name, daemon.semantics())? {
+        let of_class = |error: Error| Error::new(daemon.semantics().save_error_class, error.to_string());
+        match Reference::parse_any(name, daemon.semantics()).map_err(of_class)? {
             AnyReference::Digest(digest) => {
                 let id = digest.parse::<ImageId>().map_err(|_| missing())?;
                 chosen.entry(id).or_default();

@@ -44,7 +44,12 @@ fn take_away(daemon: &Daemon, network: &Network) {
 
 /// What is left once the filters are read and the guard is held.
 pub fn prune(daemon: &Daemon, call: &Call, filters: &Filters) -> Result<Object> {
-    let until = super::super::prune::until_of(daemon, filters)?;
+    let has_none = filters.contains("until") && filters.get("until").next().is_none();
+    let until = if has_none && daemon.semantics().empty_network_until_is_none {
+        None
+    } else {
+        super::super::prune::until_of(daemon, filters)?
+    };
     let mut deleted = Vec::new();
     for network in daemon.networks.all() {
         if call.is_cancelled.load(Ordering::Relaxed) {

@@ -16,6 +16,15 @@ use crate::{Error, Result};
 
 const ACCEPTED: [&str; 4] = ["dangling", "driver", "label", "name"];
 
+/// The label of volumes that nobody has named, where such are told apart.
+const ANONYMOUS: &str = "com.docker.volume.anonymous";
+
+/// The labels of a volume that nobody has named.
+pub fn anonymous_labels(daemon: &Daemon) -> Option<BTreeMap<String, String>> {
+    let is_told = daemon.semantics().volume_prune_takes_all;
+    is_told.then(|| BTreeMap::from([(ANONYMOUS.to_owned(), String::new())]))
+}
+
 /// Containers that mount it.
 fn users(daemon: &Daemon, name: &str) -> Vec<String> {
     let records = daemon.shelf.all().into_iter();
@@ -91,7 +100,13 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     check_name(&name).map_err(in_create)?;
     let options = strings(&body, "DriverOpts");
     check_options(options.as_ref()).map_err(in_create)?;
-    let volume = make(daemon, name, strings(&body, "Labels"), options);
+    let mut labels = strings(&body, "Labels");
+    if text("Name").is_empty()
+        && let Some(anonymous) = anonymous_labels(daemon)
+    {
+        labels.get_or_insert_default().extend(anonymous);
+    }
+    let volume = make(daemon, name, labels, options);
     Ok(Answer::json_with_status(201, &volume.shown(None)))
 }
 
@@ -166,9 +181,31 @@ pub fn take_away(daemon: &Daemon, name: &str) {
 }
 
 /// What is left once the filters are read and the guard is held.
-pub fn prune(daemon: &Daemon, filters: &Filters) -> Object {
+///
+/// # Errors
+///
+/// A value of `all` that is no truth value.
+pub fn prune(daemon: &Daemon, filters: &Filters, takes_all: bool) -> Result<Object> {
+    let prefix = daemon.semantics().invalid_filter_prefix;
+    let all = match filters.get("all").collect::<Vec<_>>().as_slice() {
+        _ if !takes_all => true,
+        [] => false,
+        [value] => match *value {
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => true,
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => false,
+            value => {
+                let cause = format!("strconv.ParseBool: parsing \"{value}\": invalid syntax");
+                return Err(Error::invalid_parameter(format!("{prefix} 'all': {cause}")));
+            }
+        },
+        _ => return Err(Error::invalid_parameter(format!("{prefix} 'all': only one value is expected"))),
+    };
     let mut deleted = Vec::new();
     for volume in daemon.volumes.all() {
+        let is_spared = !all && labels(&volume).all(|(key, _)| key != ANONYMOUS);
+        if is_spared {
+            continue;
+        }
         if super::super::prune::has_labels(filters, labels(&volume)) && users(daemon, &volume.name).is_empty()
         {
             // moby tells of the prune alone.
@@ -176,5 +213,5 @@ pub fn prune(daemon: &Daemon, filters: &Filters) -> Object {
             deleted.push(volume.name);
         }
     }
-    Object::of(vec![("VolumesDeleted", json!(deleted)), ("SpaceReclaimed", 0.into())])
+    Ok(Object::of(vec![("VolumesDeleted", json!(deleted)), ("SpaceReclaimed", 0.into())]))
 }

@@ -40,6 +40,13 @@ pub struct Usage {
     pub size: u64,
 }
 
+impl Shown {
+    /// A container mounts it, as far as that was counted.
+    pub fn is_used(&self) -> bool {
+        self.usage_data.as_ref().is_some_and(|usage| usage.ref_count > 0)
+    }
+}
+
 /// Where a volume's files would be.
 pub fn mountpoint(name: &str) -> String {
     format!("/var/lib/docker/volumes/{name}/_data")

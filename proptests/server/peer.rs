@@ -80,6 +80,7 @@ impl<'a> Subject<'a> {
         };
         body = replace(&body, r#""(Created|CreatedAt|LastTagTime)":"202[6-9][^"]*""#, r#""$1":"TIME""#);
         body = replace(&body, r#""(/[^"]*)?/volumes/"#, r#""/volumes/"#);
+        body = replace(&body, r#""Hostname":"[0-9a-f]{12}""#, r#""Hostname":"CONTAINER-12""#);
         body = replace(&body, r#""(NetworkID|EndpointID)":"[0-9a-f]{64}""#, r#""$1":"""#);
         body = replace(&body, r#""Status":"(Up|Exited \(\d+\)) [^"(]*"#, r#""Status":"$1 "#);
         body = replace(&body, r#"(["/ ])[0-9a-f]{64}"#, "${1}ID");

@@ -113,9 +113,12 @@ fn events_have_their_versions_form() {
     }
 }
 
+/// A status and a message.
+type Answered = (u16, &'static str);
+
 #[test]
 fn times_of_events_are_read_as_their_version_reads_them() {
-    let table: [(&str, (u16, &str), (u16, &str)); 6] = [
+    let table: [(&str, Answered, Answered); 6] = [
         (
             "since=x",
             (500, r#"strconv.ParseInt: parsing "x": invalid syntax"#),

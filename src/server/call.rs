@@ -140,7 +140,8 @@ impl Call {
     pub fn document(&mut self) -> Result<serde_json::Map<String, serde_json::Value>, Refusal> {
         let bytes = read_up_to(&mut self.body, LARGEST_DOCUMENT)?;
         let is_json = media_type(&self.content_type) == "application/json";
-        if !is_json && !(self.content_type.is_empty() && bytes.is_empty()) {
+        let is_nothing = self.content_type.is_empty() && bytes.is_empty();
+        if !(is_json || is_nothing) {
             return Err(self.wrong_type());
         }
         if bytes.trim_ascii().is_empty() {

@@ -10,6 +10,7 @@ mod mounts;
 mod remove;
 mod show;
 mod signal;
+mod validate;
 mod watch;
 
 pub(super) use alter::{rename, update};

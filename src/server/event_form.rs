@@ -60,7 +60,7 @@ impl EventForm {
 
 /// A map of `serde_json` has its keys sorted.
 fn sorted(event: &Event) -> Value {
-    let mut message = json!({
+    let message = json!({
         "Action": event.action,
         "Actor": { "Attributes": event.actor.attributes, "ID": event.actor.id },
         "Type": event.kind,
@@ -70,10 +70,11 @@ fn sorted(event: &Event) -> Value {
         "time": event.time.unix_seconds(),
         "timeNano": event.time.unix_nanos(),
     });
+    let Value::Object(mut message) = message else { return message };
     if event.kind == "container" {
-        message["from"] = event.attribute("image").unwrap_or_default().into();
+        message.insert("from".to_owned(), event.attribute("image").unwrap_or_default().into());
     }
-    message
+    Value::Object(message)
 }
 
 struct Plain<'a>(&'a Event);

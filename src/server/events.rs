@@ -106,7 +106,7 @@ pub(super) fn time(text: &str) -> Result<Option<Timestamp>> {
         let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
         // The seconds are read first.
         let part = if seconds.parse::<i64>().is_ok() { fraction } else { seconds };
-        let cause = match part.parse::<i64>().map_err(|error| error.kind().clone()) {
+        let cause = match part.parse::<i64>().map_err(|error| *error.kind()) {
             Err(IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => "value out of range",
             _ => "invalid syntax",
         };

@@ -79,10 +79,8 @@ pub(super) fn until_of(daemon: &Daemon, filters: &Filters) -> Result<Option<Time
 }
 
 /// `label` and `label!` include what has these labels.
-pub(super) fn has_labels<'a>(
-    filters: &Filters,
-    labels: impl Iterator<Item = (&'a str, &'a str)> + Clone,
-) -> bool {
-    let matches = |key: &str| filters.match_kv_list(key, labels.clone());
+pub(super) fn has_labels<'a>(filters: &Filters, labels: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+    let labels: Vec<_> = labels.collect();
+    let matches = |key: &str| filters.match_kv_list(key, labels.iter().copied());
     matches("label") && !(filters.contains("label!") && matches("label!"))
 }

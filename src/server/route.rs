@@ -64,7 +64,7 @@ fn get(daemon: &Arc<Daemon>, call: &mut Call, path: &str) -> Option<Result<Answe
         // Everything but a ping is asked for by GET alone.
         _ if call.method == Method::HEAD => return None,
         "/version" => Ok(system::version(daemon)),
-        "/info" => Ok(system::info(daemon)),
+        "/info" => Ok(system::info(daemon, call.version)),
         "/events" => events::stream(daemon, call),
         "/system/df" => usage::disk_usage(daemon, call),
         "/images/json" => images::list(daemon, call),

@@ -72,6 +72,10 @@ impl Serialize for Object {
     }
 }
 
+/// An object without keys.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Nothing {}
+
 /// A field of a Go struct as its decoder finds it.
 pub(super) fn find<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     object.get(name).or_else(|| {

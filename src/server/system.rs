@@ -44,8 +44,11 @@ pub(super) fn version(daemon: &Daemon) -> Answer {
     ]))
 }
 
+/// The API version since which nothing is told of a driver that ran containers.
+const DRIVER_UNTIL: u16 = 25;
+
 /// `GET /info`. What this daemon does not have is said to be off, absent or empty.
-pub(super) fn info(daemon: &Daemon) -> Answer {
+pub(super) fn info(daemon: &Daemon, version: u16) -> Answer {
     let records = daemon.shelf.all();
     let paused = records.iter().filter(|record| record.state.is_paused()).count();
     let running = records.iter().filter(|record| record.state.is_running()).count() - paused;
@@ -133,5 +136,8 @@ pub(super) fn info(daemon: &Daemon) -> Answer {
         ("SecurityOptions", json!([])),
         ("Warnings", json!(["nothing is executed: this is a daemon in memory, for tests"])),
     ]);
+    if version < DRIVER_UNTIL {
+        pairs.push(("ExecutionDriver", "<not supported>".into()));
+    }
     Answer::json(&Object::of(pairs))
 }

@@ -18,14 +18,14 @@ const TYPES_SINCE: u16 = 42;
 struct DiskUsage<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     layers_size: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    images: Option<Option<Vec<Line<'a>>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    containers: Option<Option<Vec<Summary>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    volumes: Option<Option<Vec<Shown>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    build_cache: Option<Option<[(); 0]>>,
+    #[serde(skip_serializing_if = "List::is_omitted")]
+    images: List<Line<'a>>,
+    #[serde(skip_serializing_if = "List::is_omitted")]
+    containers: List<Summary>,
+    #[serde(skip_serializing_if = "List::is_omitted")]
+    volumes: List<Shown>,
+    #[serde(skip_serializing_if = "List::is_omitted")]
+    build_cache: List<()>,
     #[serde(skip_serializing_if = "Option::is_none")]
     builder_size: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +36,28 @@ struct DiskUsage<'a> {
     volume_usage: Option<Objects<Shown>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     build_cache_usage: Option<Objects<()>>,
+}
+
+/// The objects of one type.
+enum List<T> {
+    Omitted,
+    Null,
+    Given(Vec<T>),
+}
+
+impl<T> List<T> {
+    const fn is_omitted(&self) -> bool {
+        matches!(self, Self::Omitted)
+    }
+}
+
+impl<T: Serialize> Serialize for List<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Omitted | Self::Null => serializer.serialize_none(),
+            Self::Given(items) => items.serialize(serializer),
+        }
+    }
 }
 
 /// What objects of one type take. What is 0 or empty is not written.
@@ -73,6 +95,7 @@ impl<T> Objects<T> {
 }
 
 /// The types of objects that are asked for.
+#[expect(clippy::struct_excessive_bools, reason = "one for each type")]
 struct Wanted {
     images: bool,
     containers: bool,
@@ -109,14 +132,15 @@ pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal
     let lines = || Line::all(&usage.images, call.version);
     let running = || daemon.shelf.all().iter().filter(|record| record.state.is_running()).count();
     // Until BuildKit has a record there is no list in 20.10.
-    let build_cache = (wanted.build_cache && semantics.unreferenced_tags_are_null).then_some([]);
+    let has_cache_list = wanted.build_cache && semantics.unreferenced_tags_are_null;
     Ok(Answer::json(&DiskUsage {
         layers_size: (!layers_are_omitted).then_some(layers_size),
-        images: (!is_omitted(wanted.images)).then(|| wanted.images.then(lines)),
-        containers: (!is_omitted(wanted.containers))
-            .then(|| wanted.containers.then(|| containers::summaries(daemon, call.version))),
-        volumes: (!is_omitted(wanted.volumes)).then(|| wanted.volumes.then(|| volumes::usage(daemon))),
-        build_cache: (!is_omitted(wanted.build_cache)).then_some(build_cache),
+        images: list(is_omitted(wanted.images), wanted.images, lines),
+        containers: list(is_omitted(wanted.containers), wanted.containers, || {
+            containers::summaries(daemon, call.version)
+        }),
+        volumes: list(is_omitted(wanted.volumes), wanted.volumes, || volumes::usage(daemon)),
+        build_cache: list(is_omitted(wanted.build_cache), has_cache_list, Vec::new),
         builder_size: (has_lists && !semantics.zero_builder_size_is_omitted).then_some(0),
         image_usage: (has_objects && wanted.images).then(|| {
             let active = usage.images.iter().filter(|image| image.containers > 0).count();
@@ -137,6 +161,14 @@ pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal
         build_cache_usage: (has_objects && wanted.build_cache)
             .then(|| Objects::of(Vec::new(), 0, with_items)),
     }))
+}
+
+fn list<T>(is_omitted: bool, is_wanted: bool, items: impl FnOnce() -> Vec<T>) -> List<T> {
+    match (is_omitted, is_wanted) {
+        (true, _) => List::Omitted,
+        (false, true) => List::Given(items()),
+        (false, false) => List::Null,
+    }
 }
 
 /// The daemon says at which of its steps the usage failed.

@@ -8,6 +8,7 @@ use super::super::daemon::Daemon;
 use super::super::shape::find;
 use super::change::log;
 use super::create::name as checked_name;
+use super::validate::LEAST_MEMORY;
 use crate::{Error, Result};
 
 pub fn rename(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
@@ -47,9 +48,6 @@ const CHANGEABLE: [&str; 16] = [
     "RestartPolicy",
     "Devices",
 ];
-
-/// The least memory that a container is given.
-const LEAST_MEMORY: i64 = 6 << 20;
 
 pub fn update(daemon: &Daemon, call: &mut Call, name: &str) -> Result<Answer, Refusal> {
     let body = call.json()?;

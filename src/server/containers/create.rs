@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::super::answer::{Answer, Refusal, invalid};
 use super::super::call::Call;
@@ -15,7 +15,7 @@ use super::super::record::{Record, default_name, strings};
 use super::super::shape::{CONFIG, ENDPOINT, HOST_CONFIG, Object, find};
 use super::super::state::State;
 use super::change::log;
-use super::mounts;
+use super::{mounts, validate};
 use crate::digest::{ContainerId, ImageId};
 use crate::store::{Container, ImageStore};
 use crate::{Error, Result};
@@ -33,15 +33,37 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
         return Err(invalid(daemon.semantics().empty_config_error));
     }
     let mut config = Object::new(CONFIG, &body);
+    // A list may be written as its only item (moby's `strslice`).
+    for field in ["Entrypoint", "Cmd"] {
+        if let Some(only) = config.get(field).as_str().map(str::to_owned) {
+            config.set(field, vec![only]);
+        }
+    }
     let image_name = config.get("Image").as_str().unwrap_or_default().to_owned();
     if image_name.is_empty() {
         return Err(Refusal::not_implemented("a container without an image"));
     }
+    let mut host_config = Map::new();
+    if let Some(given) = find(&body, "HostConfig").and_then(Value::as_object) {
+        host_config.clone_from(given);
+        // The daemon completes what the client has begun.
+        if find(given, "Runtime").is_none_or(is_unset) {
+            host_config.insert("Runtime".to_owned(), "runc".into());
+        }
+    }
+    let mut host_config = Object::new(HOST_CONFIG, &host_config);
+    complete(&mut host_config);
+    let own_mounts = mounts::of_host_config(daemon, &host_config)?;
+    validate::check(&body, &config, &host_config)?;
     let platform = Platform::parse(call.form.get("platform"))?;
     let (image_id, image) = daemon.image(&image_name)?;
     check_platform(&image_name, &raw_config(&image), platform.as_ref())?;
     if let Some(of_image) = find(&raw_config(&image), "config").and_then(Value::as_object) {
         merge(&mut config, &Object::new(CONFIG, of_image));
+    }
+    // `docker create --entrypoint=`: none, also not that of the image.
+    if strings(config.get("Entrypoint")) == [""] {
+        config.set("Entrypoint", Value::Null);
     }
     let command: Vec<_> =
         ["Entrypoint", "Cmd"].into_iter().flat_map(|field| strings(config.get(field))).collect();
@@ -52,16 +74,6 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     if config.get("Hostname").as_str().is_none_or(str::is_empty) {
         config.set("Hostname", crate::digest::short(&id.to_string()));
     }
-    let mut host_config = Map::new();
-    if let Some(given) = find(&body, "HostConfig").and_then(Value::as_object) {
-        host_config.clone_from(given);
-        // The daemon completes what the client has begun.
-        if find(given, "Runtime").is_none_or(is_unset) {
-            host_config.insert("Runtime".to_owned(), "runc".into());
-        }
-    }
-    let host_config = Object::new(HOST_CONFIG, &host_config);
-    let own_mounts = mounts::of_host_config(daemon, &host_config)?;
     let mut record = Record {
         id,
         name: name(call.form.get("name"), id)?,
@@ -83,6 +95,31 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     })?;
     add(daemon, &record)?;
     Ok(Answer::json_with_status(201, &Created { id, warnings: [] }))
+}
+
+/// What a daemon adds to settings that were begun.
+fn complete(host_config: &mut Object) {
+    let memory = host_config.get("Memory").as_i64().unwrap_or(0);
+    if memory > 0 && host_config.get("MemorySwap").as_i64() == Some(0) {
+        host_config.set("MemorySwap", memory.saturating_mul(2));
+    }
+    if let Some(log) = host_config.get("LogConfig").as_object() {
+        let kind = find(log, "Type").and_then(Value::as_str).filter(|kind| !kind.is_empty());
+        let options = find(log, "Config").filter(|options| options.is_object()).cloned();
+        let log =
+            json!({ "Type": kind.unwrap_or("json-file"), "Config": options.unwrap_or_else(|| json!({})) });
+        host_config.set("LogConfig", log);
+    }
+    if let Value::Object(mut bindings) = host_config.get("PortBindings").clone() {
+        for binding in bindings.values_mut().filter_map(Value::as_array_mut).flatten() {
+            let text = |name: &str| {
+                let given = binding.as_object().and_then(|binding| find(binding, name)?.as_str());
+                given.unwrap_or_default().to_owned()
+            };
+            *binding = json!({ "HostIp": text("HostIp"), "HostPort": text("HostPort") });
+        }
+        host_config.set("PortBindings", bindings);
+    }
 }
 
 /// Puts the container into both stores, or into none.

@@ -72,6 +72,7 @@ fn find_exec(daemon: &Daemon, id: &str) -> Result<Exec> {
 pub fn inspect(daemon: &Daemon, id: &str) -> Result<Answer, Refusal> {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
+    #[expect(clippy::struct_excessive_bools, reason = "as moby's struct has them")]
     struct Details {
         #[serde(rename = "ID")]
         id: String,

@@ -95,6 +95,14 @@ impl List {
         if let Some(wrong) = filters.get("health").find(|health| !HEALTHS.contains(health)) {
             return Err(Error::invalid_parameter(format!("Unrecognised filter value for health: {wrong}")));
         }
+        let tasks: Vec<_> = filters.get("is-task").collect();
+        if !matches!(tasks.as_slice(), [] | ["true" | "1" | "false" | "0"]) {
+            let values = format!("[{}]", tasks.join(" "));
+            return Err(invalid_filter(semantics, "is-task", &values));
+        }
+        for key in ["publish", "expose"] {
+            filters.get(key).try_for_each(|port| check_port(key, port))?;
+        }
         let named = |key: &str| {
             let missing = |name: &str| Error::system(format!("no such container {name}"));
             let find = |name: &str| {
@@ -160,7 +168,7 @@ impl List {
             && !["publish", "expose"].iter().any(|key| self.filters.contains(key))
             && self.is_on_network(record)
             && self.mounts(record)
-            && self.filters.exact_match("is-task", "false")
+            && !["true", "1"].iter().any(|yes| self.filters.get("is-task").any(|value| value == *yes))
     }
 }
 
@@ -180,6 +188,19 @@ impl List {
         };
         !self.filters.contains("volume") || self.filters.get("volume").any(is_one)
     }
+}
+
+/// `80`, `80/tcp`, `80-90/udp`.
+fn check_port(key: &str, text: &str) -> Result<()> {
+    let (ports, _) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    for number in [first, last] {
+        if number.parse::<u16>().is_err() {
+            let cause = format!("strconv.ParseUint: parsing \"{number}\": invalid syntax");
+            return Err(Error::system(format!("error while looking up for {key} {text}: {cause}")));
+        }
+    }
+    Ok(())
 }
 
 fn because(semantics: &Semantics, key: &str, value: &str, cause: &str) -> Error {

@@ -9,7 +9,7 @@ use super::super::answer::{Answer, Refusal};
 use super::super::daemon::Daemon;
 use super::super::images::{DRIVER, GraphDriver};
 use super::super::record::Record;
-use super::super::shape::{ENDPOINT, Object};
+use super::super::shape::{ENDPOINT, Nothing, Object};
 use super::mounts::Mount;
 use crate::Result;
 use crate::digest::{ContainerId, ImageId};
@@ -142,7 +142,7 @@ struct NetworkSettings {
     link_local_ipv6_address: &'static str,
     #[serde(rename = "LinkLocalIPv6PrefixLen")]
     link_local_ipv6_prefix_len: u8,
-    ports: BTreeMap<(), ()>,
+    ports: Nothing,
     sandbox_key: &'static str,
     #[serde(rename = "SecondaryIPAddresses")]
     secondary_ip_addresses: Option<()>,

@@ -65,7 +65,7 @@ fn pull_all(daemon: &Daemon, name: &Reference) -> Result<Answer, Refusal> {
         said.pulling(reference);
         log_as(daemon, *id, reference.familiar(), reference.familiar_name(), "pull");
     }
-    said.say(json!({ "status": format!("Status: Image is up to date for {}", name.familiar_name()) }));
+    said.say(&json!({ "status": format!("Status: Image is up to date for {}", name.familiar_name()) }));
     Ok(said.answer())
 }
 
@@ -106,7 +106,7 @@ fn fetch(
     if reference.tag().is_some() {
         daemon.stores().references.retag(reference.clone(), id)?;
     }
-    said.say(json!({ "status": format!("Digest: {}", found.digest) }));
+    said.say(&json!({ "status": format!("Digest: {}", found.digest) }));
     Ok(id)
 }
 
@@ -156,7 +156,7 @@ fn stub(reference: &Reference, platform: &Platform) -> Result<source::Found> {
     header.set_size(content.len() as u64);
     layer.append_data(&mut header, "pulled", content.as_bytes()).map_err(failed)?;
     let layer = layer.into_inner().map_err(failed)?;
-    let mut config = json!({
+    let config = json!({
         "architecture": platform.architecture,
         "config": { "Cmd": ["/bin/sh"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"] },
         "created": "2020-01-01T00:00:00Z",
@@ -164,9 +164,13 @@ fn stub(reference: &Reference, platform: &Platform) -> Result<source::Found> {
         "os": platform.os,
         "rootfs": { "type": "layers", "diff_ids": [DiffId::from(Digest::of(&layer))] },
     });
-    if !platform.variant.is_empty() {
-        config["variant"] = platform.variant.clone().into();
-    }
+    let config = match config {
+        Value::Object(mut config) if !platform.variant.is_empty() => {
+            config.insert("variant".to_owned(), platform.variant.clone().into());
+            Value::Object(config)
+        }
+        config => config,
+    };
     let config = config.to_string().into_bytes();
     let manifest = json!({
         "schemaVersion": 2,
@@ -187,7 +191,7 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
 struct Said(Vec<u8>);
 
 impl Said {
-    fn say(&mut self, message: Value) {
+    fn say(&mut self, message: &Value) {
         self.0.extend_from_slice(message.to_string().as_bytes());
         self.0.extend_from_slice(b"\r\n");
     }
@@ -207,7 +211,7 @@ impl Said {
 
     fn end(&mut self, daemon: &Daemon, id: ImageId, reference: &Reference, status: &str) {
         let shown = reference.familiar();
-        self.say(json!({ "status": format!("Status: {status} {shown}") }));
+        self.say(&json!({ "status": format!("Status: {status} {shown}") }));
         log_as(daemon, id, shown, reference.familiar_name(), "pull");
     }
 

@@ -37,7 +37,8 @@ pub fn save(daemon: &Daemon, names: &[&str]) -> Result<Answer, Refusal> {
         });
         log(daemon, *id, &id.to_string(), "save");
     }
-    files.add_json("manifest.json", &items)?;
+    // As Go writes a list that was never begun.
+    files.add_json("manifest.json", &(!items.is_empty()).then_some(&items))?;
     if !repositories.is_empty() {
         files.add_json("repositories", &repositories)?;
     }

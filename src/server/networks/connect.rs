@@ -79,6 +79,6 @@ pub fn log_of(daemon: &Daemon, record: &Record, action: &'static str) {
 ///
 /// A network that a container names and that is not there.
 pub fn require(daemon: &Daemon, record: &Record) -> Result<()> {
-    let names = record.networks.keys().filter(|name| !is_predefined(name));
-    names.map(|name| named(daemon, name).map(drop)).collect()
+    let mut names = record.networks.keys().filter(|name| !is_predefined(name));
+    names.try_for_each(|name| named(daemon, name).map(drop))
 }

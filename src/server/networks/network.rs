@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::answer::Refusal;
 use super::super::ids::Ids;
+use super::super::shape::Nothing;
 use crate::event::{Actor, EventLog};
 use crate::go::time::Timestamp;
 use crate::sync::Mutex;
@@ -14,6 +15,7 @@ use crate::{Error, Result};
 
 /// One network.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "as moby's struct has them")]
 pub struct Network {
     pub id: String,
     pub name: String,
@@ -56,6 +58,7 @@ pub struct Pool {
 /// A network as JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_excessive_bools, reason = "as moby's struct has them")]
 pub struct Shown<'a> {
     name: &'a str,
     id: &'a str,
@@ -72,7 +75,7 @@ pub struct Shown<'a> {
     config_from: BTreeMap<&'static str, &'a str>,
     config_only: bool,
     /// Nothing is attached.
-    containers: BTreeMap<(), ()>,
+    containers: Nothing,
     options: &'a Value,
     labels: &'a BTreeMap<String, String>,
 }
@@ -97,7 +100,7 @@ impl Network {
             ingress: self.ingress,
             config_from: BTreeMap::from([("Network", &*self.config_from)]),
             config_only: self.config_only,
-            containers: BTreeMap::new(),
+            containers: Nothing {},
             options: &self.options,
             labels: &self.labels,
         }
@@ -224,12 +227,11 @@ const POOLS: u8 = 31;
 
 /// `172.17.0.0/16` to `172.31.0.0/16`, then `192.168.0.0/20` and so on.
 fn pool(number: u8) -> Pool {
-    let (subnet, gateway) = match number {
-        0..15 => (format!("172.{}.0.0/16", 17 + number), format!("172.{}.0.1", 17 + number)),
-        _ => {
-            let third = (number - 15) * 16;
-            (format!("192.168.{third}.0/20"), format!("192.168.{third}.1"))
-        }
+    let (subnet, gateway) = if number < 15 {
+        (format!("172.{}.0.0/16", 17 + number), format!("172.{}.0.1", 17 + number))
+    } else {
+        let third = (number - 15) * 16;
+        (format!("192.168.{third}.0/20"), format!("192.168.{third}.1"))
     };
     Pool { subnet, gateway, ..Pool::default() }
 }

@@ -66,7 +66,7 @@ pub fn list(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::json(&List { volumes, warnings: None }))
 }
 
-fn labels(volume: &Volume) -> impl Iterator<Item = (&str, &str)> + Clone {
+fn labels(volume: &Volume) -> impl Iterator<Item = (&str, &str)> {
     volume.labels.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
 }
 

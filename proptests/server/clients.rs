@@ -243,6 +243,35 @@ try:
 except docker.errors.ImageNotFound:
     pass
 client.images.load(sys.stdin.buffer.read())
+container = client.containers.run("base:1", ["x"], name="two", detach=True, network_mode="none",
+                                  volumes={"data": {"bind": "/data", "mode": "rw"}})
+container.pause()
+container.reload()
+assert container.status == "paused"
+container.unpause()
+assert container.logs() == b""
+assert container.top()["Titles"][-1] == "CMD"
+assert container.stats(stream=False)["name"] == "/two"
+container.rename("three")
+container.update(mem_limit=64 << 20)
+committed = container.commit("committed", "1")
+assert committed.tags == ["committed:1"], committed.tags
+container.stop()
+assert container.wait()["StatusCode"] == 143
+container.restart()
+container.remove(force=True)
+network = client.networks.create("net", labels={"a": "b"})
+assert client.networks.get("net").attrs["Labels"] == {"a": "b"}
+assert len(client.networks.list()) == 4
+assert client.networks.prune()["NetworksDeleted"] == ["net"]
+assert [volume.name for volume in client.volumes.list()] == ["data"]
+assert client.volumes.prune()["VolumesDeleted"] == ["data"]
+assert client.images.pull("base", "1").tags == ["base:1"]
+try:
+    client.images.pull("nope")
+    sys.exit("nope was pulled")
+except docker.errors.NotFound:
+    pass
 data = b"".join(client.images.get("app:1").save(named=True))
 assert b"manifest.json" in data
 events = [event["Action"] for event in client.events(since=1, until=1, decode=True)]
@@ -343,6 +372,13 @@ const check = (holds, what) => { if (!holds) { console.error("wrong:", what); pr
   check((await docker.listContainers({ all: true })).length === 0, "containers");
   check((await docker.df()).LayersSize === 3, "df");
   await docker.getImage("base:1").remove();
+  const network = await docker.createNetwork({ Name: "net" });
+  check((await network.inspect()).Driver === "bridge", "network");
+  check((await docker.listNetworks()).length === 4, "networks");
+  await network.remove();
+  await docker.createVolume({ Name: "data" });
+  check((await docker.listVolumes()).Volumes.length === 1, "volumes");
+  await docker.getVolume("data").remove();
   const missing = await docker.getImage("base:1").inspect().catch((error) => error.statusCode);
   check(missing === 404, missing);
   console.log("done");

@@ -218,6 +218,61 @@ fn curl_prunes_as_devices_do() {
     assert_eq!(again, "{\"ImagesDeleted\":null,\"SpaceReclaimed\":0}\n");
 }
 
+/// What people look at first, on each version that there is.
+#[test]
+fn clients_speak_every_version() {
+    // The newest version of the API that the docker CLI speaks.
+    let newest = has("clients_speak_every_version", &["docker"]).then(|| {
+        let version = docker(&daemon(), &["version", "--format", "{{.Client.DefaultAPIVersion}}"]);
+        version.trim().strip_prefix("1.").unwrap().parse::<u16>().unwrap()
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for semantics in image_prune::Semantics::ALL {
+        let daemon = TestDaemon::builder().semantics(semantics).start().unwrap();
+        fill(&daemon);
+        runtime.block_on(async {
+            let host = daemon.host();
+            let docker = bollard::Docker::connect_with_unix(&host, 60, bollard::API_DEFAULT_VERSION).unwrap();
+            let docker = docker.negotiate_version().await.unwrap();
+            let name = semantics.name;
+            assert_eq!(docker.inspect_image("app:1").await.unwrap().repo_tags.unwrap(), ["app:1"], "{name}");
+            let networks =
+                docker.list_networks(None::<bollard::query_parameters::ListNetworksOptions>).await.unwrap();
+            assert_eq!(networks.len(), 3, "{name}");
+            assert!(
+                docker.list_volumes(None::<bollard::query_parameters::ListVolumesOptions>).await.is_ok(),
+                "{name}"
+            );
+            assert!(docker.df(None::<bollard::query_parameters::DataUsageOptions>).await.is_ok(), "{name}");
+        });
+        if newest.is_none_or(|newest| newest < semantics.api_versions.0) {
+            continue;
+        }
+        let run = |args: &[&str]| docker(&daemon, args);
+        run(&["run", "-d", "--name", "one", "-v", "data:/data", "base:1", "x"]);
+        for args in [
+            &["version"][..],
+            &["info"],
+            &["images", "-a"],
+            &["ps", "-a", "--filter", "status=running"],
+            &["inspect", "one", "base:1"],
+            &["system", "df", "-v"],
+            &["network", "ls"],
+            &["volume", "inspect", "data"],
+            &["logs", "one"],
+            &["tag", "base:1", "again:2"],
+            &["pull", "again:2"],
+            &["rm", "-fv", "one"],
+            &["volume", "prune", "-f"],
+            &["image", "prune", "-af", "--filter", "until=1h"],
+            &["events", "--since", "1", "--until", "2"],
+        ] {
+            run(args);
+        }
+        assert!(daemon.stores().images.is_empty(), "{semantics}");
+    }
+}
+
 const DOCKER_PY: &str = r#"
 import docker, os, sys
 client = docker.DockerClient(base_url=os.environ["DOCKER_HOST"])

@@ -25,7 +25,9 @@ fn replay(rows: &[String], flags: &[&str]) -> (String, String, Option<i32>) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.jsonl");
     let mut text = File::create(&file).unwrap();
-    rows.iter().for_each(|row| writeln!(text, "{row}").unwrap());
+    for row in rows {
+        writeln!(text, "{row}").unwrap();
+    }
     let output = command(folder.path()).arg("replay").args(flags).arg(file).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (text(output.stdout), text(output.stderr), output.status.code())

@@ -130,7 +130,7 @@ fn wrong_outcomes(action: &Action, expected: &Outcome) -> Vec<Outcome> {
     with(&|got| got.events.truncate(got.events.len().saturating_sub(1)));
     with(&|got| got.events.iter_mut().for_each(|event| event.action.push('x')));
     with(&|got| {
-        got.events.iter_mut().for_each(|event| drop(event.attributes.insert("x".into(), "y".into())))
+        got.events.iter_mut().for_each(|event| drop(event.attributes.insert("x".into(), "y".into())));
     });
     with(&|got| got.after.images.truncate(got.after.images.len().saturating_sub(1)));
     with(&|got| got.after.new_images.clear());

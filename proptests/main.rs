@@ -48,6 +48,8 @@ mod keep;
 mod laws;
 mod layering;
 mod locks;
+#[cfg(feature = "client")]
+mod needed;
 mod oracle;
 mod partial_outcomes;
 #[cfg(feature = "cli")]

@@ -70,7 +70,7 @@ fn an_agent_with_rules_deletes_one_by_one() {
     fill(&daemon);
     client(&daemon).create_container("user", &json!({ "Image": "web:1", "Cmd": ["x"] })).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("compose.yml"), "services: {s: {image: 'app:${TAG:-1}'}}").unwrap();
+    std::fs::write(folder.path().join("compose.yml"), "services: {s: {image: 'app:${TAG}'}}").unwrap();
     let before = client(&daemon).disk_usage().unwrap().layers_size;
     let args =
         ["agent", "--once", "--journal", "j", "--keep-label", "keep", "--keep-last", "2", "--format", "json"];

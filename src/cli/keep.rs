@@ -1,12 +1,13 @@
 //! What stays whatever the filters say: flags, and the rules that they make.
 
+use std::env;
 use std::path::PathBuf;
 
 use clap::Args as ArgGroup;
 use image_prune::Result;
 use image_prune::client::KeepRules;
 
-use super::read::{self, named};
+use super::read;
 
 /// Rules of what to keep.
 #[derive(Debug, Clone, Default, ArgGroup)]
@@ -22,7 +23,9 @@ pub struct KeepArgs {
     /// Keep the N newest images of each repository; where dates do not say which image is newer, all in question stay
     #[arg(long, value_name = "N")]
     pub keep_last: Option<usize>,
-    /// Keep the images that a compose file names; may be repeated
+    /// Keep the images that a compose file needs, read as `docker compose config` would (`.env` beside it, then the
+    /// environment); several files to merge are A.yml:B.yml, a folder stands for compose's default names in it.
+    /// Kubernetes manifests, IoT Edge deployment manifests and Quadlet units are read, too; may be repeated
     #[arg(long, value_name = "FILE")]
     pub needed_by: Vec<PathBuf>,
 }
@@ -49,9 +52,12 @@ impl KeepArgs {
         if let Some(count) = self.keep_last {
             rules = rules.last(count);
         }
-        for file in &self.needed_by {
-            rules =
-                rules.needed_by(&named(file).display().to_string(), &read::text(file, read::SETTINGS)?)?;
+        // Variables that are no text are in no name.
+        let environment = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        for files in &self.needed_by {
+            rules = rules.needed_by_files(files, &environment, &|file| read::text(file, read::SETTINGS))?;
         }
         Ok(rules)
     }

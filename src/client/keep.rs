@@ -2,8 +2,9 @@
 //!
 //! A rule keeps an image as a whole, with all its references: an image that one rule keeps is touched by none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -12,10 +13,11 @@ use crate::image::Image;
 use crate::store::Stores;
 use crate::{Error, Reference, Result, Semantics};
 
-mod compose;
+mod needed;
 mod newest;
 mod pattern;
 
+use needed::variables::{masked, shown, unknown_names};
 use pattern::Pattern;
 
 /// Which images stay.
@@ -41,6 +43,7 @@ pub struct KeepRules {
     labels: Vec<Label>,
     last: Option<usize>,
     needed: Vec<Need>,
+    warnings: Vec<String>,
 }
 
 /// A label, with any value or with this one.
@@ -54,7 +57,10 @@ struct Label {
 #[derive(Debug, Clone)]
 struct Need {
     file: String,
-    image: Pattern,
+    /// The names that it may have.
+    names: Vec<Pattern>,
+    /// The variables in them that are not known.
+    unknown: Vec<String>,
 }
 
 /// Why a rule keeps an image.
@@ -104,6 +110,8 @@ pub struct Keeping {
     pub images: BTreeMap<ImageId, KeepReason>,
     /// Rules that keep nothing here, which may be a mistake in the rule.
     pub idle: Vec<String>,
+    /// What may keep more, or less, than was meant: variables that are not set, and files that were not read.
+    pub warnings: Vec<String>,
 }
 
 impl KeepRules {
@@ -156,16 +164,45 @@ impl KeepRules {
         self
     }
 
-    /// Keeps the images that a compose file names. A variable in a name stands for anything.
+    /// Keeps the images that a compose file names, a Kubernetes manifest or a deployment manifest of IoT Edge. A variable
+    /// in a name stands for anything, unless the file has a default for it.
     ///
     /// # Errors
     ///
-    /// The text is no compose file, or one that refers to others; `file` is what to call it.
-    pub fn needed_by(mut self, file: &str, text: &str) -> Result<Self> {
-        let refused = |problem: String| Error::invalid_parameter(format!("{file}: {problem}"));
-        for name in compose::images(text).map_err(refused)? {
-            let image = Pattern::of_variable_name(&name).map_err(|error| refused(error.to_string()))?;
-            self.needed.push(Need { file: file.to_owned(), image });
+    /// The text is none of these, or refers to other files; `file` is what to call it.
+    pub fn needed_by(self, file: &str, text: &str) -> Result<Self> {
+        self.needed(needed::of_text(file, text)?)
+    }
+
+    /// Keeps the images that files name, as `docker compose config` reads them: with `.env`, `environment` on top of it,
+    /// and the files that they extend and include within their folder. `files` is a file, several in compose's order
+    /// with `:` between them, or a folder with compose's default names. A unit of Podman's Quadlet
+    /// (`NAME.container`), a Kubernetes manifest and a deployment manifest of IoT Edge are read, too.
+    ///
+    /// A variable that is not set stands for anything; [`Keeping::warnings`] has how many images that keeps.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read by `read`, or is not understood as a whole: what is not known to be needed would be deleted.
+    pub fn needed_by_files(
+        mut self,
+        files: &Path,
+        environment: &BTreeMap<String, String>,
+        read: &dyn Fn(&Path) -> Result<String>,
+    ) -> Result<Self> {
+        let (named, warnings) = needed::of_argument(files, environment, read)?;
+        self.warnings.extend(warnings);
+        self.needed(named)
+    }
+
+    fn needed(mut self, named: Vec<needed::Named>) -> Result<Self> {
+        for image in named {
+            let file = image.file.display().to_string();
+            let unknown = image.names.iter().flat_map(|name| unknown_names(name)).collect::<BTreeSet<_>>();
+            let names = image.names.iter().map(|name| Pattern::of_name(&shown(name), &masked(name)));
+            let names = names.collect::<Result<_>>();
+            let names = names.map_err(|error| Error::invalid_parameter(format!("{file}: {error}")))?;
+            self.needed.push(Need { file, names, unknown: unknown.into_iter().collect() });
         }
         Ok(self)
     }
@@ -182,10 +219,9 @@ impl KeepRules {
             };
             keeping.add_matches(&references, pattern, &format!("pattern `{}`", pattern.text()), reason);
         }
+        keeping.warnings.clone_from(&self.warnings);
         for need in &self.needed {
-            let (file, name) = (&need.file, need.image.text());
-            let reason = |_: &Reference| KeepReason::NeededBy { file: file.clone(), name: name.to_owned() };
-            keeping.add_matches(&references, &need.image, &format!("`{name}` in {file}"), reason);
+            need.keep(&references, &mut keeping);
         }
         let images = stores.images.images();
         for label in &self.labels {
@@ -229,6 +265,30 @@ impl Keeping {
         if is_idle {
             self.idle.push(rule.to_owned());
         }
+    }
+}
+
+impl Need {
+    fn keep(&self, references: &[(Reference, ImageId)], keeping: &mut Keeping) {
+        let file = &self.file;
+        let names: Vec<&str> = self.names.iter().map(Pattern::text).collect();
+        let matching = references.iter().filter_map(|(reference, id)| {
+            let name = self.names.iter().find(|name| name.matches(reference))?;
+            Some((*id, name.text()))
+        });
+        let matching: Vec<_> = matching.collect();
+        if !self.unknown.is_empty() {
+            let count = matching.iter().map(|(id, _)| id).collect::<BTreeSet<_>>().len();
+            let images = if count == 1 { "image" } else { "images" };
+            let variables = self.unknown.join(", ");
+            let (are, stand) = if self.unknown.len() == 1 { ("is", "stands") } else { ("are", "stand") };
+            keeping.warnings.push(format!(
+                "{file}: {variables} {are} not set and {stand} for anything: `{}` keeps {count} {images}",
+                names.join("` or `")
+            ));
+        }
+        let reason = |name: &str| KeepReason::NeededBy { file: file.clone(), name: name.to_owned() };
+        keeping.add(matching.into_iter(), &format!("`{}` in {file}", names.join("` or `")), reason);
     }
 }
 

@@ -94,6 +94,9 @@ impl Question {
     /// Of the images that no container uses and no rule keeps.
     fn smallest(&self, bytes: u64, rules: &KeepRules) -> Result<()> {
         let keeping = rules.apply(&self.stores);
+        for warning in &keeping.warnings {
+            render::line_to_stderr("warning", warning);
+        }
         for rule in &keeping.idle {
             render::line_to_stderr("warning", &format!("{rule} keeps nothing here"));
         }

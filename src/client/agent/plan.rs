@@ -96,6 +96,7 @@ impl RunPlan {
             });
         }
         let keeping = rules.apply(&view.stores);
+        warnings.extend(keeping.warnings.iter().cloned());
         warnings.extend(
             keeping.idle.iter().map(|rule| format!("{rule} keeps nothing here: is it what was meant?")),
         );

@@ -2,6 +2,7 @@
 
 use globset::GlobSet;
 
+use super::needed::variables::UNKNOWN;
 use super::normalized;
 use crate::{Error, Reference, Result, glob};
 
@@ -14,9 +15,6 @@ pub(super) struct Pattern {
     version: Option<GlobSet>,
     digest: Option<GlobSet>,
 }
-
-/// What stands for a variable until the name is taken apart. No name holds it.
-const VARIABLE: char = '\0';
 
 impl Pattern {
     /// Reads `repository`, `repository:tag` or `repository@digest`.
@@ -34,20 +32,19 @@ impl Pattern {
         })
     }
 
-    /// Reads the name of an image as a compose file has it: `$VARIABLE`, `${VARIABLE}` and all other forms in
-    /// braces stand for anything. Nothing else does.
-    pub fn of_variable_name(text: &str) -> Result<Self> {
-        let masked = mask_variables(text).ok_or_else(|| refused(text, "a `${` is never closed"))?;
-        let (name, tag, digest) = split(&masked);
+    /// Reads the name of an image as a file has it. In `masked` stands [`UNKNOWN`] for each variable that is not known,
+    /// which may be anything; nothing else does. `text` is how to show it.
+    pub fn of_name(text: &str, masked: &str) -> Result<Self> {
+        let (name, tag, digest) = split(masked);
         if name.is_empty() {
             return Err(refused(text, "there is no name"));
         }
         let compile = |part: &str| {
-            let escaped = globset::escape(part).replace(VARIABLE, "*");
+            let escaped = globset::escape(part).replace(UNKNOWN, "*");
             compile(text, &escaped, false)
         };
         // The variable may hold the tag as well.
-        let may_end_in_tag = name.rsplit('/').next().is_some_and(|last| last.contains(VARIABLE));
+        let may_end_in_tag = name.rsplit('/').next().is_some_and(|last| last.contains(UNKNOWN));
         let version = match tag {
             Some(tag) => Some(compile(tag)?),
             None if digest.is_some() || may_end_in_tag => None,
@@ -101,34 +98,4 @@ fn split(text: &str) -> (&str, Option<&str>, Option<&str>) {
 /// `library/app` and `index.docker.io/app` are `app`.
 fn plain_name(name: &str) -> String {
     normalized(name).map_or_else(|| name.to_owned(), |reference| reference.familiar_name().to_owned())
-}
-
-/// Every variable as [`VARIABLE`]. None where braces are open; `$$` is a dollar sign.
-fn mask_variables(text: &str) -> Option<String> {
-    let mut masked = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(character) = rest.next() {
-        match (character, rest.peek()) {
-            (VARIABLE, _) => {}
-            ('$', Some('$')) => masked.extend(rest.next()),
-            ('$', Some('{')) => {
-                let mut depth = 0;
-                loop {
-                    match rest.next()? {
-                        '{' => depth += 1,
-                        '}' if depth == 1 => break,
-                        '}' => depth -= 1,
-                        _ => {}
-                    }
-                }
-                masked.push(VARIABLE);
-            }
-            ('$', Some(next)) if next.is_ascii_alphabetic() || *next == '_' => {
-                while rest.next_if(|next| next.is_ascii_alphanumeric() || *next == '_').is_some() {}
-                masked.push(VARIABLE);
-            }
-            _ => masked.push(character),
-        }
-    }
-    Some(masked)
 }

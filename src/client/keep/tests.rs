@@ -116,12 +116,11 @@ fn compose_files_name_what_is_needed() {
     let compose = format!(
         "x-base: &base\n  image: reg.io/base:1\n  restart: always\n\
          services:\n\
-         \x20 web: {{image: 'web:${{TAG:-1}}', ports: ['80:80']}}\n\
+         \x20 web: {{image: 'web:${{TAG}}', ports: ['80:80']}}\n\
          \x20 merged: {{<<: *base}}\n\
          \x20 digest: {{image: 'app:9@{DIGEST}'}}\n\
          \x20 plain: {{image: plain}}\n\
-         \x20 mounts: {{image: plain, volumes: ['data:/data', {{type: image, source: mounted:1, target: /m}}]}}\n\
-         \x20 empty:\n"
+         \x20 mounts: {{image: plain, volumes: ['data:/data', {{type: image, source: mounted:1, target: /m}}]}}\n"
     );
     let at_digest = format!("app@{DIGEST}");
     let images: &[&[&str]] = &[
@@ -137,7 +136,7 @@ fn compose_files_name_what_is_needed() {
     let rules = KeepRules::new().needed_by("compose.yml", &compose).unwrap();
     assert_eq!(kept(&rules, images), [0, 1, 2, 3, 5]);
     let (stores, ids) = stores(images);
-    assert_eq!(rules.apply(&stores).images[&ids[0]].to_string(), "compose.yml needs web:${TAG:-1}");
+    assert_eq!(rules.apply(&stores).images[&ids[0]].to_string(), "compose.yml needs web:${TAG}");
 }
 
 #[test]
@@ -147,7 +146,9 @@ fn a_variable_stands_for_anything() {
         let compose = format!("services: {{a: {{image: '{name}'}}}}");
         assert_eq!(kept(&KeepRules::new().needed_by("f", &compose).unwrap(), images), expected, "{name}");
     };
-    check("${REGISTRY:-reg.io/team/}app:2", &[1]);
+    check("${REGISTRY}app:2", &[1]);
+    check("${REGISTRY:-reg.io/team/}app:${TAG:-2}", &[1]);
+    check("${REGISTRY:-reg.io/team/}app:${TAG:-3}", &[]);
     // `app` is docker.io/library/app.
     check("$REGISTRY/app:${TAG:?no ${X}}", &[0, 1]);
     check("${IMAGE}", &[0, 1, 2]);
@@ -164,18 +165,18 @@ fn what_is_no_compose_file_keeps_nothing_silently() {
     });
     let nested = nest(100_000);
     for (text, expected) in [
-        ("", "compose file"),
-        ("a: 1", "no `services`"),
+        ("", "no `services`"),
+        ("a: 1", "there are no `services`"),
         ("services: 3", "not a compose file"),
-        ("services: {a: {image: [1]}}", "not a compose file"),
-        ("include: [x.yml]\nservices: {}", "`include` refers to another file"),
-        ("services: {a: {extends: {file: b.yml, service: x}}}", "`extends` refers to another file"),
+        ("services: {a: {image: [1]}}", "service a: `image` is no name of an image"),
+        ("include: [x.yml]\nservices: {}", "`include`: it refers to another file"),
+        ("services: {a: {extends: {file: b.yml, service: x}}}", "it refers to another file"),
         ("services: {a: {build: .}}", "service a is built without an `image`"),
         ("services: {a: {image: '${X'}}", "never closed"),
-        ("services: {a: {image: ''}}", "there is no name"),
-        ("services: {a: {image: x}", "not a compose file"),
-        (nested.as_str(), "not a compose file"),
-        (bomb.as_str(), "compose file"),
+        ("services: {a: {image: ''}}", "service a: `image` is no name of an image"),
+        ("services: {a: {image: x}", "no YAML"),
+        (nested.as_str(), "no YAML"),
+        (bomb.as_str(), "aliases stand for more than"),
     ] {
         let error = KeepRules::new().needed_by("c.yml", text).unwrap_err().to_string();
         assert!(error.starts_with("c.yml: ") && error.contains(expected), "{error}");
@@ -186,6 +187,16 @@ fn what_is_no_compose_file_keeps_nothing_silently() {
 
 const fn compose_limit() -> usize {
     1 << 20
+}
+
+#[test]
+fn a_variable_that_is_not_known_is_told_with_what_it_keeps() {
+    let (stores, _) = stores(&[&["app:1", "app:one"], &["app:2"], &["web:1"]]);
+    let rules =
+        KeepRules::new().needed_by("c.yml", "services: {a: {image: 'app:$TAG'}, b: {image: 'web:1'}}");
+    let keeping = rules.unwrap().apply(&stores);
+    let expected = "c.yml: TAG is not set and stands for anything: `app:${TAG}` keeps 2 images";
+    assert_eq!((keeping.warnings, keeping.images.len()), (vec![expected.to_owned()], 3));
 }
 
 #[test]

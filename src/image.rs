@@ -17,7 +17,6 @@ mod tests;
 
 pub(crate) use chain::Chains;
 pub use labels::Labels;
-pub(crate) use packed::{pack, unpack};
 
 /// An image as the image store has it: its config, and what a prune asks of it.
 ///

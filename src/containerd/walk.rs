@@ -4,6 +4,7 @@ use super::decode::{self, Descriptor, Kind};
 use super::image::Image;
 use super::store::{ContentStore, SnapshotStore};
 use crate::image::Labels;
+use crate::store::arena::Place;
 use crate::{Digest, Error, Result};
 
 /// What the walk over one record found, and later what of it is gone. Kept for its memory.
@@ -13,6 +14,8 @@ pub struct Walk {
     pub blobs: Vec<Visited>,
     /// The snapshots of the configs that were visited, each once.
     pub snapshots: Vec<SnapshotSeen>,
+    /// The state of the store in memory that the places are of.
+    pub(super) version: Option<u64>,
 }
 
 /// A blob that a walk came by.
@@ -26,6 +29,8 @@ pub struct Visited {
     pub kind: Kind,
     /// Set once it is found to be gone.
     pub is_gone: bool,
+    /// Where the store in memory has it.
+    pub(super) place: Option<Place>,
 }
 
 /// A snapshot of an image.
@@ -37,6 +42,8 @@ pub struct SnapshotSeen {
     pub size: i64,
     /// Set once it is found to be gone; also where it never was there, which frees nothing.
     pub is_gone: bool,
+    /// Where the store in memory has it.
+    pub(super) place: Option<Place>,
 }
 
 /// The key of an image's snapshot.
@@ -63,6 +70,7 @@ impl Walk {
     pub fn clear(&mut self) {
         self.blobs.clear();
         self.snapshots.clear();
+        self.version = None;
     }
 }
 
@@ -137,7 +145,7 @@ pub(super) fn walk<S: ContentStore + SnapshotStore>(
     walk.clear();
     present(store, image.target(), &mut |descriptor, digest| {
         let (size, kind) = (descriptor.size, descriptor.kind());
-        walk.blobs.push(Visited { digest, size, kind, is_gone: false });
+        walk.blobs.push(Visited { digest, size, kind, is_gone: false, place: None });
         if with_snapshots
             && kind == Kind::Config
             && let Some(raw) = bytes(store, descriptor)?
@@ -145,7 +153,7 @@ pub(super) fn walk<S: ContentStore + SnapshotStore>(
             for key in decode::config(&raw)?.chain_ids().into_iter().map(SnapshotKey::from) {
                 if walk.snapshots.iter().all(|seen| seen.key != key) {
                     let size = key.with_text(|key| store.snapshot_size(key))?.unwrap_or(0);
-                    walk.snapshots.push(SnapshotSeen { key, size, is_gone: false });
+                    walk.snapshots.push(SnapshotSeen { key, size, is_gone: false, place: None });
                 }
             }
         }

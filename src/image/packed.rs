@@ -14,7 +14,7 @@ const DIGEST: u8 = 0xff;
 const LITERAL: u8 = 0xfe;
 
 /// Bytes from which the original comes back to the letter.
-pub(crate) fn pack(plain: &[u8]) -> Vec<u8> {
+pub(super) fn pack(plain: &[u8]) -> Vec<u8> {
     let mut packed = Vec::with_capacity(plain.len());
     let mut rest = plain;
     while let Some((before, digest, behind)) = next_digest(rest) {
@@ -28,7 +28,7 @@ pub(crate) fn pack(plain: &[u8]) -> Vec<u8> {
 }
 
 /// The original.
-pub(crate) fn unpack(packed: &[u8]) -> Vec<u8> {
+pub(super) fn unpack(packed: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(packed.len() * 2);
     let mut rest = packed;
     while let Some(place) = rest.iter().position(|byte| *byte >= LITERAL) {

@@ -16,6 +16,7 @@ pub struct Containers(RwLock<Inner>);
 struct Inner {
     /// In order of creation; those that were removed leave a hole.
     all: Vec<Option<Arc<Container>>>,
+    by_id: HashMap<String, usize>,
     by_image: HashMap<Digest, Vec<usize>>,
 }
 
@@ -30,9 +31,7 @@ impl Containers {
     pub fn add(&self, container: Container) {
         let mut inner = self.0.write();
         inner.remove(&container.id);
-        let place = inner.all.len();
-        inner.by_image.entry(container.image_id).or_default().push(place);
-        inner.all.push(Some(Arc::new(container)));
+        inner.add(container);
     }
 
     /// Removes a container. Its lease is containerd's, and stays.
@@ -55,11 +54,15 @@ impl Containers {
 }
 
 impl Inner {
+    fn add(&mut self, container: Container) {
+        let place = self.all.len();
+        self.by_id.insert(container.id.clone(), place);
+        self.by_image.entry(container.image_id).or_default().push(place);
+        self.all.push(Some(Arc::new(container)));
+    }
+
     fn remove(&mut self, id: &str) -> Option<Arc<Container>> {
-        let is_it = |container: &Option<Arc<Container>>| {
-            container.as_ref().is_some_and(|container| container.id == id)
-        };
-        let place = self.all.iter().position(is_it)?;
+        let place = self.by_id.remove(id)?;
         let container = self.all.get_mut(place)?.take()?;
         if let Some(places) = self.by_image.get_mut(&container.image_id) {
             places.retain(|other| *other != place);
@@ -71,10 +74,7 @@ impl Inner {
 impl FromIterator<Container> for Containers {
     fn from_iter<I: IntoIterator<Item = Container>>(containers: I) -> Self {
         let mut inner = Inner::default();
-        for container in containers {
-            inner.by_image.entry(container.image_id).or_default().push(inner.all.len());
-            inner.all.push(Some(Arc::new(container)));
-        }
+        containers.into_iter().for_each(|container| inner.add(container));
         Self(RwLock::new(inner))
     }
 }

@@ -5,7 +5,6 @@ use super::label::family;
 use super::metadata::snapshot_key;
 use super::node::{Marked, Object};
 use super::{ContainerStore, Stores};
-use crate::image::unpack;
 use crate::world::ContainerdWorld;
 use crate::world::containerd::{Blob, ImageRecord, Labels, Snapshot};
 
@@ -25,8 +24,7 @@ impl Stores {
             match &node.object {
                 Object::Absent => {}
                 Object::Blob(blob) => {
-                    let raw =
-                        blob.as_ref().and_then(|blob| blob.raw.as_deref()).map(|raw| unpack(raw).into());
+                    let raw = blob.as_ref().and_then(|blob| graph.raw(blob)).map(Into::into);
                     let labels = blob.as_ref().map(|blob| graph.labels(&blob.labels)).unwrap_or_default();
                     world.blobs.push(Blob { digest: key.id, size: node.size, raw, labels });
                 }

@@ -36,6 +36,8 @@ pub(super) struct Graph {
     pub collected_at: Option<Timestamp>,
     /// References came that may close a cycle.
     pub may_have_cycles: bool,
+    /// How often something came.
+    pub version: u64,
     pub snapshotter: Box<str>,
     pub bytes: Bytes,
     pub containerd: Containerd,
@@ -64,6 +66,7 @@ impl Graph {
             expiring: BTreeSet::new(),
             collected_at: None,
             may_have_cycles: false,
+            version: 0,
             snapshotter: snapshotter.into(),
             bytes: Bytes::All,
             containerd: semantics.containerd.unwrap_or(Containerd::MOBY_29),
@@ -75,6 +78,11 @@ impl Graph {
         let place = self.nodes.find(key)?;
         let node = self.nodes.at(place)?;
         node.is_there().then_some((place, node))
+    }
+
+    /// Whether the object with this key is at that place.
+    pub(super) fn is_at(&self, place: Place, key: Key) -> bool {
+        self.nodes.key(place) == Some(key) && self.at(place).is_some()
     }
 
     /// The object at a place, where it is there.
@@ -147,6 +155,7 @@ impl Graph {
     /// The store is full.
     pub(super) fn put(&mut self, key: Key, size: i64, object: Object, is_root: bool) -> Result<Place> {
         let place = self.place(key)?;
+        self.version = self.version.wrapping_add(1);
         for on in object.links().into_iter().flat_map(|links| &links.back_references) {
             self.join(*on, place);
         }

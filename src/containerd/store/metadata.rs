@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::graph::Graph;
 use super::node::{Child, Key, Node, Object, Record, Said, View};
+use super::packed::{pack, unpack};
 use super::{
     Bytes, Collection, ContentStore, ImageStore, LeaseStore, MetadataStore, SnapshotStore, expiry_of,
     is_flat, node,
@@ -14,7 +15,7 @@ use crate::containerd::decode::Kind;
 use crate::containerd::image::Image;
 use crate::containerd::walk::{self, SnapshotKey, SnapshotSeen, Visited, Walk};
 use crate::go::time::Timestamp;
-use crate::image::{Labels, pack, unpack};
+use crate::image::Labels;
 use crate::store::arena::Place;
 use crate::sync::RwLock;
 use crate::world::containerd::{Blob, Lease, Snapshot};
@@ -86,7 +87,8 @@ impl Graph {
         let view = blob.raw.as_deref().map_or(Ok(View::None), |raw| self.view(raw))?;
         let is_decoded = !matches!(view, View::None);
         let raw = blob.raw.as_deref().filter(|raw| self.bytes.keep(raw, is_decoded));
-        let raw = raw.map(|raw| pack(raw).into());
+        let named = self.named(&view);
+        let raw = raw.map(|raw| pack(raw, &named).into());
         let is_plain = labels.is_empty() && raw.is_none() && !is_decoded;
         let body = (!is_plain).then(|| Box::new(node::Blob { labels, view, raw }));
         self.put(key, blob.size, Object::Blob(body), is_root)?;
@@ -151,6 +153,16 @@ impl Graph {
         Ok(true)
     }
 
+    /// The digests that a document is known to name.
+    fn named(&self, view: &View) -> Vec<Digest> {
+        view.places().filter_map(|place| Some(self.nodes.key(place)?.id)).collect()
+    }
+
+    /// The bytes of a blob.
+    pub(super) fn raw(&self, blob: &node::Blob) -> Option<Vec<u8>> {
+        blob.raw.as_deref().map(|raw| unpack(raw, &self.named(&blob.view)))
+    }
+
     fn delete(&mut self, key: Key, collection: Collection) -> bool {
         let Some((place, _)) = self.get(key) else { return false };
         self.remove(place);
@@ -210,7 +222,7 @@ impl Graph {
             let key = SnapshotKey::Chain(self.nodes.key(*place)?.id);
             if walk.snapshots.iter().all(|seen| seen.key != key) {
                 let size = self.at(*place).map_or(0, |node| node.size);
-                walk.snapshots.push(SnapshotSeen { key, size, is_gone: false });
+                walk.snapshots.push(SnapshotSeen { key, size, is_gone: false, place: Some(*place) });
             }
         }
         Some(())
@@ -271,7 +283,7 @@ impl ContentStore for Metadata {
         let graph = self.0.read();
         match graph.get(Key::blob(digest)).map(|(_, node)| &node.object) {
             Some(Object::Blob(Some(blob))) => match &blob.raw {
-                Some(raw) => Ok(Some(unpack(raw))),
+                Some(_) => Ok(graph.raw(blob)),
                 None => Err(walk::unknown_bytes(digest)),
             },
             Some(_) => Err(walk::unknown_bytes(digest)),
@@ -350,9 +362,10 @@ impl MetadataStore for Metadata {
     fn walk(&self, image: &Image, with_snapshots: bool, walk: &mut Walk) -> Result<()> {
         walk.clear();
         let graph = self.0.read();
+        walk.version = Some(graph.version);
         let done = graph.walk(image, |child, digest, view| {
-            let Child { size, kind, .. } = child;
-            walk.blobs.push(Visited { digest, size, kind, is_gone: false });
+            let Child { size, kind, place, .. } = child;
+            walk.blobs.push(Visited { digest, size, kind, is_gone: false, place: Some(place) });
             if with_snapshots && kind == Kind::Config {
                 graph.snapshots_of(view, walk)?;
             }
@@ -367,11 +380,21 @@ impl MetadataStore for Metadata {
 
     fn gone(&self, walk: &mut Walk) -> Result<()> {
         let graph = self.0.read();
+        // As long as nothing has come since, what is not at its place is gone.
+        let is_still = walk.version == Some(graph.version);
         for blob in &mut walk.blobs {
-            blob.is_gone = graph.get(Key::blob(blob.digest)).is_none();
+            let key = Key::blob(blob.digest);
+            blob.is_gone = match blob.place.filter(|_| is_still) {
+                Some(place) => !graph.is_at(place, key),
+                None => graph.get(key).is_none(),
+            };
         }
         for snapshot in &mut walk.snapshots {
-            snapshot.is_gone = graph.get(snapshot.key.with_text(Key::snapshot)).is_none();
+            let key = snapshot.key.with_text(Key::snapshot);
+            snapshot.is_gone = match snapshot.place.filter(|_| is_still) {
+                Some(place) => !graph.is_at(place, key),
+                None => graph.get(key).is_none(),
+            };
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ mod label;
 mod load;
 mod metadata;
 mod node;
+mod packed;
 mod size;
 mod validate;
 mod view;

@@ -14,6 +14,7 @@ use super::record::Record;
 use super::store::{Freed, ImageStore as _, MetadataStore as _, Stores};
 use crate::event::Recorder;
 use crate::go::time::Now;
+use crate::reference::Reference;
 use crate::warning::{Warning, WarningKind};
 use crate::{Digest, Result, Semantics};
 
@@ -119,7 +120,7 @@ pub fn remove_images(stores: &Stores, images: &[Digest], semantics: &Semantics, 
 pub fn marginal(stores: &Stores, now: Now) -> Result<Vec<(Digest, Freed)>> {
     let images = stores.metadata.images()?;
     let all: BTreeSet<Digest> = images.iter().map(|image| image.digest()).collect();
-    let sharing = Sharing::new(stores, &Vec::from_iter(all.iter().copied()), now)?;
+    let sharing = Sharing::new(stores, &all.iter().copied().collect::<Vec<_>>(), now)?;
     Ok(all.into_iter().map(|digest| (digest, sharing.freed(&[digest]))).collect())
 }
 
@@ -138,7 +139,7 @@ fn surprises(
     semantics: &Semantics,
 ) -> Vec<Warning> {
     let warn = |message| Warning { kind: WarningKind::OtherNames, message };
-    let asked = crate::Reference::parse(text, semantics).map(|reference| reference.tag_name_only());
+    let asked = Reference::parse(text, semantics).map(Reference::tag_name_only);
     let is_asked = |name: &str| asked.as_ref().is_ok_and(|asked| asked.as_str() == name);
     let gone: Vec<_> = before.difference(after).filter(|(name, _)| !is_asked(name)).collect();
     let is_by_name = before.iter().any(|(name, _)| is_asked(name));

@@ -125,7 +125,7 @@ fn words(reason: &Reason) -> String {
 
 /// All that is known of the names that `text` means: one, or all of an image.
 fn why(plan: &Plan, text: &str, semantics: &Semantics, format: Format) -> Result<()> {
-    let tagged = Reference::parse(text, semantics).map(|reference| reference.tag_name_only());
+    let tagged = Reference::parse(text, semantics).map(Reference::tag_name_only);
     let is_named = |name: &&NamePlan| {
         name.name == text
             || name.shown == text

@@ -62,14 +62,13 @@ impl Explanation<'_> {
 
     fn why_gone(&self, image: &Image, is_visited: bool) -> Result<(Verdict, Reason)> {
         let digest = image.digest();
-        let was_there = self.before.metadata.contains(digest)?;
-        let verdict = if was_there && self.after.metadata.contains(digest)? {
-            Verdict::Untag
-        } else if !was_there && !self.after.metadata.images_of(digest)?.is_empty() {
-            Verdict::Untag
+        let after = &self.after.metadata;
+        let stays = if self.before.metadata.contains(digest)? {
+            after.contains(digest)?
         } else {
-            Verdict::Delete
+            !after.images_of(digest)?.is_empty()
         };
+        let verdict = if stays { Verdict::Untag } else { Verdict::Delete };
         if !is_visited {
             return Ok((verdict, Reason::Expired));
         }

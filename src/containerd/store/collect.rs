@@ -74,7 +74,7 @@ impl Graph {
                 self.forget_expiry(place, image.labels());
             }
             Object::Lease(lease) => {
-                let lease = lease.lease.clone();
+                let lease = lease.described.clone();
                 self.forget_expiry(place, &lease.labels);
             }
             _ => {}

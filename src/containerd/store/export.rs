@@ -41,7 +41,7 @@ impl Stores {
                     snapshots.push(Snapshot { key, parent, size: node.size, active, labels });
                 }
                 Object::Image(record) => world.images.push(ImageRecord::from(&*record.image)),
-                Object::Lease(lease) => world.leases.push((*lease.lease).clone()),
+                Object::Lease(lease) => world.leases.push((*lease.described).clone()),
             }
         }
         drop(graph);

@@ -341,7 +341,6 @@ impl Graph {
         match (&node.object, way) {
             (Object::Absent, _) | (Object::Blob(_) | Object::Lease(_), Way::Flat) => {}
             (Object::Snapshot(parent, _), Way::Flat) => targets.extend(parent.map(|parent| (parent, way))),
-            (Object::Image(record), Way::Flat) => targets.push((record.target, way)),
             (Object::Blob(blob), Way::Strong) => {
                 let families = blob.iter().flat_map(|blob| &blob.labels.families);
                 targets.extend(families.map(|(_, place)| (*place, way)));
@@ -351,7 +350,7 @@ impl Graph {
                 let families = snapshot.iter().flat_map(|snapshot| &snapshot.labels.families);
                 targets.extend(families.map(|(_, place)| (*place, way)));
             }
-            (Object::Image(record), Way::Strong) => targets.push((record.target, way)),
+            (Object::Image(record), _) => targets.push((record.target, way)),
             (Object::Lease(lease), Way::Strong) => {
                 let way = if lease.is_flat { Way::Flat } else { Way::Strong };
                 targets.extend(lease.items.iter().map(|place| (*place, way)));

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::graph::Graph;
-use super::{Containers, Metadata, Stores};
+use super::{Metadata, Stores};
 use crate::containerd::image::Image;
 use crate::sync::RwLock;
 use crate::world::ContainerdWorld;
@@ -114,7 +114,7 @@ impl Stores {
         }
         Ok(Self {
             metadata: Metadata(RwLock::new(graph)),
-            containers: Containers::from_iter(world.containers.iter().cloned()),
+            containers: world.containers.iter().cloned().collect(),
             host_platform: world.host_platform.clone(),
         })
     }

@@ -125,7 +125,8 @@ impl Graph {
         let keys: Vec<Key> = content.chain(snapshots).chain(images).collect();
         let items: Result<_> = keys.into_iter().map(|key| self.hold(key)).collect();
         let (expiry, is_flat) = (expiry_of(&lease.labels), is_flat(&lease));
-        let object = Object::Lease(Box::new(node::Lease { lease: Arc::new(lease), items: items?, is_flat }));
+        let object =
+            Object::Lease(Box::new(node::Lease { described: Arc::new(lease), items: items?, is_flat }));
         let place = self.put(key, 0, object, self.is_alive(expiry))?;
         self.expiring.extend(expiry.map(|expiry| (expiry, place)));
         Ok(true)
@@ -339,7 +340,9 @@ impl LeaseStore for Metadata {
     fn leases_with_label(&self, key: &str) -> Result<Vec<String>> {
         let graph = self.0.read();
         let leases = graph.nodes.iter().filter_map(|(_, node)| match &node.object {
-            Object::Lease(lease) => lease.lease.labels.contains_key(key).then(|| lease.lease.id.clone()),
+            Object::Lease(lease) => {
+                lease.described.labels.contains_key(key).then(|| lease.described.id.clone())
+            }
             _ => None,
         });
         let mut ids: Vec<_> = leases.collect();

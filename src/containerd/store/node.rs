@@ -151,7 +151,7 @@ pub(super) struct Record {
 
 #[derive(Debug, Clone)]
 pub(super) struct Lease {
-    pub lease: Arc<crate::world::containerd::Lease>,
+    pub described: Arc<crate::world::containerd::Lease>,
     pub items: Box<[Place]>,
     pub is_flat: bool,
 }
@@ -207,8 +207,11 @@ pub(super) struct Links {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Marked {
     pub families: Box<[(u32, Place)]>,
-    pub others: Option<Box<(Links, Box<[(Box<str>, Box<str>)]>)>>,
+    pub others: Option<Box<(Links, Texts)>>,
 }
+
+/// Labels as they stand.
+pub(super) type Texts = Box<[(Box<str>, Box<str>)]>;
 
 impl Marked {
     pub(super) fn is_empty(&self) -> bool {

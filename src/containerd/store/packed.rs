@@ -65,12 +65,12 @@ pub(super) fn pack(plain: &[u8], named: &[Digest]) -> Vec<u8> {
         if *first == b's'
             && let Some((digest, behind)) = digest(rest)
         {
-            match named.iter().take(256).position(|known| *known == digest) {
-                Some(number) => packed.extend([NAMED, u8::try_from(number).unwrap_or(u8::MAX)]),
-                None => {
-                    packed.push(DIGEST);
-                    packed.extend_from_slice(digest.as_bytes());
-                }
+            let number = named.iter().position(|known| *known == digest);
+            if let Some(number) = number.and_then(|number| u8::try_from(number).ok()) {
+                packed.extend([NAMED, number]);
+            } else {
+                packed.push(DIGEST);
+                packed.extend_from_slice(digest.as_bytes());
             }
             rest = behind;
             continue;

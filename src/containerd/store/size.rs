@@ -68,7 +68,7 @@ impl Metadata {
         let graph = self.0.read();
         let place = graph.nodes.find(Key::blob(digest))?;
         let leases = graph.nodes.iter().filter_map(|(_, node)| match &node.object {
-            Object::Lease(lease) => lease.items.contains(&place).then(|| lease.lease.id.clone()),
+            Object::Lease(lease) => lease.items.contains(&place).then(|| lease.described.id.clone()),
             _ => None,
         });
         leases.min()

@@ -115,7 +115,7 @@ impl Graph {
                     }
                     record.image.labels()
                 }
-                Object::Lease(lease) => &lease.lease.labels,
+                Object::Lease(lease) => &lease.described.labels,
                 _ => continue,
             };
             expiring.extend(expiry_of(labels).map(|expiry| (expiry, place)));

@@ -53,11 +53,11 @@ pub(super) fn list<S: MetadataStore, C: ContainerStore>(
     shared_size: bool,
 ) -> Result<Vec<ImageRow>> {
     let containerd = semantics.containerd.unwrap_or(Containerd::MOBY_29);
-    let containers = Users::of(stores);
+    let users = Users::of(stores);
     let mut rows = Vec::new();
     for group in groups(stores, semantics, all)? {
-        let sum = Sum::of(stores, &group.image, &containers, &containerd)?;
-        rows.push((row(stores, semantics, group, &sum)?, sum));
+        let sum = Sum::of(stores, &group.image, &users, &containerd)?;
+        rows.push((row(stores, semantics, group, &sum), sum));
     }
     if shared_size {
         share(stores, &containerd, &mut rows)?;
@@ -123,7 +123,7 @@ fn row<S: MetadataStore, C>(
     semantics: &Semantics,
     Group { image, mut tags }: Group,
     sum: &Sum,
-) -> Result<ImageRow> {
+) -> ImageRow {
     let ImageRecord { target, .. } = ImageRecord::from(&*image);
     let id = image.digest();
     let mut row = ImageRow {
@@ -156,7 +156,7 @@ fn row<S: MetadataStore, C>(
         }
     }
     row.repo_tags = (!tags.is_empty()).then_some(tags);
-    Ok(row)
+    row
 }
 
 /// W-3.

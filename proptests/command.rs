@@ -6,6 +6,7 @@
 pub mod case;
 mod endless;
 mod machine;
+mod view;
 
 use std::fs;
 use std::path::Path;

@@ -16,7 +16,10 @@ pub struct PlanArgs {
     /// Do not shorten IDs, and list all references
     #[arg(long)]
     pub no_trunc: bool,
-    /// Only print the IDs of the images that would go
+    /// List every image by ID, build steps included
+    #[arg(long, conflicts_with_all = ["format", "why", "quiet"])]
+    pub all_rows: bool,
+    /// Only print what `docker rmi` takes to delete the images that would go, in an order in which it succeeds
     #[arg(short, long, conflicts_with_all = ["format", "why"])]
     pub quiet: bool,
     /// Only tell about this image: a reference, an ID or the beginning of one

@@ -17,6 +17,13 @@ use super::request::Selection;
 use super::source::EitherSource;
 use super::{containerd, progress, units, why};
 
+mod quiet;
+mod rows;
+mod view;
+
+pub use rows::Scene;
+pub use view::print as print_view;
+
 pub fn run(args: &PlanArgs) -> Result<()> {
     let mut source = match EitherSource::read(&args.source)? {
         EitherSource::Classic(source) => source,
@@ -25,6 +32,7 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     let semantics = source.semantics;
     let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
     let estimate = source.estimate.take();
+    let containers = std::mem::take(&mut source.containers);
     let (stores, of_root) = source.into_stores()?;
     let asked = args.why.as_ref().map(|image| why::find(image, &stores, &semantics)).transpose()?;
     let stage = progress::of_images(stores.images.len(), "planning");
@@ -39,9 +47,15 @@ pub fn run(args: &PlanArgs) -> Result<()> {
         render::line_to_stderr("estimated", doubt);
     }
     match args.format {
-        _ if args.quiet => print_ids(&plan, args.no_trunc),
+        _ if args.quiet => quiet::print(&plan, &stores, args.no_trunc),
         Format::Json => print_json(&plan, &of_root, estimate.is_some().then_some(&bytes)),
-        Format::Table => print_table(&plan, &bytes, args.no_trunc),
+        Format::Table if args.all_rows => print_table(&plan, &bytes, args.no_trunc),
+        Format::Table => {
+            let (semantics, now, filters) = (&semantics, selection.now, &*selection.filters);
+            let (plan, stores, containers) = (&plan, &stores, &containers);
+            let scene = Scene { plan, stores, semantics, now, filters, containers, is_whole: args.no_trunc };
+            print_view(&scene, &bytes)
+        }
     }
 }
 
@@ -66,14 +80,6 @@ pub fn warn_of(warnings: &[warning::Warning]) {
             render::line_to_stderr("warning", &more);
         }
     }
-}
-
-fn print_ids(plan: &Plan, is_whole: bool) -> Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    for image in plan.images.iter().filter(|image| image.verdict == Verdict::Delete) {
-        writeln!(out, "{}", identifier(image.id, is_whole))?;
-    }
-    Ok(out.flush()?)
 }
 
 /// The library's plan, with the warnings about the data root among the others.
@@ -102,7 +108,8 @@ fn print_json(plan: &Plan, of_root: &[data_root::Warning], estimate: Option<&Byt
     Ok(out.flush()?)
 }
 
-pub fn print_table(plan: &Plan, bytes: &Bytes, is_whole: bool) -> Result<()> {
+/// Every image, by ID.
+fn print_table(plan: &Plan, bytes: &Bytes, is_whole: bool) -> Result<()> {
     let mut images: Vec<&ImagePlan> = plan.images.iter().collect();
     images.sort_by_key(|image| image.verdict);
     let rows = images.iter().map(|image| {
@@ -116,7 +123,7 @@ pub fn print_table(plan: &Plan, bytes: &Bytes, is_whole: bool) -> Result<()> {
         writeln!(out, "{}\n", lines.next().unwrap_or_default())?;
     }
     for (verdict, title) in
-        [(Verdict::Delete, "Deleted"), (Verdict::Untag, "Untagged only"), (Verdict::Keep, "Kept")]
+        [(Verdict::Delete, "Would go"), (Verdict::Untag, "Would lose names"), (Verdict::Keep, "Stay")]
     {
         let count = images.iter().filter(|image| image.verdict == verdict).count();
         if count > 0 {

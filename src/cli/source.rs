@@ -9,7 +9,7 @@ use image_prune::data_root::containerd as root;
 use image_prune::data_root::{self, Options, Progress, Reading, WarningKind};
 use image_prune::store::Stores;
 use image_prune::world::State;
-use image_prune::{Error, ErrorClass, Semantics, World, world};
+use image_prune::{ContainerId, Error, ErrorClass, Semantics, World, world};
 use serde::Deserialize;
 
 use super::args::SourceArgs;
@@ -30,6 +30,8 @@ pub struct Source {
     pub driver: Option<String>,
     /// How well the sizes are known; none where they are exact.
     pub estimate: Option<Estimate>,
+    /// The names of containers, where a daemon told them.
+    pub containers: BTreeMap<ContainerId, String>,
     /// What to call it in an error.
     label: String,
 }
@@ -47,8 +49,8 @@ impl Source {
         let label = format!("daemon {}", client.host());
         let utc_offset = Some(state.world.utc_offset_seconds);
         let estimate = Some(Estimate { sizes: state.sizes, doubts: state.doubts });
-        let (world, warnings) = (state.world, Vec::new());
-        Ok(Self { world, semantics, utc_offset, warnings, driver: None, estimate, label })
+        let (world, warnings, containers) = (state.world, Vec::new(), state.container_names);
+        Ok(Self { world, semantics, utc_offset, warnings, driver: None, estimate, containers, label })
     }
 
     /// Reads a state file; `-` is stdin. Without `semantics` the file chooses. A state of the containerd image store
@@ -75,7 +77,8 @@ impl Source {
         }
         let label = format!("data root {}", root.display());
         let driver = Some(driver);
-        Ok(Self { world, semantics, utc_offset: None, warnings, driver, estimate: None, label })
+        let containers = BTreeMap::new();
+        Ok(Self { world, semantics, utc_offset: None, warnings, driver, estimate: None, containers, label })
     }
 
     /// The stores that it describes.
@@ -157,8 +160,17 @@ impl EitherSource {
             State::Classic(world) => {
                 let semantics = fitting(semantics, &world.profile, Semantics::default(), file)?;
                 let (utc_offset, warnings) = (Some(world.utc_offset_seconds), Vec::new());
-                let (driver, estimate) = (None, None);
-                Self::Classic(Source { world, semantics, utc_offset, warnings, driver, estimate, label })
+                let (driver, estimate, containers) = (None, None, BTreeMap::new());
+                Self::Classic(Source {
+                    world,
+                    semantics,
+                    utc_offset,
+                    warnings,
+                    driver,
+                    estimate,
+                    containers,
+                    label,
+                })
             }
             State::Containerd(world) => {
                 let semantics = fitting(semantics, &world.profile, Semantics::MOBY_29_CONTAINERD, file)?;

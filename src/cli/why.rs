@@ -20,6 +20,22 @@ pub fn find(text: &str, stores: &Stores, semantics: &Semantics) -> Result<ImageI
         failure.with_hint("--why takes a reference, an ID, or enough digits of one to name a single image")
     };
     let by_digits = || stores.images.search(text).ok();
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    let mut same: Vec<ImageId> = stores.images.ids(false);
+    same.retain(|id| !digits.is_empty() && id.hex().starts_with(digits));
+    same.sort_unstable();
+    // A reference of that name comes first (SPEC.md G-1).
+    let ambiguous = || match same.as_slice() {
+        [_, _, ..] => {
+            const SHOWN: usize = 5;
+            let names: Vec<String> = same.iter().take(SHOWN).map(|id| identifier(id, false)).collect();
+            let more = if same.len() > SHOWN { ", …" } else { "" };
+            let (count, names) = (same.len(), names.join(", "));
+            let problem = format!("`{text}` is ambiguous: {count} image IDs begin with it ({names}{more})");
+            Failure::from(Error::invalid_parameter(problem)).with_hint("give more digits, or a reference")
+        }
+        _ => missing(),
+    };
     let found = match image_prune::Reference::parse_any(text, semantics) {
         Ok(AnyReference::Digest(digest)) => digest.parse().ok(),
         Ok(AnyReference::Named(reference)) => {
@@ -28,7 +44,7 @@ pub fn find(text: &str, stores: &Stores, semantics: &Semantics) -> Result<ImageI
         }
         Err(_) => by_digits(),
     };
-    found.filter(|id| stores.images.get(*id).is_ok()).ok_or_else(missing)
+    found.filter(|id| stores.images.get(*id).is_ok()).ok_or_else(ambiguous)
 }
 
 pub fn print(plan: &Plan, id: ImageId, format: Format) -> Result<()> {

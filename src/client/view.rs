@@ -38,7 +38,7 @@ impl View {
     pub fn read(client: &Client) -> Result<Self, ClientError> {
         let info = client.graph_driver_info()?;
         let semantics = client.semantics()?;
-        let DaemonState { world, now, sizes, doubts } = DaemonState::read(client, &semantics)?;
+        let DaemonState { world, now, sizes, doubts, .. } = DaemonState::read(client, &semantics)?;
         let stores = Stores::load(world, &semantics).map_err(|error| {
             ClientError::invalid(format!(
                 "what the daemon tells of its images makes no sense: {}",

@@ -16,7 +16,7 @@ use crate::cli::check::print_contradiction;
 use crate::cli::error::{Failure, Result};
 use crate::cli::estimate::Bytes;
 use crate::cli::json;
-use crate::cli::plan::{print_table, warn};
+use crate::cli::plan::{Scene, print_view, warn};
 use crate::cli::request::Selection;
 use crate::cli::source::Source;
 use crate::cli::{host, render};
@@ -30,6 +30,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let semantics = source.semantics;
     let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
     let estimate = source.estimate.take();
+    let containers = std::mem::take(&mut source.containers);
     let mut before = source.world.clone();
     let (stores, _) = source.into_stores()?;
     let foretell =
@@ -41,7 +42,10 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         render::line_to_stderr("estimated", doubt);
     }
     if args.format == Format::Table {
-        print_table(&plan, &bytes, false)?;
+        let (semantics, now, filters) = (&semantics, selection.now, &*selection.filters);
+        let (plan, stores, containers) = (&plan, &stores, &containers);
+        let scene = Scene { plan, stores, semantics, now, filters, containers, is_whole: false };
+        print_view(&scene, &bytes)?;
         writeln!(io::stdout().lock())?;
     }
     if !args.force && !super::is_confirmed(args)? {

@@ -12,7 +12,7 @@ use chrono::{DateTime, FixedOffset};
 use serde_json::json;
 
 use crate::client::{Client, ClientError, ContainerSummary, ImageDetails, ImageSummary, Info};
-use crate::digest::{ChainId, DiffId, ImageId};
+use crate::digest::{ChainId, ContainerId, DiffId, ImageId};
 use crate::world::{self, World};
 use crate::{Now, Reference, Semantics};
 
@@ -29,6 +29,8 @@ pub struct DaemonState {
     pub now: Now,
     /// What is known of the sizes.
     pub sizes: LayerSizes,
+    /// The name of each container, without its slash; containers without a name are left out.
+    pub container_names: BTreeMap<ContainerId, String>,
     /// Why what a prune gives back may be less than the sizes say; empty where nothing is in doubt.
     pub doubts: Vec<String>,
 }
@@ -69,6 +71,7 @@ struct Reading {
     layers: BTreeMap<ChainId, (DiffId, Option<ChainId>)>,
     tops: BTreeMap<ImageId, Option<ChainId>>,
     sizes: LayerSizes,
+    container_names: BTreeMap<ContainerId, String>,
     doubts: Vec<String>,
 }
 
@@ -111,6 +114,10 @@ impl Reading {
 
     fn add_container(&mut self, container: &ContainerSummary) -> Result<(), ClientError> {
         let id = container.id.parse().map_err(|_| malformed(&container.id, "container ID"))?;
+        // A link has a name with the other container's in front of it.
+        if let Some(name) = container.names.iter().min_by_key(|name| name.len()) {
+            self.container_names.insert(id, name.trim_start_matches('/').to_owned());
+        }
         let image = image_id(&container.image_id)?;
         let top = self.tops.get(&image);
         if top.is_none() {
@@ -130,7 +137,7 @@ impl Reading {
     }
 
     fn finish(self, now: Now, semantics: &Semantics) -> DaemonState {
-        let Self { mut world, layers, mut sizes, doubts, .. } = self;
+        let Self { mut world, layers, mut sizes, container_names, doubts, .. } = self;
         sizes.settle(layers.iter().map(|(chain, (_, parent))| (*chain, *parent)));
         world.layers = layers
             .into_iter()
@@ -141,7 +148,7 @@ impl Reading {
             .collect();
         semantics.name.clone_into(&mut world.profile);
         world.utc_offset_seconds = now.utc_offset_seconds;
-        DaemonState { world, now, sizes, doubts }
+        DaemonState { world, now, sizes, container_names, doubts }
     }
 }
 

@@ -160,7 +160,8 @@ fn a_terminal_is_asked_first() {
         };
         let question =
             format!("WARNING! This will remove {what}.\nAre you sure you want to continue? [y/N] ");
-        assert!(stdout.starts_with(&question), "{answer:?}: {stdout}");
+        let stderr = text(&output.stderr);
+        assert!(stderr.ends_with(&question), "{answer:?}: {stderr}");
         assert_eq!(stdout.contains("Deleted Images:"), is_done, "{answer:?}: {stdout}");
         assert!(stdout.contains("Total reclaimed space: "), "{answer:?}: {stdout}");
         assert_eq!(output.status.code(), Some(0));

@@ -3,16 +3,12 @@
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 
-use super::args::Format;
 use super::error::{Failure, Result};
 
-/// Asks on stdout; with JSON there on stderr.
-pub fn confirm(question: &str, format: Format) -> Result<bool> {
+/// Asks on stderr: stdout may go through a pipe that shows nothing before its end.
+pub fn confirm(question: &str) -> Result<bool> {
     let question = format!("{question}\nAre you sure you want to continue? [y/N] ");
-    match format {
-        Format::Table => ask(io::stdout().lock(), &question)?,
-        Format::Json => ask(io::stderr().lock(), &question)?,
-    }
+    ask(io::stderr().lock(), &question)?;
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| Failure::io(Path::new("stdin"), &error))?;

@@ -32,7 +32,7 @@ pub fn run(args: &CleanArgs) -> Result<()> {
         Format::Json => {}
         Format::Table => show::plan(&view, &plan)?,
     }
-    if args.dry_run || (!args.force && !confirm("WARNING! This will do all of the above.", args.format)?) {
+    if args.dry_run || (!args.force && !confirm("WARNING! This will do all of the above.")?) {
         return Ok(());
     }
     let done = carry_out(&client, &view, &filters, &plan)?;

@@ -78,7 +78,7 @@ pub fn is_confirmed(args: &PruneArgs) -> Result<bool> {
     } else {
         "all dangling images"
     };
-    confirm(&format!("WARNING! This will remove {what}."), args.format)
+    confirm(&format!("WARNING! This will remove {what}."))
 }
 
 /// docker's report. Names in containerd's store may be any text.

@@ -164,7 +164,7 @@ impl KeepRules {
         self
     }
 
-    /// Keeps the images that a compose file names, a Kubernetes manifest or a deployment manifest of IoT Edge. A variable
+    /// Keeps the images that a compose file names, a Kubernetes manifest or a deployment manifest of `IoT Edge`. A variable
     /// in a name stands for anything, unless the file has a default for it.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ impl KeepRules {
     /// Keeps the images that files name, as `docker compose config` reads them: with `.env`, `environment` on top of it,
     /// and the files that they extend and include within their folder. `files` is a file, several in compose's order
     /// with `:` between them, or a folder with compose's default names. A unit of Podman's Quadlet
-    /// (`NAME.container`), a Kubernetes manifest and a deployment manifest of IoT Edge are read, too.
+    /// (`NAME.container`), a Kubernetes manifest and a deployment manifest of `IoT Edge` are read, too.
     ///
     /// A variable that is not set stands for anything; [`Keeping::warnings`] has how many images that keeps.
     ///
@@ -199,10 +199,10 @@ impl KeepRules {
         for image in named {
             let file = image.file.display().to_string();
             let unknown = image.names.iter().flat_map(|name| unknown_names(name)).collect::<BTreeSet<_>>();
-            let names = image.names.iter().map(|name| Pattern::of_name(&shown(name), &masked(name)));
-            let names = names.collect::<Result<_>>();
-            let names = names.map_err(|error| Error::invalid_parameter(format!("{file}: {error}")))?;
-            self.needed.push(Need { file, names, unknown: unknown.into_iter().collect() });
+            let patterns = image.names.iter().map(|name| Pattern::of_name(&shown(name), &masked(name)));
+            let patterns = patterns.collect::<Result<_>>();
+            let patterns = patterns.map_err(|error| Error::invalid_parameter(format!("{file}: {error}")))?;
+            self.needed.push(Need { file, names: patterns, unknown: unknown.into_iter().collect() });
         }
         Ok(self)
     }

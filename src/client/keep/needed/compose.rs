@@ -34,7 +34,7 @@ pub fn images(sources: &[Source], folder: Option<&Path>, files: &Files<'_>) -> R
     if let Some(project) = &project {
         variables.insert(PROJECT_NAME.to_owned(), project.clone());
     }
-    let label = sources.first().map(|source| source.path.as_path()).unwrap_or_else(|| Path::new("-"));
+    let label = sources.first().map_or_else(|| Path::new("-"), |source| source.path.as_path());
     let services = load(sources, folder, &variables, files, 0)?
         .ok_or_else(|| at(label, "it has no `services`: not a compose file"))?;
     let mut named = Vec::new();
@@ -135,7 +135,7 @@ fn load(
             let Some(services) = services else { continue };
             let all = all.get_or_insert_default();
             for name in services.keys() {
-                let node = extended(name, &services, &source.path, folder, variables, files, 0)?;
+                let node = extended(name, &services, &source.path, variables, files, 0)?;
                 match service::merged(all.get(name), &node).map_err(refused)? {
                     Some(node) => all.insert(name.clone(), node),
                     None => all.remove(name),
@@ -165,7 +165,6 @@ fn extended(
     name: &str,
     services: &Mapping,
     path: &Path,
-    folder: Option<&Path>,
     variables: &Variables,
     files: &Files<'_>,
     depth: usize,
@@ -190,9 +189,9 @@ fn extended(
                 merged.map_err(|problem| at(&file, &problem))?.and_then(|node| others.insert(name, node));
             }
         }
-        extended(&base, &others, &file, folder, variables, files, depth + 1)?
+        extended(&base, &others, &file, variables, files, depth + 1)?
     } else {
-        extended(&base, services, path, folder, variables, files, depth + 1)?
+        extended(&base, services, path, variables, files, depth + 1)?
     };
     let merged = service::merged(Some(&base), node).map_err(|problem| refused(&problem))?;
     Ok(merged.unwrap_or_else(|| Rc::clone(node)))

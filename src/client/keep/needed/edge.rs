@@ -1,4 +1,4 @@
-//! Deployment manifests of Azure IoT Edge, templates and layered deployments included.
+//! Deployment manifests of Azure `IoT Edge`, templates and layered deployments included.
 
 use super::variables::{UNKNOWN, substitute, unknown};
 use super::yaml::{self, Node};

@@ -53,11 +53,11 @@ pub fn images(path: &Path, files: &Files<'_>) -> Result<Vec<Named>> {
         "volume" => names.extend(last("Image").map(|image| resolve(path, image, files)).transpose()?),
         _ => return Err(refused("units of this kind are not read; name the manifests or the containers")),
     }
-    let named = names.iter().map(|name| {
+    let images = names.iter().map(|name| {
         let names = vec![without_specifiers(name).map_err(|problem| refused(&problem))?];
         Ok(Named { file: path.to_owned(), names })
     });
-    named.collect()
+    images.collect()
 }
 
 /// An image, or that of the unit that is named in its place.

@@ -1,4 +1,4 @@
-//! The caller gives up at every poll of both loops (SPEC.md P-4, P-5, P-11, O-3, O-6).
+//! The caller gives up at every poll of both loops (P-4, P-5, P-11, O-3, O-6).
 
 use std::cell::Cell;
 

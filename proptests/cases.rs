@@ -1,4 +1,4 @@
-//! The hand-written cases of `testdata/cases`: each row of SPEC.md's examples, moby's own tests, laws that are
+//! The hand-written cases of `testdata/cases`: each row of the rules' examples, moby's own tests, laws that are
 //! false, and every find of the random tests. One file a case, in the recorded format, run on engine and model.
 
 use std::fs;

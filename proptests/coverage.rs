@@ -21,7 +21,7 @@ use proptest::test_runner::TestRunner;
 use crate::support::faulty::{Fault, Plan, faulty_engine};
 use crate::support::{Shape, engine, scenario};
 
-/// Everything that must be reached, by the group of SPEC.md's rules.
+/// Everything that must be reached, by the group of rules.
 const KINDS: [&str; 54] = [
     "F bad JSON refused",
     "F bad dangling refused",

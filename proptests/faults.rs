@@ -1,4 +1,4 @@
-//! A store call fails, at every position (SPEC.md D-14, Y-6, O-4): the engine does what the model does with
+//! A store call fails, at every position (D-14, Y-6, O-4): the engine does what the model does with
 //! the same fault, releases its guard, and can go on.
 
 use std::cell::Cell;
@@ -37,7 +37,7 @@ proptest! {
     fn at_every_call_of_a_delete(
         mut world in world(Shape::small()), which: u8, force: bool, prune: bool
     ) {
-        // Which of several users a conflict names is free (SPEC.md O-5): by ID, and no mounts among them.
+        // Which of several users a conflict names is free (O-5): by ID, and no mounts among them.
         world.containers.sort_by_key(|container| container.id);
         world.containers.iter_mut().for_each(|container| container.image_mounts.clear());
         let names = world.references.iter().map(|reference| reference.name.clone());
@@ -227,7 +227,7 @@ fn with_fault(drawing: &Drawing, fault: &Fault, filters: &str, order: &[&str]) -
     (records, got.space_reclaimed, left.join(" "))
 }
 
-/// The rows of SPEC.md O-4.
+/// The rows of O-4.
 #[test]
 fn outcomes_by_order() {
     let check =
@@ -278,7 +278,7 @@ fn outcomes_by_order() {
 
 const D1: &str = "sha256:46d37521711864b786dac868b587acf9b2d7afcc417b6c7febb8ba05af6e1fdd";
 
-/// The rows of SPEC.md D-14 that need a fault: which records come back, which events were said, whether the
+/// The rows of D-14 that need a fault: which records come back, which events were said, whether the
 /// reference and the image are still there.
 #[test]
 fn state_when_an_error_is_returned() {

@@ -30,7 +30,7 @@ fn client(daemon: &TestDaemon) -> Client {
 }
 
 /// Without what an API does not tell: layers of no image, references to images that are not there, names that are
-/// told as another's (SPEC.md R-9), containers that hold other layers than their image's, and mounts.
+/// told as another's, containers that hold other layers than their image's, and mounts.
 fn tellable(mut world: World) -> World {
     let semantics = semantics_of(&world);
     let tops: Vec<_> = world

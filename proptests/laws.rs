@@ -1,4 +1,4 @@
-//! Laws of a prune (SPEC.md O-1, P-9, P-12) on random worlds. Three that are false, though anybody would
+//! Laws of a prune (O-1, P-9, P-12) on random worlds. Three that are false, though anybody would
 //! write them down first, are cases in `testdata/cases/false-law-*.json`.
 
 use std::cell::Cell;
@@ -40,7 +40,7 @@ impl Done {
         &images(&self.before) - &images(&self.after)
     }
 
-    /// Whether a call failed that had changed something (SPEC.md D-14), so that records were lost.
+    /// Whether a call failed that had changed something (D-14), so that records were lost.
     fn lost_records(&self) -> bool {
         let is_harmless = |failure: &Failure| {
             matches!(failure, Failure::Conflict(_) | Failure::NoSuchImage(_))

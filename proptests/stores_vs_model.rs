@@ -41,7 +41,7 @@ const NAMES: [&str; 12] = [
     "sha256@sha256:46d37521711864b786dac868b587acf9b2d7afcc417b6c7febb8ba05af6e1fdd",
 ];
 
-/// What a reference store is: a list (SPEC.md ).
+/// What a reference store is: a list.
 #[derive(Default)]
 struct NaiveReferences(Vec<(Reference, ImageId)>);
 
@@ -156,7 +156,7 @@ proptest! {
     }
 }
 
-/// What a layer store is: lists of layers, handles and mounts; counts are counted (SPEC.md Y).
+/// What a layer store is: lists of layers, handles and mounts; counts are counted (rules Y).
 #[derive(Default)]
 struct NaiveLayers {
     layers: Vec<(ChainId, DiffId, Option<ChainId>, i64)>,
@@ -356,7 +356,7 @@ proptest! {
     }
 }
 
-/// What an image store is: what is known, what is only readable, links from either end (SPEC.md I).
+/// What an image store is: what is known, what is only readable, links from either end (rules I).
 #[derive(Default)]
 struct NaiveImages {
     known: Vec<ImageId>,

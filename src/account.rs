@@ -1,4 +1,4 @@
-//! How many bytes a prune gave back (SPEC.md P-9).
+//! How many bytes a prune gave back (P-9).
 
 use crate::delete::DeleteLog;
 use crate::digest::ChainId;

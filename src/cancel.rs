@@ -1,4 +1,4 @@
-//! Cancellation, polled exactly where moby polls its context (SPEC.md P-4, P-5).
+//! Cancellation, polled exactly where moby polls its context (P-4, P-5).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -9,7 +9,7 @@ pub trait Cancel {
     /// True once the caller has given up. Called once per image and loop, in the engine's thread.
     fn is_cancelled(&self) -> bool;
 
-    /// The text of the error (SPEC.md P-4): `context canceled`, or `context deadline exceeded`
+    /// The text of the error (P-4): `context canceled`, or `context deadline exceeded`
     /// where time ran out.
     fn reason(&self) -> &'static str {
         "context canceled"

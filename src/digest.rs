@@ -278,11 +278,11 @@ fn bare(text: &str) -> Result<Digest, DigestError> {
 }
 
 identifier!(
-    /// Names one image: the digest of its config (SPEC.md I-1).
+    /// Names one image: the digest of its config (I-1).
     ImageId, fmt::Display::fmt, Digest::from_str
 );
 identifier!(
-    /// Names a layer and all below it (SPEC.md Y-1).
+    /// Names a layer and all below it (Y-1).
     ChainId, fmt::Display::fmt, Digest::from_str
 );
 identifier!(
@@ -295,7 +295,7 @@ identifier!(
 );
 
 impl ImageId {
-    /// The ID of the image with this config (SPEC.md I-1).
+    /// The ID of the image with this config (I-1).
     #[must_use]
     pub fn of(config: &[u8]) -> Self {
         Self(Digest::of(config))
@@ -315,7 +315,7 @@ impl ImageId {
 }
 
 impl ChainId {
-    /// The chain of `diff` on top of `parent` (SPEC.md Y-1).
+    /// The chain of `diff` on top of `parent` (Y-1).
     #[must_use]
     pub fn on(parent: Option<ChainId>, diff: DiffId) -> Self {
         match parent {
@@ -332,7 +332,7 @@ impl ChainId {
 }
 
 /// What moby shows of an identifier in a message: at most 12 bytes behind the first `:`
-/// (`stringid.TruncateID`, SPEC.md section 0).
+/// (`stringid.TruncateID`).
 #[must_use]
 pub fn short(identifier: &str) -> &str {
     let tail = identifier.split_once(':').map_or(identifier, |(_, tail)| tail);

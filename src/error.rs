@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// What kind of failure an [`Error`] is: moby's `errdefs` classes (SPEC.md section 0).
+/// What kind of failure an [`Error`] is: moby's `errdefs` classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub enum ErrorClass {
     NotFound,
     /// The caller gave up; HTTP 500.
     Cancelled,
-    /// Everything else, SPEC.md's *plain*; HTTP 500.
+    /// Everything else, the rules' *plain*; HTTP 500.
     System,
 }
 
@@ -45,7 +45,7 @@ impl ErrorClass {
     }
 }
 
-/// A failure as moby reports it. `Display` is moby's text, byte for byte (SPEC.md 10.3).
+/// A failure as moby reports it. `Display` is moby's text, byte for byte.
 ///
 /// The class is all that callers should branch on; the predicates say it in words.
 ///

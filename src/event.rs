@@ -20,7 +20,7 @@ pub use filter::EventFilter;
 pub use log::{Clock, EventLog};
 pub use subscription::{Predicate, Subscription};
 
-/// What a prune says, before it has a time (SPEC.md D-13, P-10). Cheap to make and to clone: its text
+/// What a prune says, before it has a time (D-13, P-10). Cheap to make and to clone: its text
 /// is written when somebody reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,12 +31,12 @@ pub enum ImageEvent {
     Delete(ImageId),
     /// A prune has ended, having reclaimed this many bytes.
     Prune(u64),
-    /// A name of the image is gone from containerd's image store, as moby shows it (SPEC-CONTAINERD.md V-1).
+    /// A name of the image is gone from containerd's image store, as moby shows it (V-1).
     UntagName(ImageId, Arc<str>),
-    /// Something of the image is gone from containerd's image store with this name (SPEC-CONTAINERD.md V-2).
+    /// Something of the image is gone from containerd's image store with this name (V-2).
     DeleteName(ImageId, Arc<str>),
     /// The image was deleted from containerd's image store; the labels of its config, where it is still readable
-    /// (SPEC-CONTAINERD.md V-3).
+    /// (V-3).
     DeleteImage(ImageId, Option<Labels>),
 }
 
@@ -115,7 +115,7 @@ impl EventSink for Recorder {
     }
 }
 
-/// Who an event is about (SPEC.md E-2).
+/// Who an event is about (E-2).
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Actor {
@@ -126,7 +126,7 @@ pub struct Actor {
     pub attributes: Option<BTreeMap<String, String>>,
 }
 
-/// One event as a client sees it. As JSON it is moby's message, legacy fields included (SPEC.md E-2).
+/// One event as a client sees it. As JSON it is moby's message, legacy fields included (E-2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// `image`, `container`, ….

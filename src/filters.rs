@@ -1,4 +1,4 @@
-//! Filter arguments, `filters.Args` (SPEC.md F-1 to F-11; moby `api/types/filters/parse.go`).
+//! Filter arguments, `filters.Args` (F-1 to F-11; moby `api/types/filters/parse.go`).
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{Error, Result, Semantics};
 /// Keys with sets of values. A key may have no value, and a value may be flagged false: both come
 /// from JSON only, and some readers see them.
 ///
-/// Everything is in the order of its bytes where Go's maps have none (SPEC.md O-5, O-7).
+/// Everything is in the order of its bytes where Go's maps have none (O-5, O-7).
 ///
 /// ```
 /// use image_prune::Semantics;
@@ -34,7 +34,7 @@ type Values = BTreeMap<String, bool>;
 
 impl Filters {
     /// Reads the `filters` parameter: an object of objects of booleans or, failing that, of arrays
-    /// of strings (SPEC.md F-1). The empty text has no filters.
+    /// of strings (F-1). The empty text has no filters.
     ///
     /// # Errors
     ///
@@ -102,13 +102,13 @@ impl Filters {
         self.fields.keys().map(String::as_str)
     }
 
-    /// Returns true when the key is there, even without values (SPEC.md F-3).
+    /// Returns true when the key is there, even without values (F-3).
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
         self.fields.contains_key(key)
     }
 
-    /// The values of a key whatever their flags, sorted (SPEC.md F-4).
+    /// The values of a key whatever their flags, sorted (F-4).
     pub fn get(&self, key: &str) -> impl Iterator<Item = &str> {
         self.flags(key).map(|(value, _)| value)
     }
@@ -119,7 +119,7 @@ impl Filters {
     }
 
     /// Returns true when `value` is flagged true, and also when the key has no values at all
-    /// (SPEC.md F-5).
+    /// (F-5).
     #[must_use]
     pub fn exact_match(&self, key: &str, value: &str) -> bool {
         match self.values(key) {
@@ -129,19 +129,19 @@ impl Filters {
     }
 
     /// Returns true on an [exact match](Self::exact_match), and when `text` starts with some value
-    /// (SPEC.md F-7).
+    /// (F-7).
     #[must_use]
     pub fn fuzzy_match(&self, key: &str, text: &str) -> bool {
         self.exact_match(key, text) || self.get(key).any(|prefix| text.starts_with(prefix))
     }
 
     /// Returns true when all values of the key, each `key` or `key=value`, are found in `map`, which
-    /// has each key once; also when the key has no values (SPEC.md F-6).
+    /// has each key once; also when the key has no values (F-6).
     pub fn match_kv_list<'m>(&self, key: &str, map: impl IntoIterator<Item = (&'m str, &'m str)>) -> bool {
         self.get(key).collect::<Pairs>().all_in(map)
     }
 
-    /// Looks for a key that is not accepted (SPEC.md F-2); of several it names the first.
+    /// Looks for a key that is not accepted (F-2); of several it names the first.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ impl Filters {
         }
     }
 
-    /// The parameter that moby's client sends: empty without filters (SPEC.md F-11).
+    /// The parameter that moby's client sends: empty without filters (F-11).
     #[must_use]
     pub fn to_json(&self) -> String {
         if self.is_empty() {

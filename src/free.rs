@@ -50,7 +50,7 @@ pub struct Sharing {
 #[derive(Debug, Clone, Default)]
 struct Links {
     parent: Option<usize>,
-    /// Whether it goes by itself once its last child does (SPEC.md D-12).
+    /// Whether it goes by itself once its last child does (D-12).
     follows: bool,
     /// Its top layer, unless that stays anyway.
     top: Option<usize>,

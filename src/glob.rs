@@ -2,7 +2,7 @@
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-/// The most bytes that a pattern may have. A name has 255 (SPEC.md R-1); what a pattern is compiled to is hundreds of
+/// The most bytes that a pattern may have. A name has 255; what a pattern is compiled to is hundreds of
 /// times as long as the pattern.
 pub(crate) const LONGEST: usize = 4096;
 

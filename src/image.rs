@@ -68,7 +68,7 @@ struct Rarity {
 }
 
 impl Image {
-    /// Reads a config by Go's JSON rules (SPEC.md I-2, I-2a). This is what restoring an image
+    /// Reads a config by Go's JSON rules (I-2, I-2a). This is what restoring an image
     /// checks; creating one also takes [`check_history`](Self::check_history).
     ///
     /// # Errors
@@ -117,19 +117,19 @@ impl Image {
         Self { labels: self.labels.alone(), ..self }
     }
 
-    /// The raw config, whose SHA-256 is the image's ID (SPEC.md I-1). Empty where it was thrown away.
+    /// The raw config, whose SHA-256 is the image's ID (I-1). Empty where it was thrown away.
     #[must_use]
     pub fn config(&self) -> Vec<u8> {
         packed::unpack(self.labels.behind())
     }
 
-    /// When it was created; none where the config does not say (SPEC.md I-2, T-11).
+    /// When it was created; none where the config does not say (I-2, T-11).
     #[must_use]
     pub fn created(&self) -> Option<Timestamp> {
         self.has_created.then_some(self.created)
     }
 
-    /// Whether the config has a non-null `config` object (SPEC.md L-1).
+    /// Whether the config has a non-null `config` object (L-1).
     #[must_use]
     pub fn has_config(&self) -> bool {
         self.run_config != RunConfig::Absent
@@ -141,7 +141,7 @@ impl Image {
         (self.run_config == RunConfig::WithLabels).then_some(&self.labels)
     }
 
-    /// The operating system that the config names, empty for the host's (SPEC.md I-4).
+    /// The operating system that the config names, empty for the host's (I-4).
     #[must_use]
     pub fn os(&self) -> &str {
         match self.rarity.as_deref() {
@@ -151,7 +151,7 @@ impl Image {
         }
     }
 
-    /// Whether the operating system is the daemon's, Linux (SPEC.md I-4).
+    /// Whether the operating system is the daemon's, Linux (I-4).
     #[must_use]
     pub fn is_os_supported(&self) -> bool {
         self.rarity.is_none() || self.os().is_empty() || self.os().eq_ignore_ascii_case("linux")
@@ -168,12 +168,12 @@ impl Image {
         diff_ids.map(|id| id.clone().into_owned()).collect()
     }
 
-    /// How many diff IDs are empty before the first that is not (SPEC.md I-5).
+    /// How many diff IDs are empty before the first that is not (I-5).
     pub(crate) fn empty_diff_ids(&self) -> usize {
         self.rarity.as_ref().map_or(0, |rarity| rarity.empty_diff_ids)
     }
 
-    /// The chain of its layers, none for an image without layers (SPEC.md I-5).
+    /// The chain of its layers, none for an image without layers (I-5).
     ///
     /// # Errors
     ///
@@ -190,7 +190,7 @@ impl Image {
         self.labels.fetch()
     }
 
-    /// The check of the history that creating an image makes and restoring one does not (SPEC.md
+    /// The check of the history that creating an image makes and restoring one does not (
     /// I-3).
     ///
     /// # Errors
@@ -200,7 +200,7 @@ impl Image {
         if !self.rarity.as_ref().is_some_and(|rarity| rarity.has_too_much_history) {
             return Ok(());
         }
-        // Since 23.0 the image store's errors have classes (SPEC.md 11, I-3), as those of filters.
+        // Since 23.0 the image store's errors have classes (I-3), as those of filters.
         Err(Error::new(semantics.bad_filter_class, "too many non-empty layers in History section"))
     }
 }

@@ -82,11 +82,11 @@ pub enum Verdict {
 pub enum Reason {
     /// Goes: no container uses it, and the request is for images like it.
     Unused,
-    /// Goes in the wake of its child (SPEC.md D-12). The filters are not asked (L-6).
+    /// Goes in the wake of its child (D-12). The filters are not asked (L-6).
     ParentOfDeleted(ImageId),
     /// Stays: it has this tag, and only dangling images were asked for.
     Tagged(Reference),
-    /// Stays: it has this digest reference, so that it does not go with its child (SPEC.md D-12).
+    /// Stays: it has this digest reference, so that it does not go with its child (D-12).
     Referenced(Reference),
     /// Stays: a container uses it.
     Container {
@@ -178,7 +178,7 @@ fn familiar<S: serde::Serializer>(references: &[Reference], serializer: S) -> Re
 ///
 /// # Errors
 ///
-/// Where a prune would refuse the filters (SPEC.md P-2).
+/// Where a prune would refuse the filters (P-2).
 pub fn plan(stores: &Stores, filters: &str, semantics: &Semantics, now: Now, order: &Order) -> Result<Plan> {
     let request = PruneRequest::parse(filters, semantics, now)?;
     let (report, events, images) = run(stores, &request, semantics, order)?;

@@ -1,4 +1,4 @@
-//! The engine: stores, events and the guard around the pipeline (SPEC.md section 8; moby's
+//! The engine: stores, events and the guard around the pipeline (rules P; moby's
 //! `daemon/images/image_prune.go`).
 
 use std::sync::Arc;
@@ -93,7 +93,7 @@ where
     ///
     /// # Errors
     ///
-    /// In this order (SPEC.md P-2): another prune is running; the filters are wrong; the caller gave up before
+    /// In this order (P-2): another prune is running; the filters are wrong; the caller gave up before
     /// anything was deleted.
     pub fn prune(&self, filters: &str, now: Now, cancel: &(impl Cancel + ?Sized)) -> Result<PruneReport> {
         let _guard = self.guard()?;
@@ -132,7 +132,7 @@ where
         Ok(PruneReport::new(log, reclaimed))
     }
 
-    /// Deletes one reference or image: moby's `ImageDelete` (SPEC.md section 7).
+    /// Deletes one reference or image: moby's `ImageDelete` (rules D).
     ///
     /// # Errors
     ///
@@ -141,7 +141,7 @@ where
         self.deletion().delete(reference_or_id, extent)
     }
 
-    /// The image that a reference, an ID or the beginning of one names (SPEC.md G-1).
+    /// The image that a reference, an ID or the beginning of one names (G-1).
     ///
     /// # Errors
     ///
@@ -154,11 +154,11 @@ where
         Deletion { stores: &self.stores, events: &self.events, semantics: &self.semantics }
     }
 
-    /// What images take on disk (SPEC.md section 10.1).
+    /// What images take on disk (rules U).
     ///
     /// # Errors
     ///
-    /// Another computation is running, where that counts (SPEC.md U-1); a layer is missing.
+    /// Another computation is running, where that counts (U-1); a layer is missing.
     pub fn usage(&self) -> Result<Usage> {
         let guard = Guard::enter(&self.is_measuring);
         if guard.is_none() && self.semantics.concurrent_usage_is_refused {

@@ -9,7 +9,7 @@ use crate::digest::{ChainId, ImageId};
 use crate::reference::Reference;
 use crate::world::containerd::{Labels, Target};
 
-/// One line of `docker image prune`'s answer (SPEC.md D-11, H-5).
+/// One line of `docker image prune`'s answer (D-11, H-5).
 ///
 /// As JSON it is moby's `ImageDeleteResponseItem`: `{"Untagged":"a:1"}` or `{"Deleted":"sha256:…"}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,7 +45,7 @@ impl serde::Serialize for Record {
     }
 }
 
-/// A row of `GET /images/json` of a containerd image store, as moby writes it (SPEC-CONTAINERD.md W-2).
+/// A row of `GET /images/json` of a containerd image store, as moby writes it (W-2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct ListRow {

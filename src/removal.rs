@@ -44,11 +44,11 @@ pub struct Removal {
     pub stays: Vec<(ImageId, String)>,
 }
 
-/// What moby says nothing about (SPEC.md P-12).
+/// What moby says nothing about (P-12).
 const NAMELESS: &str = "it has children that stay: it only loses its references";
 
 /// Deletes exactly this set on a copy of the stores, as `docker rmi` of all its references would, without force:
-/// children first, unnamed parents that nothing needs any more along (SPEC.md D-12).
+/// children first, unnamed parents that nothing needs any more along (D-12).
 ///
 /// What a container uses stays, and so does what has children outside of the set.
 #[must_use]
@@ -131,7 +131,7 @@ fn delete_one(engine: &Engine<Recorder>, id: ImageId, records: &mut Vec<Record>)
         records.extend(engine.delete(&id.to_string(), extent)?);
     }
     for reference in references {
-        // A tag takes the digests of its repository along (SPEC.md D-5.4).
+        // A tag takes the digests of its repository along (D-5.4).
         if engine.stores().references.get(&reference) == Some(id) {
             records.extend(engine.delete(reference.as_str(), extent)?);
         }

@@ -5,17 +5,17 @@ use serde::ser::SerializeStruct;
 use crate::delete::{DeleteLog, Skipped};
 use crate::record::Record;
 
-/// What a prune deleted. As JSON it is the body of `POST /images/prune` (SPEC.md H-5): `ImagesDeleted` is
+/// What a prune deleted. As JSON it is the body of `POST /images/prune` (H-5): `ImagesDeleted` is
 /// `null` where nothing was deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PruneReport {
-    /// What went, in order (SPEC.md D-11, P-8).
+    /// What went, in order (D-11, P-8).
     pub images_deleted: Vec<Record>,
-    /// Bytes given back (SPEC.md P-9).
+    /// Bytes given back (P-9).
     pub space_reclaimed: u64,
-    /// What was tried in vain; not part of moby's answer (SPEC.md P-6, P-16).
+    /// What was tried in vain; not part of moby's answer (P-6, P-16).
     pub skipped: Vec<Skipped>,
-    /// Whether the caller gave up before the end; invisible in moby's answer (SPEC.md P-11).
+    /// Whether the caller gave up before the end; invisible in moby's answer (P-11).
     pub cancelled: bool,
 }
 

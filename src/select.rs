@@ -1,4 +1,4 @@
-//! Which images a prune may delete (SPEC.md P-3, P-4). Reads the stores, changes nothing.
+//! Which images a prune may delete (P-3, P-4). Reads the stores, changes nothing.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -10,9 +10,9 @@ use crate::request::{PruneRequest, Rejection};
 use crate::store::{ImageStore, ReferenceStore, Stores};
 use crate::{Error, Result};
 
-/// The order in which candidates are visited. moby walks a map: any order can be its own (SPEC.md O-7).
+/// The order in which candidates are visited. moby walks a map: any order can be its own (O-7).
 ///
-/// The outcome does not depend on it, the sequence of records does (SPEC.md O-1).
+/// The outcome does not depend on it, the sequence of records does (O-1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Order {
     /// By ID: two runs are alike.
@@ -24,7 +24,7 @@ pub enum Order {
     Shuffled(u64),
 }
 
-/// The images that a prune looks at: one snapshot of the image store (SPEC.md P-3).
+/// The images that a prune looks at: one snapshot of the image store (P-3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     ids: Vec<ImageId>,
@@ -51,14 +51,14 @@ impl Candidates {
         &self.ids
     }
 
-    /// Whether images with a tag are to be passed over (SPEC.md P-5).
+    /// Whether images with a tag are to be passed over (P-5).
     #[must_use]
     pub const fn dangling_only(&self) -> bool {
         self.dangling_only
     }
 }
 
-/// Why an image is no candidate (SPEC.md P-3, P-4).
+/// Why an image is no candidate (P-3, P-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Exclusion {

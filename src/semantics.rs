@@ -1,4 +1,4 @@
-//! The named differences between moby's versions (SPEC.md section 13).
+//! The named differences between moby's versions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ mod releases;
 pub use containerd::Containerd;
 pub use releases::{Evidence, Release};
 
-/// Which Go release's `time` package reads dates (SPEC.md T-6). Later releases have every rule of earlier ones.
+/// Which Go release's `time` package reads dates (T-6). Later releases have every rule of earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum GoTime {
@@ -25,7 +25,7 @@ pub enum GoTime {
     Go1_23,
 }
 
-/// Which edition of Unicode decides what `%q` prints as it is (SPEC.md T-2).
+/// Which edition of Unicode decides what `%q` prints as it is (T-2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unicode {
@@ -35,7 +35,7 @@ pub enum Unicode {
     V15,
 }
 
-/// The text of a JSON error in `filters` (SPEC.md F-1).
+/// The text of a JSON error in `filters` (F-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BadFilterText {
@@ -48,7 +48,7 @@ pub enum BadFilterText {
 }
 
 /// How one version of moby behaves where versions differ. One field a difference, each named in
-/// SPEC.md section 13. [`Semantics::RELEASES`] has the profile of every release.
+/// [`Semantics::RELEASES`] has the profile of every release.
 ///
 /// Versions of the API are minor numbers of version 1: 52 is `1.52`.
 ///

@@ -1,4 +1,4 @@
-//! Sizes and ages as docker prints them (docker/go-units, SPEC.md U-7).
+//! Sizes and ages as docker prints them (docker/go-units, U-7).
 
 /// A size with four digits, as in `Total reclaimed space` and in disk usage.
 ///

@@ -1,4 +1,4 @@
-//! Disk usage of images (SPEC.md section 10.1; moby's `daemon/images/images.go`, `service.go`).
+//! Disk usage of images (rules U; moby's `daemon/images/images.go`, `service.go`).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -12,24 +12,24 @@ use crate::reference::Reference;
 use crate::store::{ContainerStore, ImageStore, Layer, LayerStore, ReferenceStore, Stores};
 use crate::{Error, Result, Semantics};
 
-/// What images take on disk: the image part of `GET /system/df` (SPEC.md U-6).
+/// What images take on disk: the image part of `GET /system/df` (U-6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Usage {
     /// Bytes of all layers that an image with a reference, or without children, uses; each counted once
-    /// (SPEC.md U-5).
+    /// (U-5).
     pub layers_size: i64,
-    /// Newest first; by ID where two were created in the same second (SPEC.md U-2).
+    /// Newest first; by ID where two were created in the same second (U-2).
     pub images: Vec<ImageSummary>,
 }
 
-/// One line of the image list (SPEC.md U-3).
+/// One line of the image list (U-3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ImageSummary {
     /// The number of containers made from it, in any state.
     pub containers: i64,
-    /// Unix seconds; what stands for "unknown" depends on the version (SPEC.md U-3).
+    /// Unix seconds; what stands for "unknown" depends on the version (U-3).
     pub created: i64,
     /// The image.
     pub id: ImageId,
@@ -41,7 +41,7 @@ pub struct ImageSummary {
     pub repo_digests: Option<Vec<String>>,
     /// Its tags, familiar.
     pub repo_tags: Option<Vec<String>>,
-    /// Bytes of its layers that another image uses, too (SPEC.md U-4).
+    /// Bytes of its layers that another image uses, too (U-4).
     pub shared_size: i64,
     /// Bytes of all its layers.
     pub size: i64,
@@ -70,7 +70,7 @@ impl ImageSummary {
         line.end()
     }
 
-    /// What a list of images says (SPEC.md U-3): containers and shared bytes are −1, not counted.
+    /// What a list of images says (U-3): containers and shared bytes are −1, not counted.
     pub(crate) fn new(
         (id, image): (ImageId, &Image),
         parent: Option<ImageId>,
@@ -105,7 +105,7 @@ impl ImageSummary {
 ///
 /// # Errors
 ///
-/// A layer in an image's chain is missing (SPEC.md U-4).
+/// A layer in an image's chain is missing (U-4).
 pub fn usage<I, R, L, C>(stores: &Stores<I, R, L, C>, semantics: &Semantics) -> Result<Usage>
 where
     I: ImageStore,

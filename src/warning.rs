@@ -27,7 +27,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// The kinds of [`Warning`], with the rules of SPEC.md behind them.
+/// The kinds of [`Warning`], with the rules behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

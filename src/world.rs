@@ -176,13 +176,13 @@ pub struct Container {
     pub id: ContainerId,
     /// The image it was made from; it need not exist.
     pub image: ImageId,
-    /// Its running flag: true for paused and restarting containers, too (SPEC.md D-7).
+    /// Its running flag: true for paused and restarting containers, too (D-7).
     #[serde(default)]
     pub running: bool,
     /// The chain that its writable layer stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rw_layer_parent: Option<ChainId>,
-    /// The images that it mounts (SPEC.md D-5.1, since moby 28.0).
+    /// The images that it mounts (D-5.1, since moby 28.0).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_mounts: Vec<ImageId>,
 }

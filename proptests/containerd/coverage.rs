@@ -13,7 +13,7 @@ use image_prune::world::containerd::{ImageRecord, Labels};
 
 use crate::containerd_engine::made::{self, Random};
 
-/// Everything that must be reached, by the group of SPEC-CONTAINERD.md's rules.
+/// Everything that must be reached, by the group of rules.
 const KINDS: [&str; 65] = [
     "N name that is no reference",
     "N dangling name of another digest",

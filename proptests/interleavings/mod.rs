@@ -1,6 +1,6 @@
 //! What may come out where threads meet: each test runs under thousands of interleavings, chosen from fixed
 //! seeds, and the set of outcomes must be the one written down. Where moby checks first and deletes later, the
-//! outcomes that this allows are among them (SPEC.md P-15).
+//! outcomes that this allows are among them (P-15).
 //!
 //! `RUSTFLAGS="--cfg shuttle" cargo test --target-dir target/shuttle --test proptests interleavings`; a failure
 //! prints a schedule, which `shuttle::replay` runs again.

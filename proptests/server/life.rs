@@ -149,7 +149,7 @@ fn a_client_that_leaves_cancels_its_prune() {
         daemon.events().history().iter().any(|event| event.action == "prune")
     });
     assert!(!daemon.stores().images.is_empty(), "the prune went on to the end");
-    // SPEC.md P-1: the guard is free again.
+    // P-1: the guard is free again.
     drop(slow);
     assert_eq!(post(daemon.socket().unwrap(), "/images/prune").status, 200);
 }

@@ -75,7 +75,7 @@ impl Plan {
     }
 }
 
-/// Images whose lease may not go (SPEC.md I-11).
+/// Images whose lease may not go (I-11).
 #[derive(Debug)]
 pub struct FaultyImages(pub Images, Plan);
 
@@ -108,7 +108,7 @@ impl ImageStore for FaultyImages {
     }
 }
 
-/// References whose save may fail after the reference is gone (SPEC.md R-8).
+/// References whose save may fail after the reference is gone.
 #[derive(Debug)]
 pub struct FaultyReferences(pub References, Plan);
 

@@ -89,10 +89,10 @@ const CONFIG: [&str; 10] = [
     r#","config":{"Labels":null}"#,
 ];
 
-/// Those behind the first can only be without layers (SPEC.md I-3).
+/// Those behind the first can only be without layers (I-3).
 const OS: [&str; 5] = ["linux", "linux", "linux", "windows", "LINUX"];
 
-/// Two spellings of one familiar name among them (SPEC.md R-9), and one that begins every ID (D-3).
+/// Two spellings of one familiar name among them (R-9), and one that begins every ID (D-3).
 const REPOSITORIES: [&str; 7] = [
     "docker.io/library/a",
     "docker.io/library/a",
@@ -215,7 +215,7 @@ fn add_images(world: &mut World, shape: Shape, sketches: &[ImageSketch]) {
         let ImageSketch { created, config, os, .. } = sketch;
         let top = pick(&world.layers, sketch.top).filter(|_| *os == "linux");
         let diffs = top.map(|top| diff_ids(world, top).join(",")).unwrap_or_default();
-        let empty = shape.odd && top.is_none() && sketch.top % 4 == 3; // SPEC.md I-5
+        let empty = shape.odd && top.is_none() && sketch.top % 4 == 3; // I-5
         let diffs = if empty { "\"\"".to_owned() } else { diffs };
         let config = format!(
             r#"{{"n":{number},"os":"{os}"{created}{config},"rootfs":{{"type":"layers","diff_ids":[{diffs}]}}}}"#
@@ -229,7 +229,7 @@ fn add_images(world: &mut World, shape: Shape, sketches: &[ImageSketch]) {
         image.parent = match kind {
             ..5 => None,
             9 if shape.odd => Some(missing(which)),
-            // Any image in odd worlds, itself included (SPEC.md I-7); an older one in others.
+            // Any image in odd worlds, itself included (I-7); an older one in others.
             _ if shape.odd => Some(ids[usize::from(which) % ids.len()]),
             _ => pick(&ids[..number], which).copied(),
         };

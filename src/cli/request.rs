@@ -38,7 +38,7 @@ pub fn raw_filters(args: &SelectionArgs) -> Result<String> {
     }
 }
 
-/// The filters that docker's CLI sends: those of its flags, and `dangling` (SPEC.md U-9).
+/// The filters that docker's CLI sends: those of its flags, and `dangling` (U-9).
 fn docker_filters(args: &SelectionArgs) -> Result<Filters> {
     let mut filters = Filters::default();
     for argument in &args.filter {

@@ -13,7 +13,7 @@ use super::json;
 use super::render::{escape, identifier};
 use super::units;
 
-/// The image that `text` names, as a daemon finds it (SPEC.md G-1).
+/// The image that `text` names, as a daemon finds it (G-1).
 pub fn find(text: &str, stores: &Stores, semantics: &Semantics) -> Result<ImageId> {
     let missing = || {
         let failure = Failure::from(Error::not_found(format!("No such image: {text}")));
@@ -24,7 +24,7 @@ pub fn find(text: &str, stores: &Stores, semantics: &Semantics) -> Result<ImageI
     let mut same: Vec<ImageId> = stores.images.ids(false);
     same.retain(|id| !digits.is_empty() && id.hex().starts_with(digits));
     same.sort_unstable();
-    // A reference of that name comes first (SPEC.md G-1).
+    // A reference of that name comes first (G-1).
     let ambiguous = || match same.as_slice() {
         [_, _, ..] => {
             const SHOWN: usize = 5;

@@ -77,7 +77,7 @@ impl ClientError {
     pub const fn may_have_happened(&self) -> bool {
         match self.kind {
             FailureKind::TimedOut | FailureKind::Cut | FailureKind::Malformed => true,
-            // A daemon that fails half-way says so with one of these (SPEC.md D-14).
+            // A daemon that fails half-way says so with one of these (D-14).
             FailureKind::Refused(status) => status >= 500,
             FailureKind::Invalid | FailureKind::Unreachable | FailureKind::Unsupported => false,
         }

@@ -1,4 +1,4 @@
-//! How blobs are read (SPEC-CONTAINERD.md B-1, B-2, B-3a).
+//! How blobs are read (B-1, B-2, B-3a).
 
 use std::borrow::Cow;
 

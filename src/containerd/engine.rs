@@ -117,7 +117,7 @@ impl<E: EventSink, S: MetadataStore, C: ContainerStore> Engine<E, S, C> {
         prune(&self.stores, &self.events, &self.semantics, request, order, cancel, observe)
     }
 
-    /// Deletes one name or image: moby's `ImageDelete` (SPEC-CONTAINERD.md section 6). `now` is when a record is
+    /// Deletes one name or image: moby's `ImageDelete` (rules X). `now` is when a record is
     /// made that keeps what has lost its last name.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Image records: names, and what they point to (SPEC-CONTAINERD.md N).
+//! Image records: names, and what they point to (rules N).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The manifests of an image, and the one for a platform (SPEC-CONTAINERD.md V-4).
+//! The manifests of an image, and the one for a platform (V-4).
 
 use super::decode::{self, Descriptor, Kind};
 use super::image::Image;

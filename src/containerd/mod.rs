@@ -1,7 +1,7 @@
 //! Prunes and deletions of a daemon that keeps its images in containerd, moby 29's default.
 //!
 //! Here an image is a name that points to content, a prune takes names away, and containerd's garbage collector frees
-//! what no name reaches any more. The rules and their IDs are those of `SPEC-CONTAINERD.md`.
+//! what no name reaches any more. The rules and their IDs are those of [`_docs::rules`](crate::_docs::rules).
 
 mod decode;
 mod delete;

@@ -1,4 +1,4 @@
-//! The delete loop of a prune, and its answer (SPEC-CONTAINERD.md ).
+//! The delete loop of a prune, and its answer.
 
 use std::fmt;
 use std::sync::Arc;

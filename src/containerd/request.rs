@@ -1,4 +1,4 @@
-//! A prune request: the filters, read and checked before anything is looked at (SPEC-CONTAINERD.md ).
+//! A prune request: the filters, read and checked before anything is looked at.
 
 use super::image::Image;
 use crate::filters::Filters;

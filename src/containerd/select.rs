@@ -1,4 +1,4 @@
-//! Which records a prune deletes (SPEC-CONTAINERD.md, C). Reads the stores, changes nothing.
+//! Which records a prune deletes (Q-6, Q-7, C). Reads the stores, changes nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

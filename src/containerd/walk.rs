@@ -1,4 +1,4 @@
-//! Walks over the content of an image that is present (SPEC-CONTAINERD.md B-3).
+//! Walks over the content of an image that is present (B-3).
 
 use super::decode::{self, Descriptor, Kind};
 use super::image::Image;

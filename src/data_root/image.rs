@@ -1,4 +1,4 @@
-//! `imagedb`: configs and parent links (moby `image/fs.go`, `image/store.go`; SPEC.md I-2b, I-6).
+//! `imagedb`: configs and parent links (moby `image/fs.go`, `image/store.go`; I-2b, I-6).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -37,7 +37,7 @@ pub(super) fn id_of(entry: &Entry, folder: &Path) -> Option<Outcome<ImageId>> {
     })
 }
 
-/// Reads one image (SPEC.md I-6) from the two folders of `imagedb`, of which the second may be absent.
+/// Reads one image (I-6) from the two folders of `imagedb`, of which the second may be absent.
 pub(super) fn read(
     content: &Folder,
     metadata: Option<&Folder>,
@@ -93,7 +93,7 @@ fn read_parent(metadata: Option<&Folder>, hex: &str, buffer: &mut Vec<u8>) -> Re
     }
 }
 
-/// The images that the daemon restores (SPEC.md I-2b): those without layers, and those of our
+/// The images that the daemon restores (I-2b): those without layers, and those of our
 /// operating system whose top layer has loaded.
 pub(super) fn restore(
     read: Vec<Read>,

@@ -1,6 +1,6 @@
 //! Reads a Docker daemon's data root (`/var/lib/docker`) into a [`World`], and never writes to it.
 //!
-//! What the daemon would restore from these files is what the world holds (SPEC.md I-2b): what the
+//! What the daemon would restore from these files is what the world holds (I-2b): what the
 //! daemon passes over is left out, with a [`Warning`] that says why. A root is not trusted: links are
 //! not followed, pipes and devices are not read, every file has a limit, and no content makes the
 //! reading panic. A daemon may write at the same time; a reading that sees it starts over.

@@ -1,4 +1,4 @@
-//! The delete loop of a prune (SPEC.md P-5 to P-8).
+//! The delete loop of a prune (P-5 to P-8).
 
 use super::{Deletion, Extent, Failure, Gone};
 use crate::cancel::Cancel;
@@ -16,9 +16,9 @@ pub struct DeleteLog {
     pub records: Vec<Record>,
     /// The sizes of the layers among the records, in their order.
     pub layer_sizes: Vec<i64>,
-    /// What a deletion was tried of in vain. moby logs all but the conflicts, and returns none (SPEC.md P-6).
+    /// What a deletion was tried of in vain. moby logs all but the conflicts, and returns none (P-6).
     pub skipped: Vec<Skipped>,
-    /// Whether the caller gave up, so that candidates were left (SPEC.md P-5).
+    /// Whether the caller gave up, so that candidates were left (P-5).
     pub cancelled: bool,
 }
 
@@ -33,13 +33,13 @@ pub struct Skipped {
     pub failure: Failure,
 }
 
-/// A prune never forces, and always takes parents along (SPEC.md P-5).
+/// A prune never forces, and always takes parents along (P-5).
 const EXTENT: Extent = Extent { force: false, prune: true };
 
 /// How many candidates are announced to the stores at once.
 const AHEAD: usize = 64;
 
-/// Deletes the candidates one by one, in their order. Failures are passed over (SPEC.md P-6).
+/// Deletes the candidates one by one, in their order. Failures are passed over (P-6).
 pub fn delete_candidates<I, R, L, C, E>(
     deletion: &Deletion<'_, I, R, L, C, E>,
     candidates: &Candidates,
@@ -115,7 +115,7 @@ where
         self.delete_id(id, &image, EXTENT, gone)
     }
 
-    /// [`Deletion::delete`] by a normalized reference: it is no prefix of an ID, nor an ID (SPEC.md D-3).
+    /// [`Deletion::delete`] by a normalized reference: it is no prefix of an ID, nor an ID (D-3).
     /// The image is the one that it names now, not the candidate (P-15).
     fn delete_named(&self, reference: &Reference, gone: &mut Gone) -> Result<(), Failure> {
         let Some((id, image)) = self.named(reference) else {

@@ -1,4 +1,4 @@
-//! What stands in the way of a deletion (SPEC.md D-5.1, D-7).
+//! What stands in the way of a deletion (D-5.1, D-7).
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub enum Obstacle {
     References,
     /// A container that is not running was made from it. Soft.
     StoppedContainer(ContainerId),
-    /// The reference, as given, is the image's last one, and a container uses the image (SPEC.md
+    /// The reference, as given, is the image's last one, and a container uses the image (
     /// D-5.1). Soft.
     LastReference(Box<str>, ContainerId),
 }
@@ -70,13 +70,13 @@ impl<I: ImageStore, R: ReferenceStore, L, C: ContainerStore, E> Deletion<'_, I, 
 }
 
 impl Conflict {
-    /// Whether a container uses the image (SPEC.md D-7, the last column).
+    /// Whether a container uses the image (D-7, the last column).
     #[must_use]
     pub const fn is_used(&self) -> bool {
         self.container().is_some()
     }
 
-    /// Whether force would not help (SPEC.md D-7).
+    /// Whether force would not help (D-7).
     #[must_use]
     pub const fn is_hard(&self) -> bool {
         matches!(self.obstacle, Obstacle::DependentChildren | Obstacle::RunningContainer(_))

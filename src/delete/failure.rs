@@ -1,4 +1,4 @@
-//! How a deletion fails, its text not yet written: a prune swallows most failures (SPEC.md P-6).
+//! How a deletion fails, its text not yet written: a prune swallows most failures (P-6).
 
 use std::fmt;
 
@@ -13,11 +13,11 @@ use crate::reference::Reference;
 pub enum Failure {
     /// The state does not allow it; a prune passes over it in silence.
     Conflict(Conflict),
-    /// The reference names no image, any more (SPEC.md G-1, P-7).
+    /// The reference names no image, any more (G-1, P-7).
     NoSuchImage(Reference),
     /// Anything else.
     Error(Error),
-    /// The digest references behind a removed tag could not all be removed (SPEC.md D-5.4, D-14): the
+    /// The digest references behind a removed tag could not all be removed (D-5.4, D-14): the
     /// one failure with which records are returned.
     CleanUp(Error),
 }
@@ -57,7 +57,7 @@ impl From<Failure> for Error {
     }
 }
 
-/// A deletion that failed, with the records that moby returns all the same (SPEC.md D-14).
+/// A deletion that failed, with the records that moby returns all the same (D-14).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteError {
     failure: Failure,
@@ -78,7 +78,7 @@ impl DeleteError {
         &self.failure
     }
 
-    /// The records that moby returns in spite of the failure. What else is gone, SPEC.md D-14 says.
+    /// The records that moby returns in spite of the failure. What else is gone, D-14 says.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records

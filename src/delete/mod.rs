@@ -1,4 +1,4 @@
-//! `ImageDelete`: one reference or image goes, and what hangs on it (SPEC.md section 7; moby's
+//! `ImageDelete`: one reference or image goes, and what hangs on it (rules D; moby's
 //! `daemon/images/image_delete.go`).
 
 use crate::digest::ImageId;
@@ -66,7 +66,7 @@ impl Gone {
 pub struct Extent {
     /// Overrides soft conflicts: references, and stopped containers.
     pub force: bool,
-    /// Takes parents along that nothing needs any more (SPEC.md D-12).
+    /// Takes parents along that nothing needs any more (D-12).
     pub prune: bool,
 }
 
@@ -78,11 +78,11 @@ where
     E: EventSink,
 {
     /// Deletes what `reference_or_id` names: a reference, and the image where it was the last one; or
-    /// an image by its ID (SPEC.md D-1 to D-3).
+    /// an image by its ID (D-1 to D-3).
     ///
     /// # Errors
     ///
-    /// Where nothing is named, a conflict, or a failure of a store. SPEC.md D-14 says what has changed
+    /// Where nothing is named, a conflict, or a failure of a store. D-14 says what has changed
     /// already.
     pub fn delete(&self, reference_or_id: &str, extent: Extent) -> Result<Vec<Record>, DeleteError> {
         let mut gone = Gone::default();

@@ -1,4 +1,4 @@
-//! What a deletion names: an image, by a reference or by its ID (SPEC.md G-1, D-1 to D-3).
+//! What a deletion names: an image, by a reference or by its ID (G-1, D-1 to D-3).
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::reference::{AnyReference, Reference};
 use crate::store::{ImageStore, ReferenceStore};
 use crate::{Error, Result};
 
-/// Which way a deletion goes (SPEC.md D-3).
+/// Which way a deletion goes (D-3).
 #[derive(Debug)]
 pub(super) enum Path {
     Reference(Reference),

@@ -1,4 +1,4 @@
-//! The way of a reference: it goes, and the image where it was the last one (SPEC.md D-4, D-5).
+//! The way of a reference: it goes, and the image where it was the last one (D-4, D-5).
 
 use super::{Deletion, Extent, Failure, Gone, Obstacle};
 use crate::digest::ImageId;

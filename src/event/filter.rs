@@ -1,4 +1,4 @@
-//! Which events a client of `GET /events` wants (SPEC.md E-8, E-9; moby's `daemon/events/filter.go`).
+//! Which events a client of `GET /events` wants (E-8, E-9; moby's `daemon/events/filter.go`).
 
 use super::Event;
 use crate::filters::Filters;
@@ -34,7 +34,7 @@ impl EventFilter {
     ///
     /// # Errors
     ///
-    /// What [`Filters::parse`] refuses; no key is refused (SPEC.md E-7).
+    /// What [`Filters::parse`] refuses; no key is refused (E-7).
     pub fn parse(filters: &str, semantics: &Semantics) -> Result<Self> {
         Ok(Self { filters: Filters::parse(filters, semantics)?, semantics: *semantics })
     }
@@ -114,7 +114,7 @@ mod tests {
         [Event::new(&untag, Timestamp::ZERO), Event::new(&ImageEvent::Prune(5), Timestamp::ZERO), tag]
     }
 
-    /// The table of SPEC.md E-9: filters, and whether `untag`, `prune` and `tag` pass.
+    /// The table of E-9: filters, and whether `untag`, `prune` and `tag` pass.
     #[test]
     fn passes_what_moby_passes() {
         let table = [

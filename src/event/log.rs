@@ -1,4 +1,4 @@
-//! The ring that remembers events, and those who listen (SPEC.md E-1 to E-6; moby's
+//! The ring that remembers events, and those who listen (E-1 to E-6; moby's
 //! `daemon/events/events.go`, `pkg/pubsub/publisher.go`).
 
 use std::borrow::Cow;
@@ -12,10 +12,10 @@ use super::{Actor, Event, EventSink, ImageEvent};
 use crate::go::time::Timestamp;
 use crate::sync::{Mutex, capacity};
 
-/// How many events the ring remembers (SPEC.md E-3).
+/// How many events the ring remembers (E-3).
 const RING: usize = capacity(256);
 
-/// How long a full subscriber may hold everybody up (SPEC.md E-5).
+/// How long a full subscriber may hold everybody up (E-5).
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Tells the time of an event.
@@ -72,7 +72,7 @@ impl EventLog {
         Self { clock: Arc::new(clock), inner: Mutex::new(Inner::default()) }
     }
 
-    /// Logs any event (SPEC.md E-1).
+    /// Logs any event (E-1).
     pub fn log(
         &self,
         kind: impl Into<Cow<'static, str>>,
@@ -91,7 +91,7 @@ impl EventLog {
         messages.iter().map(Message::to_event).collect()
     }
 
-    /// The ring, and all that comes from now on (SPEC.md E-4). No event is missed or seen twice.
+    /// The ring, and all that comes from now on (E-4). No event is missed or seen twice.
     #[must_use]
     pub fn subscribe(&self) -> (Vec<Event>, Subscription) {
         let mut inner = self.inner.lock();
@@ -102,7 +102,7 @@ impl EventLog {
     }
 
     /// The events of the ring between `since` and `until`, both included, that `filter` lets pass, oldest
-    /// first; and all those that come from now on and pass it (SPEC.md E-4, E-6). Without a bound nothing is
+    /// first; and all those that come from now on and pass it (E-4, E-6). Without a bound nothing is
     /// replayed.
     #[must_use]
     pub fn subscribe_filtered(

@@ -1,4 +1,4 @@
-//! One subscriber: a queue of 1024 events between the log and whoever reads them (SPEC.md E-5).
+//! One subscriber: a queue of 1024 events between the log and whoever reads them (E-5).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::Event;
 use crate::sync::{Condvar, Mutex, capacity};
 
-/// How many events may wait for a subscriber (SPEC.md E-4).
+/// How many events may wait for a subscriber (E-4).
 const BUFFER: usize = capacity(1024);
 
 /// Decides which events a subscriber sees.

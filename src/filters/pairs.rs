@@ -1,4 +1,4 @@
-//! Values of `label` and `label!`, ready to be held against a million images (SPEC.md F-6).
+//! Values of `label` and `label!`, ready to be held against a million images (F-6).
 
 use std::collections::BTreeMap;
 

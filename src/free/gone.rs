@@ -84,7 +84,7 @@ impl<'a> Gone<'a> {
         self.images.get(place).is_some_and(|left| !left.is_gone && left.count == 0)
     }
 
-    /// Lets an image go, and the parents that follow it (SPEC.md D-12): in the order in which they go.
+    /// Lets an image go, and the parents that follow it (D-12): in the order in which they go.
     pub fn take(&mut self, place: usize) -> Vec<usize> {
         let mut family = Vec::new();
         let mut next = Some(place);

@@ -1,4 +1,4 @@
-//! Go's `time.ParseDuration` (SPEC.md T-3).
+//! Go's `time.ParseDuration` (T-3).
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
 //! Go's `time.Parse`, for the ten layouts that moby picks from and the RFC 3339 of `created`
-//! (SPEC.md T-4, T-6, C1).
+//! (T-4, T-6, C1).
 
 use chrono::NaiveDate;
 
@@ -22,7 +22,7 @@ pub enum Precision {
     Fraction,
 }
 
-/// One of the ten layouts of SPEC.md T-4.
+/// One of the ten layouts of T-4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     /// Where the time of day ends.
@@ -57,7 +57,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// Go's text, without a class of its own (SPEC.md T-6, H-9).
+    /// Go's text, without a class of its own (T-6, H-9).
     pub fn parse(self, value: &[u8], utc_offset_seconds: i32, go: GoTime) -> Result<Timestamp, Error> {
         let mut reader = Reader { rest: value, go };
         self.read(&mut reader, utc_offset_seconds).map_err(|failure| {
@@ -130,7 +130,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A field whose bytes were cut off before they turned out to be wrong: Go 1.19 shows what
-    /// follows them, later releases what precedes (SPEC.md T-6 (a)).
+    /// follows them, later releases what precedes (T-6 (a)).
     fn mismatch_behind(&self, after: &'a [u8], element: &'static str) -> Failure<'a> {
         match self.go {
             GoTime::Go1_19 => Failure::Mismatch { at: after, element },
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
 
     /// Seconds and nanoseconds. A fraction may follow the seconds even where the layout has none.
     fn second(&mut self, layout_has_fraction: bool) -> Result<(u32, u32), Failure<'a>> {
-        // SPEC.md C1: reading the fraction hides that the seconds were missing.
+        // T-6: reading the fraction hides that the seconds were missing.
         let may_be_missing = self.go == GoTime::Go1_19 && !layout_has_fraction && self.at_fraction();
         let second = if may_be_missing { 0 } else { self.sixtieth("05", "second")? };
         let longest = match self.go {
@@ -254,7 +254,7 @@ fn digits(high: u8, low: u8) -> Option<i32> {
         .then(|| i32::from(high - b'0') * 10 + i32::from(low - b'0'))
 }
 
-/// Two bytes through an integer parser that takes its own sign (SPEC.md T-6, the zone).
+/// Two bytes through an integer parser that takes its own sign (T-6, the zone).
 fn signed_digits(high: u8, low: u8) -> Option<i32> {
     match high {
         b'+' => digits(b'0', low),

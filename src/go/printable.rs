@@ -7,7 +7,7 @@
 
 use crate::Unicode;
 
-/// Returns true when `%q` keeps `character` (SPEC.md T-2).
+/// Returns true when `%q` keeps `character` (T-2).
 #[must_use]
 pub fn is_printable(character: char, unicode: Unicode) -> bool {
     match unicode {

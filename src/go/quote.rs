@@ -3,7 +3,7 @@
 use crate::Unicode;
 use crate::go::printable::is_printable;
 
-/// Go's `%q`, that is `strconv.Quote`, of any bytes (SPEC.md T-2).
+/// Go's `%q`, that is `strconv.Quote`, of any bytes (T-2).
 ///
 /// ```
 /// use image_prune::{Unicode, go::quote::quote};
@@ -65,7 +65,7 @@ fn push_escaped(quoted: &mut String, mark: char, character: char, unicode: Unico
 }
 
 /// The quoting of Go's `time` package: `"` and `\` get a backslash, control bytes and everything
-/// beyond ASCII become `\xNN`, DEL stays (SPEC.md T-6).
+/// beyond ASCII become `\xNN`, DEL stays (T-6).
 #[must_use]
 pub fn time_quote(text: &[u8]) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);

@@ -14,7 +14,7 @@ const ZERO_TO_UNIX: i64 = 62_135_596_800;
 /// An instant as Go's `time.Unix(seconds, nanos)` has it, nanoseconds in `0..1_000_000_000`.
 ///
 /// Instants are ordered as Go orders them: its second counter starts at year 1 and wraps, so the
-/// largest Unix seconds lie far in the past (SPEC.md T-7).
+/// largest Unix seconds lie far in the past (T-7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 // Packed, for every image has one: four bytes less.
 #[repr(C, packed(4))]
@@ -47,7 +47,7 @@ impl Timestamp {
         self.nanos
     }
 
-    /// Returns true for Go's zero time, which means "no time" (SPEC.md T-11).
+    /// Returns true for Go's zero time, which means "no time" (T-11).
     #[must_use]
     pub fn is_zero(self) -> bool {
         self == Self::ZERO
@@ -61,7 +61,7 @@ impl Timestamp {
 
     /// The instant as Go's `time.RFC3339Nano` writes it in a zone with this offset from UTC: `Z` or
     /// hours and minutes, and a fraction without trailing zeros. Beyond chrono's years it is Unix
-    /// seconds, which `until` reads as well (SPEC.md T-7).
+    /// seconds, which `until` reads as well (T-7).
     ///
     /// ```
     /// let instant = image_prune::Timestamp::new(1_710_072_000, 900_000_000);
@@ -131,7 +131,7 @@ impl fmt::Display for Rfc3339Nano {
     }
 }
 
-/// Go's `time.Parse(time.RFC3339, text)`, as JSON's `created` is read (SPEC.md I-2). With `Go1_19`
+/// Go's `time.Parse(time.RFC3339, text)`, as JSON's `created` is read (I-2). With `Go1_19`
 /// the hour may have one digit and the seconds may be missing in front of a fraction (T-6, C1).
 ///
 /// ```
@@ -188,7 +188,7 @@ impl TryFrom<Timestamp> for chrono::DateTime<chrono::Utc> {
 }
 
 /// The wall clock at a call: the instant, and the offset of the daemon's local zone at that instant
-/// (SPEC.md T-1, T-5).
+/// (T-1, T-5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// The instant.

@@ -23,7 +23,7 @@ impl Chains {
         Self { slots: vec![None; 1024] }
     }
 
-    /// The chain of these layers, base first: moby folds over text, whatever it is (SPEC.md Y-1, I-5). None without
+    /// The chain of these layers, base first: moby folds over text, whatever it is (Y-1, I-5). None without
     /// a layer, the text of the chain where it is no chain ID.
     pub(super) fn fold<'a>(
         &mut self,

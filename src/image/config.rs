@@ -1,4 +1,4 @@
-//! An image config as Go decodes it into moby's `image.Image` (SPEC.md I-2, I-2a).
+//! An image config as Go decodes it into moby's `image.Image` (I-2, I-2a).
 //!
 //! Every field of the struct has a type, and a value of another type is refused even where nobody
 //! looks at it. The tables below are those types; the code behind them reads the few fields that
@@ -258,7 +258,7 @@ impl HistoryEntry {
 }
 
 /// A Go slice that arrays are decoded into. Its memory outlives a shorter array, and an element that
-/// leaves something out has what stood there before (SPEC.md I-2a).
+/// leaves something out has what stood there before (I-2a).
 #[derive(Default)]
 pub(super) struct Slice<T> {
     memory: Vec<T>,
@@ -365,7 +365,7 @@ fn words(decoder: &mut Decoder<'_>) -> Result<()> {
     Ok(())
 }
 
-/// `time.Time` decodes itself, from the raw bytes of the value: an escape in it is an error (SPEC.md
+/// `time.Time` decodes itself, from the raw bytes of the value: an escape in it is an error (
 /// I-2a). None for null.
 fn instant(decoder: &mut Decoder<'_>, go: GoTime) -> Result<Option<Timestamp>> {
     let raw = decoder.raw()?;

@@ -1,4 +1,4 @@
-//! Manifests, indexes and configs of a content store, decoded as Go decodes them (SPEC-CONTAINERD.md B-1, B-2, Q-8.1),
+//! Manifests, indexes and configs of a content store, decoded as Go decodes them (B-1, B-2, Q-8.1),
 //! and the platforms that they name.
 
 use std::collections::BTreeMap;

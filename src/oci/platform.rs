@@ -1,4 +1,4 @@
-//! containerd's `platforms`: how platforms are compared, and which of them a host prefers (SPEC-CONTAINERD.md V-4).
+//! containerd's `platforms`: how platforms are compared, and which of them a host prefers (V-4).
 
 use crate::world::containerd::Platform;
 

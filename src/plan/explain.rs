@@ -87,7 +87,7 @@ impl Explanation<'_> {
         }
     }
 
-    /// The tag that keeps a head where only dangling images were asked for (SPEC.md P-5).
+    /// The tag that keeps a head where only dangling images were asked for (P-5).
     fn first_tag(&self, id: ImageId) -> Option<Reference> {
         let mut references = self.before.references.references(id).into_iter();
         references.find(|reference| self.request.dangling_only() && !reference.is_canonical())

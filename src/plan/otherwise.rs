@@ -1,4 +1,4 @@
-//! What the same filters do in versions that read `until` otherwise (SPEC.md T-3, T-7: since 29.4).
+//! What the same filters do in versions that read `until` otherwise (T-3, T-7: since 29.4).
 
 use super::{ImagePlan, Verdict};
 use crate::request::PruneRequest;

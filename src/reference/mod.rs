@@ -1,5 +1,5 @@
 //! References: `repository:tag` and `repository@digest`, normalized and familiar
-//! (SPEC.md; `github.com/distribution/reference`).
+//! (R-1 to R-6; `github.com/distribution/reference`).
 
 mod parse;
 
@@ -20,7 +20,7 @@ const OFFICIAL: &str = "library/";
 const DEFAULT_TAG: &str = "latest";
 
 /// A reference by its normalized name. Equality, order and hash are those of the normalized text;
-/// the order is bytewise (SPEC.md R-10).
+/// the order is bytewise.
 ///
 /// One shared text and a few lengths, which count from its end: a clone does not copy the text, and the familiar
 /// form is its tail, so no accessor allocates.
@@ -48,7 +48,7 @@ pub struct Reference {
     familiar_start: u8,
 }
 
-/// What a text names that may be a digest as well (SPEC.md R-5).
+/// What a text names that may be a digest as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnyReference {
     /// A digest with its algorithm; 64 bare hexadecimal digits are a SHA-256.
@@ -58,7 +58,7 @@ pub enum AnyReference {
 }
 
 impl Reference {
-    /// `ParseNormalizedNamed` (SPEC.md R-2). A normalized text parses to itself.
+    /// `ParseNormalizedNamed`. A normalized text parses to itself.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl Reference {
         parse::parse_normalized(text, semantics)
     }
 
-    /// `ParseAnyReference`: a digest, or a reference (SPEC.md R-5).
+    /// `ParseAnyReference`: a digest, or a reference.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl Reference {
     }
 
     /// The familiar text: without `docker.io/`, and without `library/` in front of a single element
-    /// (SPEC.md R-4). It is the key of the reference store.
+    /// . It is the key of the reference store.
     #[must_use]
     pub fn familiar(&self) -> &str {
         self.part(usize::from(self.familiar_start)..self.text.len())
@@ -101,7 +101,7 @@ impl Reference {
         self.part(0..self.name_end())
     }
 
-    /// Familiar name, without tag and digest: the store's bucket (SPEC.md R-6).
+    /// Familiar name, without tag and digest: the store's bucket.
     #[must_use]
     pub fn familiar_name(&self) -> &str {
         self.part(usize::from(self.familiar_start)..self.name_end())
@@ -139,7 +139,7 @@ impl Reference {
         self.digest_length > 0
     }
 
-    /// `TagNameOnly`: a name alone gets `:latest` (SPEC.md R-3).
+    /// `TagNameOnly`: a name alone gets `:latest`.
     #[must_use]
     pub fn tag_name_only(self) -> Self {
         if self.tag_length > 0 || self.is_canonical() {
@@ -150,7 +150,7 @@ impl Reference {
     }
 
     /// A reference with both tag and digest loses its tag: the store keeps it by digest only
-    /// (SPEC.md R-6).
+    ///
     #[must_use]
     pub fn favor_digest(self) -> Self {
         match self.digest() {

@@ -1,4 +1,4 @@
-//! The grammar of references, by hand and in one pass (SPEC.md ).
+//! The grammar of references, by hand and in one pass.
 
 use super::{DEFAULT_DOMAIN, OFFICIAL, Reference, bounded, join};
 use crate::go::printable::is_printable;
@@ -110,7 +110,7 @@ fn mismatch_text(split: &Split<'_>, semantics: &Semantics) -> &'static str {
     }
 }
 
-/// How far the familiar form cuts (SPEC.md R-4).
+/// How far the familiar form cuts.
 fn familiar_start(split: &Split<'_>, shape: &Shape<'_>) -> u8 {
     if split.domain != DEFAULT_DOMAIN {
         return 0;
@@ -164,7 +164,7 @@ fn is_domain(text: &str, ipv6_hosts: bool) -> bool {
     is_host && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
-/// Digits and colons; that it is an address is not checked (SPEC.md section 11, R-1).
+/// Digits and colons; that it is an address is not checked.
 fn is_ipv6_address(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':')
 }

@@ -1,4 +1,4 @@
-//! SPEC.md's table of R-2 and its rows of section 11, the accessors, and the laws.
+//! The table of R-2 and what later versions changed in it, the accessors, and the laws.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use super::*;

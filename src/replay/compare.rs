@@ -1,5 +1,5 @@
 //! How far an outcome is from the recorded one. Equal means equal, but for four texts that are not
-//! determined or not ours to copy (`testdata/vectors/README.md`, SPEC.md O-5).
+//! determined or not ours to copy (`testdata/vectors/README.md`, O-5).
 
 use std::fmt::Debug;
 

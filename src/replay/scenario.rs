@@ -121,7 +121,7 @@ pub enum Report {
     Delete(Vec<RecordText>),
 }
 
-/// The report of a prune, as moby writes it (SPEC.md H-5).
+/// The report of a prune, as moby writes it (H-5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct PruneText {

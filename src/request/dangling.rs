@@ -1,4 +1,4 @@
-//! The `dangling` filter (SPEC.md F-8).
+//! The `dangling` filter (F-8).
 
 use crate::filters::{Filters, invalid_filter};
 use crate::{Result, Semantics};

@@ -15,7 +15,7 @@ mod tests;
 
 use crate::filters::{Filters, Pairs};
 
-/// The filters that a prune of images takes (SPEC.md F-2).
+/// The filters that a prune of images takes (F-2).
 pub const ACCEPTED: [&str; 4] = ["dangling", "label", "label!", "until"];
 
 /// What a prune was asked for.
@@ -39,7 +39,7 @@ pub struct PruneRequest {
     created_is_optional: bool,
 }
 
-/// Why a filter keeps an image (SPEC.md P-4).
+/// Why a filter keeps an image (P-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
     /// Created after `until` (T-10), or without `created` where that counts (T-11).
@@ -51,7 +51,7 @@ pub enum Rejection {
 }
 
 impl PruneRequest {
-    /// Reads the raw `filters` parameter, in moby's order of failure (SPEC.md P-2).
+    /// Reads the raw `filters` parameter, in moby's order of failure (P-2).
     ///
     /// # Errors
     ///
@@ -77,13 +77,13 @@ impl PruneRequest {
         Ok(Self { filters, now, dangling_only, until, label, negated_label, created_is_optional })
     }
 
-    /// Only dangling images, or all (SPEC.md F-8).
+    /// Only dangling images, or all (F-8).
     #[must_use]
     pub fn dangling_only(&self) -> bool {
         self.dangling_only
     }
 
-    /// The effective limit; none where the filter is off (SPEC.md T-11).
+    /// The effective limit; none where the filter is off (T-11).
     #[must_use]
     pub fn until(&self) -> Option<Timestamp> {
         self.until
@@ -101,7 +101,7 @@ impl PruneRequest {
         &self.filters
     }
 
-    /// Why the filters keep `image`, none where it may go (SPEC.md P-4).
+    /// Why the filters keep `image`, none where it may go (P-4).
     #[must_use]
     pub fn rejection(&self, image: &Image) -> Option<Rejection> {
         if self.until.is_some_and(|limit| self.is_newer(image, limit)) {
@@ -127,7 +127,7 @@ impl PruneRequest {
     }
 }
 
-/// `getUntilFromPruneFilters` (SPEC.md T-1, T-11, T-12). `prefix` stands in front of errors about the value.
+/// `getUntilFromPruneFilters` (T-1, T-11, T-12). `prefix` stands in front of errors about the value.
 pub(crate) fn until_limit(
     filters: &Filters,
     semantics: &Semantics,

@@ -16,7 +16,7 @@ fn error(filters: &str, semantics: &Semantics) -> (ErrorClass, String) {
     (error.class(), error.to_string())
 }
 
-/// SPEC.md F-1, the rows that are read.
+/// F-1, the rows that are read.
 #[test]
 fn reads_both_forms() {
     for (json, expected) in [
@@ -51,7 +51,7 @@ fn reads_both_forms() {
     assert_eq!(invalid.get("a").collect::<Vec<_>>(), ["\u{fffd}\u{fffd}"]);
 }
 
-/// SPEC.md F-1, the rows that are refused, always with the error of the first attempt.
+/// F-1, the rows that are refused, always with the error of the first attempt.
 #[test]
 fn refuses_other_json() {
     let mixed = "json: cannot unmarshal array into Go value of type map[string]bool";
@@ -86,7 +86,7 @@ fn refuses_other_json() {
     }
 }
 
-/// SPEC.md F-5 and F-10.
+/// F-5 and F-10.
 #[test]
 fn flags_count_in_exact_matches_only() {
     let filters = Filters::parse(r#"{"a":{"t":true,"f":false},"e":{},"n":null}"#, &OLD).unwrap();
@@ -106,7 +106,7 @@ fn flags_count_in_exact_matches_only() {
     );
 }
 
-/// SPEC.md F-6.
+/// F-6.
 #[test]
 fn kv_lists_are_conjunctions() {
     for (values, map, expected) in [
@@ -133,7 +133,7 @@ fn kv_lists_are_conjunctions() {
     }
 }
 
-/// SPEC.md F-2.
+/// F-2.
 #[test]
 fn names_the_first_unknown_key() {
     let invalid = ErrorClass::InvalidParameter;
@@ -149,7 +149,7 @@ fn names_the_first_unknown_key() {
     }
 }
 
-/// SPEC.md F-8, and section 11 for the later versions.
+/// F-8, and section 11 for the later versions.
 #[test]
 fn dangling_in_both_semantics() {
     let mode = |json: &str, semantics| {
@@ -186,7 +186,7 @@ fn dangling_in_both_semantics() {
     assert_eq!(mode("", &OLD), Ok(true));
 }
 
-/// SPEC.md P-2.
+/// P-2.
 #[test]
 fn fails_in_moby_s_order() {
     let step = |filters: &str| error(filters, &OLD).1;
@@ -201,7 +201,7 @@ fn fails_in_moby_s_order() {
     }
 }
 
-/// SPEC.md T-1 and H-9.
+/// T-1 and H-9.
 #[test]
 fn until_errors_are_the_request_s_fault_since_29_4() {
     for semantics in Semantics::ALL {
@@ -225,7 +225,7 @@ fn image(members: &str, semantics: &Semantics) -> Image {
     Image::parse(format!(r#"{{{members},"rootfs":{{}}}}"#).into_bytes(), semantics).unwrap()
 }
 
-/// SPEC.md L-1 to L-5, the example store.
+/// L-1 to L-5, the example store.
 #[test]
 fn labels_keep_what_moby_keeps() {
     let store = [
@@ -265,7 +265,7 @@ fn labels_keep_what_moby_keeps() {
     assert_eq!(request(r#"{"label!":["k"]}"#).rejection(&kvj), Some(Rejection::NegatedLabel));
 }
 
-/// SPEC.md T-10 and T-11.
+/// T-10 and T-11.
 #[test]
 fn until_holds_against_created() {
     let rejects = |until: &str, created: &str, semantics: &Semantics| {

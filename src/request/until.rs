@@ -1,4 +1,4 @@
-//! The value of an `until` filter: a duration, a date or Unix seconds (SPEC.md T-1 to T-9;
+//! The value of an `until` filter: a duration, a date or Unix seconds (T-1 to T-9;
 //! moby `api/types/time/timestamp.go`).
 
 pub(crate) mod unix;
@@ -10,7 +10,7 @@ use crate::{Error, Result, Semantics};
 
 /// Reads the value of an `until` filter: moby's `GetTimestamp`, `ParseTimestamps` and Go's
 /// `time.Unix`. Go's zero time is a result like any other; that it turns the filter off is the
-/// caller's matter (SPEC.md T-11).
+/// caller's matter (T-11).
 ///
 /// ```
 /// use image_prune::{Now, Semantics, Timestamp, request::until};
@@ -23,7 +23,7 @@ use crate::{Error, Result, Semantics};
 ///
 /// # Errors
 ///
-/// moby's text without the prefix that prunes put in front of it, and the class of `semantics` (SPEC.md H-9).
+/// moby's text without the prefix that prunes put in front of it, and the class of `semantics` (H-9).
 pub fn parse(value: &str, now: Now, semantics: &Semantics) -> Result<Timestamp> {
     let refused = |text: String| Error::new(semantics.until_error_class, text);
     let last_resort = |cause: &str| refused(format!("failed to parse value as time or duration: {cause}"));
@@ -49,7 +49,7 @@ pub fn parse(value: &str, now: Now, semantics: &Semantics) -> Result<Timestamp> 
     unix::through_float(value).ok_or_else(|| last_resort(&quote::quote(value.as_bytes(), semantics.unicode)))
 }
 
-/// The one layout that is tried (SPEC.md T-4).
+/// The one layout that is tried (T-4).
 fn layout_of(value: &str) -> Layout {
     let zoned = value.contains(['z', 'Z', '+']) || value.matches('-').count() == 3;
     let precision = if value.contains('.') {

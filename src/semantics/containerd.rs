@@ -1,4 +1,4 @@
-//! The named differences between versions of the containerd image store (SPEC-CONTAINERD.md section 11).
+//! The named differences between versions of the containerd image store (the versions under each rule).
 
 use super::Semantics;
 

@@ -97,7 +97,7 @@ impl Answer {
     }
 }
 
-/// How an error is written (SPEC.md H-6): by the version that the path names.
+/// How an error is written (H-6): by the version that the path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ErrorForm {
     Json,
@@ -113,7 +113,7 @@ pub(super) enum Refusal {
     Status(u16, String),
     /// Nothing to say: 304.
     NotModified,
-    /// No such route (SPEC.md H-1).
+    /// No such route (H-1).
     NoRoute,
 }
 

@@ -79,7 +79,7 @@ impl Head {
         })
     }
 
-    /// Reads the parameters (SPEC.md H-3, H-4), the body's first.
+    /// Reads the parameters (H-3, H-4), the body's first.
     ///
     /// # Errors
     ///

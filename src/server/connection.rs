@@ -152,7 +152,7 @@ impl fmt::Display for CutOff {
 
 impl std::error::Error for CutOff {}
 
-/// Raised when the request is given up: hyper drops it where the client is gone (SPEC.md H-8).
+/// Raised when the request is given up: hyper drops it where the client is gone (H-8).
 struct Watch(Arc<AtomicBool>);
 
 impl Drop for Watch {
@@ -236,7 +236,7 @@ async fn answer(
             answered.unwrap_or_else(|refusal| refusal.answer(form))
         }
     };
-    // A route that panics ends its connection, as in moby (SPEC.md H-7).
+    // A route that panics ends its connection, as in moby (H-7).
     let answer = spawn_blocking(work).await.map_err(|_| CutOff)?;
     let rest = returned.await.map_err(|_| CutOff)?;
     Ok((answer, rest, strike.cut))

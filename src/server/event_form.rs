@@ -1,4 +1,4 @@
-//! Events as a version of the API writes them (SPEC.md E-2, SPEC-29.md section 3).
+//! Events as a version of the API writes them (E-2, rules L).
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};

@@ -1,4 +1,4 @@
-//! `GET /events` (SPEC.md E-7).
+//! `GET /events` (E-7).
 
 use std::io::{self, Write};
 use std::num::IntErrorKind;
@@ -97,7 +97,7 @@ fn send(
     Ok(())
 }
 
-/// Unix seconds with a fraction; none where it is empty or −1 (SPEC.md T-7).
+/// Unix seconds with a fraction; none where it is empty or −1 (T-7).
 pub(super) fn time(text: &str) -> Result<Option<Timestamp>> {
     if text.is_empty() {
         return Ok(None);
@@ -117,7 +117,7 @@ pub(super) fn time(text: &str) -> Result<Option<Timestamp>> {
     Ok(Some(time).filter(|time| time.unix_seconds() != -1))
 }
 
-/// The same as text, with errors that name the parameter (SPEC-29.md section 3).
+/// The same as text, with errors that name the parameter (E-7).
 fn time_as_text(name: &str, text: &str, semantics: &Semantics) -> Result<Option<Timestamp>> {
     if text.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Forms as Go's `net/http` reads them (SPEC.md H-3): the parameters of a request, from its body and its query.
+//! Forms as Go's `net/http` reads them (H-3): the parameters of a request, from its body and its query.
 
 use crate::go::quote;
 use crate::semantics::Unicode;

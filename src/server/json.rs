@@ -1,4 +1,4 @@
-//! JSON as Go's encoder writes it without the escaping of HTML (SPEC.md H-5, H-6), with the newline behind it.
+//! JSON as Go's encoder writes it without the escaping of HTML (H-5, H-6), with the newline behind it.
 
 use std::io::{self, Write};
 

@@ -71,7 +71,7 @@ pub(super) fn prune(daemon: &Daemon, call: &Call, kind: Kind) -> Result<Answer, 
     Ok(Answer::json(&report))
 }
 
-/// Without the prefix that prunes of images have, and with a class of its own (SPEC.md H-9).
+/// Without the prefix that prunes of images have, and with a class of its own (H-9).
 pub(super) fn until_of(daemon: &Daemon, filters: &Filters) -> Result<Option<Timestamp>> {
     let semantics = daemon.semantics();
     until_limit(filters, semantics, daemon.now(), "")

@@ -1,4 +1,4 @@
-//! `GET /system/df` (SPEC.md U-6, SPEC-29.md section 4).
+//! `GET /system/df` (U-6, rules I).
 
 use serde::Serialize;
 
@@ -119,7 +119,7 @@ impl Wanted {
 pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     let semantics = daemon.semantics();
     let wanted = Wanted::of(call)?;
-    // Unlike the list of images: names that are not there stay null in each version of the API (SPEC.md U-3).
+    // Unlike the list of images: names that are not there stay null in each version of the API (U-3).
     let usage = daemon.engine().usage().map_err(in_list)?;
     let has_objects = semantics.usage_objects_since.is_some_and(|since| call.version >= since);
     let verbose = call.form.get("verbose");

@@ -17,7 +17,7 @@ pub struct Container {
     pub id: ContainerId,
     /// The image it was made from; it need not exist.
     pub image: ImageId,
-    /// Its running flag (SPEC.md D-7).
+    /// Its running flag (D-7).
     pub running: bool,
     /// The images that it mounts.
     pub image_mounts: Vec<ImageId>,

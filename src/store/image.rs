@@ -1,4 +1,4 @@
-//! Images in memory, with their parents and children (SPEC.md section 4).
+//! Images in memory, with their parents and children (rules I).
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -41,12 +41,12 @@ pub struct Images {
 #[derive(Debug, Clone)]
 struct Inner {
     images: Arena<ImageId, Entry>,
-    /// Readable, yet not in the store: what a failed create leaves (SPEC.md I-3).
+    /// Readable, yet not in the store: what a failed create leaves (I-3).
     ghosts: HashMap<ImageId, Arc<Image>>,
     /// Parent links of images to what was not in the store when the link was set. They are mere
     /// metadata: the parent, should it come, does not know of the child.
     loose_parents: HashMap<ImageId, ImageId>,
-    /// Children that a parent counts, though they do not exist (SPEC.md I-7).
+    /// Children that a parent counts, though they do not exist (I-7).
     phantoms: HashMap<ImageId, BTreeSet<ImageId>>,
 }
 
@@ -109,7 +109,7 @@ impl Images {
         ids.iter().filter_map(describe).collect()
     }
 
-    /// Adds the image with this config (SPEC.md I-1, I-3). One that is there already stays as it is.
+    /// Adds the image with this config (I-1, I-3). One that is there already stays as it is.
     ///
     /// # Errors
     ///
@@ -159,14 +159,14 @@ impl Images {
             |chain: &str| Error::system(format!("failed to get layer {chain}: layer does not exist"));
         match image.chain() {
             Ok(None) => Ok(None),
-            // DIFFERENCE: moby 20.10 panics for an `os` like "Linux" (SPEC.md I-4); it is supported here.
+            // DIFFERENCE: moby 20.10 panics for an `os` like "Linux" (I-4); it is supported here.
             _ if !image.is_os_supported() => Err(Error::system("operating system is not supported")),
             Ok(Some(chain)) => self.layers.get(chain).map(Some).map_err(|_| failed(&chain.to_string())),
             Err(chain) => Err(failed(&chain)),
         }
     }
 
-    /// Makes `parent` the parent of `child` (SPEC.md I-7). Cycles are not refused.
+    /// Makes `parent` the parent of `child` (I-7). Cycles are not refused.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ impl Images {
         Err(Error::system(format!("failed to get digest {child}: no such image")))
     }
 
-    /// Sets a parent link as a daemon finds it at start: what it names may be missing (SPEC.md I-2b).
+    /// Sets a parent link as a daemon finds it at start: what it names may be missing (I-2b).
     pub(super) fn restore_parent(&self, child: ImageId, parent: ImageId) {
         let mut inner = self.inner.write();
         match (inner.images.find(child), inner.images.find(parent)) {
@@ -203,7 +203,7 @@ impl Images {
         }
     }
 
-    /// The children of an image, in no particular order (SPEC.md I-9).
+    /// The children of an image, in no particular order (I-9).
     #[must_use]
     pub fn children(&self, id: ImageId) -> Vec<ImageId> {
         let inner = self.inner.read();

@@ -1,4 +1,4 @@
-//! Layers in memory, counted by what holds them (SPEC.md section 5).
+//! Layers in memory, counted by what holds them (rules Y).
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -13,10 +13,10 @@ use crate::digest::{ChainId, DiffId};
 use crate::sync::RwLock;
 use crate::{Error, Result};
 
-/// The most layers that a chain may have (SPEC.md Y-2; moby's `maxLayerDepth`).
+/// The most layers that a chain may have (Y-2; moby's `maxLayerDepth`).
 const MAX_DEPTH: usize = 125;
 
-/// Something that holds a layer: an image, or whoever asked for it. Each is distinct (SPEC.md Y-3).
+/// Something that holds a layer: an image, or whoever asked for it. Each is distinct (Y-3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LayerHandle {
     chain: ChainId,
@@ -39,7 +39,7 @@ impl LayerHandle {
     }
 }
 
-/// A container's writable layer (SPEC.md Y-9).
+/// A container's writable layer (Y-9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mount {
     /// The layer below.
@@ -47,7 +47,7 @@ pub struct Mount {
     references: u32,
 }
 
-/// Removes a layer's data; where it fails, SPEC.md Y-6 says what becomes of the layer.
+/// Removes a layer's data; where it fails, Y-6 says what becomes of the layer.
 pub type LayerDriver = dyn Fn(ChainId) -> Result<()> + Send + Sync;
 
 /// The layers of a daemon, in memory.
@@ -165,7 +165,7 @@ impl Layers {
     }
 
     /// Adds a layer of `size` bytes on top of `parent`, or holds it once more where it exists
-    /// (SPEC.md Y-2).
+    /// (Y-2).
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ impl Layers {
         inner.insert(layer.chain_id, layer.diff_id, below, layer.size).map(drop)
     }
 
-    /// Holds a layer (SPEC.md Y-3).
+    /// Holds a layer (Y-3).
     ///
     /// # Errors
     ///
@@ -202,12 +202,12 @@ impl Layers {
         Ok(inner.hold(place, chain))
     }
 
-    /// Gives a handle back; the layers that nobody holds any more go, top to base (SPEC.md Y-4, Y-5).
+    /// Gives a handle back; the layers that nobody holds any more go, top to base (Y-4, Y-5).
     ///
     /// # Errors
     ///
     /// `layer not retained` for a handle that was given back before; the driver's error, which leaves
-    /// the layers below with a count too many (SPEC.md Y-6).
+    /// the layers below with a count too many (Y-6).
     pub fn release(&self, handle: LayerHandle) -> Result<Vec<FreedLayer>> {
         let mut freed = Vec::new();
         self.release_into(handle, &mut freed)?;
@@ -231,7 +231,7 @@ impl Layers {
         layers.fetch(&below, |entry| entry.count.to_le_bytes()[0]);
     }
 
-    /// Adds a writable layer above `parent` (SPEC.md Y-9).
+    /// Adds a writable layer above `parent` (Y-9).
     ///
     /// # Errors
     ///
@@ -262,11 +262,11 @@ impl Layers {
     }
 
     /// Gives a writable layer back; the last use takes it away, and the layers below that nobody
-    /// holds any more go, top to base (SPEC.md Y-9).
+    /// holds any more go, top to base (Y-9).
     ///
     /// # Errors
     ///
-    /// The driver's (SPEC.md Y-6).
+    /// The driver's (Y-6).
     pub fn unmount(&self, name: &str) -> Result<Vec<FreedLayer>> {
         let mut inner = self.inner.write();
         let Some(mount) = inner.mounts.get_mut(name) else { return Ok(Vec::new()) };
@@ -286,7 +286,7 @@ impl Layers {
         }
     }
 
-    /// The size of a chain: the layer and all below it (SPEC.md Y-7). None for an unknown layer.
+    /// The size of a chain: the layer and all below it (Y-7). None for an unknown layer.
     #[must_use]
     pub fn chain_size(&self, chain: ChainId) -> Option<i64> {
         let inner = self.inner.read();
@@ -306,7 +306,7 @@ impl Layers {
         self.len() == 0
     }
 
-    /// What holds a layer: layers above it, images and others that asked for it, writable layers (SPEC.md Y-5).
+    /// What holds a layer: layers above it, images and others that asked for it, writable layers (Y-5).
     #[must_use]
     pub(crate) fn count(&self, chain: ChainId) -> usize {
         let inner = self.inner.read();

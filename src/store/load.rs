@@ -155,7 +155,7 @@ impl Stores {
     /// A description of these stores, everything sorted: equal stores have equal descriptions.
     ///
     /// `profile`, `name` and the local zone are for the caller to fill in. Layers that nobody holds,
-    /// which only a failing driver leaves behind (SPEC.md Y-6), are described like all others.
+    /// which only a failing driver leaves behind (Y-6), are described like all others.
     #[must_use]
     pub fn to_world(&self) -> World {
         let mut world = World { layers: self.layers.layers(), ..World::default() };

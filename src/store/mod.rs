@@ -65,30 +65,30 @@ pub use layer::{LayerHandle, LayerSnapshot, Layers, Mount};
 pub use load::LoadError;
 pub use reference::References;
 
-/// The image store (SPEC.md section 4; moby's `image/store.go`).
+/// The image store (rules I; moby's `image/store.go`).
 pub trait ImageStore {
-    /// The IDs of all images, or of the heads only: images without children (SPEC.md I-9). One
+    /// The IDs of all images, or of the heads only: images without children (I-9). One
     /// snapshot, in any order.
     fn ids(&self, heads_only: bool) -> Vec<ImageId>;
 
-    /// The image, if it is there and readable (SPEC.md I-6).
+    /// The image, if it is there and readable (I-6).
     ///
     /// # Errors
     ///
     /// Any error means that the image cannot be read; its text is not shown.
     fn get(&self, id: ImageId) -> Result<Arc<Image>>;
 
-    /// The one image whose ID begins with `term` (SPEC.md I-12).
+    /// The one image whose ID begins with `term` (I-12).
     ///
     /// # Errors
     ///
     /// Where there is none, or more than one.
     fn search(&self, term: &str) -> Result<ImageId>;
 
-    /// Whether another image has this one as its parent (SPEC.md I-9).
+    /// Whether another image has this one as its parent (I-9).
     fn has_children(&self, id: ImageId) -> bool;
 
-    /// The stored parent link; it may name an image that is gone (SPEC.md I-8).
+    /// The stored parent link; it may name an image that is gone (I-8).
     fn parent(&self, id: ImageId) -> Option<ImageId>;
 
     /// Some images in their order, and whether each has children; those that cannot be read are left out. Ends
@@ -103,7 +103,7 @@ pub trait ImageStore {
         }
     }
 
-    /// Takes the image out and releases its layers: those that went, top to base (SPEC.md I-10).
+    /// Takes the image out and releases its layers: those that went, top to base (I-10).
     ///
     /// # Errors
     ///
@@ -128,15 +128,15 @@ pub trait ImageStore {
     }
 }
 
-/// The reference store (SPEC.md section 6.2; moby's `reference/store.go`).
+/// The reference store (rules; moby's `reference/store.go`).
 pub trait ReferenceStore {
-    /// All references to an image, sorted by their normalized text (SPEC.md R-10).
+    /// All references to an image, sorted by their normalized text.
     fn references(&self, id: ImageId) -> Vec<Reference>;
 
-    /// The image that a reference names; a name alone means its tag `latest` (SPEC.md R-8).
+    /// The image that a reference names; a name alone means its tag `latest`.
     fn get(&self, reference: &Reference) -> Option<ImageId>;
 
-    /// Takes a reference out (SPEC.md R-8).
+    /// Takes a reference out.
     ///
     /// # Errors
     ///
@@ -169,7 +169,7 @@ pub trait ReferenceStore {
     }
 
     /// Whether all references of the image are of one repository, with at most one tag among them
-    /// (SPEC.md D-4). False for none.
+    /// (D-4). False for none.
     fn has_single_reference(&self, id: ImageId) -> bool {
         is_single_reference(&self.references(id))
     }
@@ -181,7 +181,7 @@ pub struct Remaining {
     /// Whether it has any reference.
     pub any: bool,
     /// The digests of the repository of a tag that is gone, sorted; none as long as another tag of that repository
-    /// is left, and none where a digest is gone (SPEC.md D-5.4).
+    /// is left, and none where a digest is gone (D-5.4).
     pub orphaned_digests: Vec<Reference>,
 }
 
@@ -207,13 +207,13 @@ fn orphaned_digests(removed: &Reference, left: &[Reference]) -> Vec<Reference> {
     behind.iter().take_while(is_beside).cloned().collect()
 }
 
-/// The layer store, as far as a prune looks into it (SPEC.md section 5; moby's `layer/layer_store.go`).
+/// The layer store, as far as a prune looks into it (rules Y; moby's `layer/layer_store.go`).
 /// Layers are released by the image store, not by the engine.
 pub trait LayerStore {
     /// What [`LayerStore::sizes`] gives.
     type Sizes: LayerSizes;
 
-    /// The sizes of all layers as they are now (SPEC.md P-3, Y-8).
+    /// The sizes of all layers as they are now (P-3, Y-8).
     fn sizes(&self) -> Self::Sizes;
 
     /// One layer.
@@ -248,7 +248,7 @@ pub trait LayerSizes {
 /// The container store, as far as a prune looks into it.
 pub trait ContainerStore {
     /// A container made from the image that has the state asked for. Where several have, it may be
-    /// any of them (SPEC.md O-5).
+    /// any of them (O-5).
     fn first(&self, image: ImageId, state: ContainerState) -> Option<ContainerId>;
 
     /// A running and a stopped container made from the image, of one moment.
@@ -259,10 +259,10 @@ pub trait ContainerStore {
         }
     }
 
-    /// The number of containers made from the image, in any state (SPEC.md U-3).
+    /// The number of containers made from the image, in any state (U-3).
     fn count(&self, image: ImageId) -> usize;
 
-    /// A container that mounts the image (SPEC.md D-5.1, since moby 28.0).
+    /// A container that mounts the image (D-5.1, since moby 28.0).
     fn first_mounting(&self, image: ImageId) -> Option<ContainerId> {
         let _ = image;
         None
@@ -281,7 +281,7 @@ pub struct Users {
 /// Which containers are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContainerState {
-    /// Their running flag is set; so it is for paused and restarting ones (SPEC.md D-7).
+    /// Their running flag is set; so it is for paused and restarting ones (D-7).
     Running,
     /// All others, created and dead ones included.
     Stopped,
@@ -300,7 +300,7 @@ pub struct Layer {
     pub diff_size: i64,
 }
 
-/// A layer that went with the last that held it (SPEC.md Y-5).
+/// A layer that went with the last that held it (Y-5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FreedLayer {
     /// The layer and all below it.

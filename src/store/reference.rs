@@ -1,4 +1,4 @@
-//! References in memory, found by name and by image (SPEC.md section 6.2).
+//! References in memory, found by name and by image (rules ).
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -39,7 +39,7 @@ struct Inner {
     // INVARIANT: an image with references has one entry, its references sorted by their text; the
     // table has one item for each of them.
     images: Arena<ImageId, List>,
-    /// By familiar text: two spellings of one key are one reference (SPEC.md R-9).
+    /// By familiar text: two spellings of one key are one reference.
     by_key: HashTable<Key>,
     hasher: RandomState,
 }
@@ -76,7 +76,7 @@ impl References {
         Self { inner: RwLock::new(inner), new_conflict_texts: semantics.new_tag_conflict_texts }
     }
 
-    /// Adds a tag that must be free, or name this image already (SPEC.md R-7).
+    /// Adds a tag that must be free, or name this image already.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl References {
         self.set_tag(reference, id, false).map(drop)
     }
 
-    /// Moves a tag to this image; the image that lost it (SPEC.md R-7, forced).
+    /// Moves a tag to this image; the image that lost it (R-7, forced).
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl References {
         })
     }
 
-    /// Adds a canonical reference; of tag and digest the digest alone is kept (SPEC.md ).
+    /// Adds a canonical reference; of tag and digest the digest alone is kept.
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ impl References {
         }
     }
 
-    /// All references of one repository with their images, sorted by text (SPEC.md R-11). The name is
+    /// All references of one repository with their images, sorted by text. The name is
     /// a familiar one.
     #[must_use]
     pub fn references_by_name(&self, familiar_name: &str) -> Vec<(Reference, ImageId)> {

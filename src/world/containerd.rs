@@ -13,7 +13,7 @@ use crate::semantics::GoTime;
 /// Labels of a record, a blob, a snapshot or a lease.
 pub type Labels = BTreeMap<String, String>;
 
-/// One containerd namespace and the daemon's containers, described (SPEC-CONTAINERD.md 0.1). As JSON it is the
+/// One containerd namespace and the daemon's containers, described (rules N, B and S). As JSON it is the
 /// store of a recorded scenario.
 ///
 /// Nothing is checked but the shape of digests and times.

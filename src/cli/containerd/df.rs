@@ -1,4 +1,4 @@
-//! `df`: what images take on disk, in docker's tables (SPEC-CONTAINERD.md W).
+//! `df`: what images take on disk, in docker's tables (rules W).
 
 use std::io::{self, BufWriter, Write};
 

@@ -1,4 +1,4 @@
-//! `df`: what images take on disk, in docker's tables (SPEC.md U-7, U-8), and what docker does not say.
+//! `df`: what images take on disk, in docker's tables (U-7, U-8), and what docker does not say.
 
 use std::io::{self, BufWriter, Write};
 

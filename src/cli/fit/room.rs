@@ -86,7 +86,7 @@ pub fn find(args: &FitArgs, state: &State, answer: &Fit) -> Result<Option<MakeRo
     }))
 }
 
-/// An unnamed parent that a filter keeps. A prune does not ask (SPEC.md L-6); here nothing goes that a filter keeps.
+/// An unnamed parent that a filter keeps. A prune does not ask (L-6); here nothing goes that a filter keeps.
 fn is_kept_parent(stores: &Stores, request: &PruneRequest, image: &ImagePlan) -> bool {
     matches!(image.reason, Reason::ParentOfDeleted(_))
         && stores.images.get(image.id).is_ok_and(|image| request.rejection(&image).is_some())

@@ -10,7 +10,7 @@ use image_prune::{ImageId, Record};
 use super::super::error::Result;
 use super::super::render::{escape, identifier};
 
-/// Build steps go with what they led to (SPEC.md D-12) and are left out. No image goes before its children, so that the
+/// Build steps go with what they led to (D-12) and are left out. No image goes before its children, so that the
 /// order of the records serves `docker rmi` as well.
 pub fn print(plan: &Plan, stores: &Stores, is_whole: bool) -> Result<()> {
     let image_of = |record: &Record| if let Record::Image(id) = record { Some(*id) } else { None };
@@ -29,7 +29,7 @@ pub fn print(plan: &Plan, stores: &Stores, is_whole: bool) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// An ID takes the references of one repository along, of several it is refused (SPEC.md D-4); a tag takes the digests
+/// An ID takes the references of one repository along, of several it is refused (D-4); a tag takes the digests
 /// of its repository along (D-5.4).
 fn arguments(image: &ImagePlan, stores: &Stores, is_whole: bool) -> Vec<String> {
     if image.references.is_empty() || stores.references.has_single_reference(image.id) {

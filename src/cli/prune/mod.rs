@@ -97,7 +97,7 @@ fn write_table(out: &mut impl Write, deleted: &[impl std::fmt::Display], reclaim
         }
         writeln!(out)?;
     }
-    // SPEC.md U-9: without records the bytes are not asked.
+    // U-9: without records the bytes are not asked.
     let reclaimed = if deleted.is_empty() { 0 } else { reclaimed };
     writeln!(out, "Total reclaimed space: {}", units::human_size(reclaimed.into()))
 }

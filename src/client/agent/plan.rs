@@ -175,7 +175,7 @@ impl<'a> Rehearsal<'a> {
         Ok(rehearsal)
     }
 
-    /// The filter that keeps an unnamed parent. A prune does not ask (SPEC.md L-6); here nothing goes that a filter
+    /// The filter that keeps an unnamed parent. A prune does not ask (L-6); here nothing goes that a filter
     /// keeps.
     fn rejection(&self, image: &ImagePlan) -> Option<Rejection> {
         if !matches!(image.reason, Reason::ParentOfDeleted(_)) {

@@ -11,7 +11,7 @@ use crate::oracle::check::Contradiction;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Group {
-    /// Filters as text: keys, shapes, odd JSON (SPEC.md F).
+    /// Filters as text: keys, shapes, odd JSON (rules F).
     Filters,
     /// `until` (T).
     Until,

@@ -104,7 +104,7 @@ fn json_line(value: &impl serde::Serialize) -> String {
     format!("{text}\n").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
-/// The first part of the images' usage that is not as the model has it (SPEC.md U-2 to U-6).
+/// The first part of the images' usage that is not as the model has it (U-2 to U-6).
 fn different_usage(
     when: &str,
     expected: &Usage,

@@ -67,7 +67,7 @@ const CONFIG: [&str; 9] = [
     r#","config":{"Labels":null}"#,
 ];
 
-/// Sorted otherwise in full than as they are shown (SPEC.md R-10).
+/// Sorted otherwise in full than as they are shown (R-10).
 const REPOSITORIES: [&str; 5] = [
     "image-prune-conform/a",
     "image-prune-conform/a-b",

@@ -3,7 +3,7 @@
 //!
 //! A request never has a name in it, since a name may move to another image before the daemon reads it. An image goes
 //! by its ID, with `noprune`, so that its parents stay. One with several references goes with `force`, as a daemon
-//! refuses it otherwise (SPEC.md D-6); the daemon then takes the references that the image has at that moment. Nothing
+//! refuses it otherwise (D-6); the daemon then takes the references that the image has at that moment. Nothing
 //! can be forced against a running container or a child (D-7). Right before each request the daemon is looked at again:
 //! an image whose references have changed stays, and so does one that a container uses or a rule keeps by then.
 //!
@@ -38,7 +38,7 @@ pub struct Step {
     pub image: ImageId,
     /// Its references, familiar and sorted. With others it is not the image that was planned, and stays.
     pub references: Vec<String>,
-    /// True where the image has several references: unforced, a daemon refuses to take them with it (SPEC.md D-6).
+    /// True where the image has several references: unforced, a daemon refuses to take them with it (D-6).
     pub force: bool,
 }
 

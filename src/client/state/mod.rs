@@ -4,7 +4,7 @@
 //! [stand-in](crate::World::stand_ins), made of what counts, and the ID is the daemon's own. Nor does it tell the
 //! sizes of layers, but those of images and of the steps that made them, so that a layer's size is known between
 //! [limits](LayerSizes). It does not tell what else holds a layer: a build cache, a container whose image is gone. And
-//! it tells familiar names, so that `docker.io/foo.com/x` is taken for `foo.com/x` (SPEC.md R-9).
+//! it tells familiar names, so that `docker.io/foo.com/x` is taken for `foo.com/x`.
 
 use std::collections::BTreeMap;
 
@@ -190,7 +190,7 @@ fn time_of(info: &Info) -> Result<DateTime<FixedOffset>, ClientError> {
     DateTime::parse_from_rfc3339(text).map_err(|_| malformed(text, "time"))
 }
 
-/// Without the placeholders of an image that has none (SPEC.md U-3).
+/// Without the placeholders of an image that has none (U-3).
 pub(super) fn names_of(image: &ImageSummary) -> impl Iterator<Item = &String> {
     let names = image.repo_tags.iter().chain(&image.repo_digests);
     names.filter(|name| *name != "<none>:<none>" && *name != "<none>@<none>")

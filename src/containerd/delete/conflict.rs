@@ -1,4 +1,4 @@
-//! What stands in the way of a deletion (SPEC-CONTAINERD.md X-7c, X-9).
+//! What stands in the way of a deletion (X-7c, X-9).
 
 use super::super::store::{ContainerStore, MetadataStore};
 use super::Deletion;

@@ -1,4 +1,4 @@
-//! `ImageDelete`: one name or image goes, and what hangs on it (SPEC-CONTAINERD.md section 6; moby's
+//! `ImageDelete`: one name or image goes, and what hangs on it (rules X; moby's
 //! `daemon/containerd/image_delete.go`).
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Parents of the classic builder, which go with their last child (SPEC-CONTAINERD.md X-10).
+//! Parents of the classic builder, which go with their last child.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Content of some platforms goes, and the names stay (SPEC-CONTAINERD.md X-11).
+//! Content of some platforms goes, and the names stay.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a deletion names (SPEC-CONTAINERD.md ).
+//! What a deletion names.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Which records one name stands for (SPEC-CONTAINERD.md X-4).
+//! Which records one name stands for.
 
 use std::sync::Arc;
 

@@ -160,7 +160,7 @@ impl Reason {
         }
     }
 
-    /// The rule of `SPEC-CONTAINERD.md`.
+    /// The id of the rule behind it; [`rules::find`](crate::rules::find) has its text.
     #[must_use]
     pub const fn rule(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The garbage collector (SPEC-CONTAINERD.md B-6).
+//! The garbage collector (B-6).
 //!
 //! The first collection looks at everything that nothing reached when it was put there; each later one at what
 //! deletions have let go since. Counts prove nothing for objects on cycles of references, which few stores have: those

@@ -1,4 +1,4 @@
-//! The graph of references (SPEC-CONTAINERD.md B-5, B-6), with counts that are kept up to date, so that a deletion
+//! The graph of references (B-5, B-6), with counts that are kept up to date, so that a deletion
 //! costs what it frees.
 //!
 //! An object is reached in two ways. Reached *strongly*, all its references count; reached *flatly*, by a flat lease,

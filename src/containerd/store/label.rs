@@ -1,4 +1,4 @@
-//! The labels that the collector reads (SPEC-CONTAINERD.md B-5).
+//! The labels that the collector reads (B-5).
 
 use crate::go::time::{Timestamp, parse_rfc3339};
 use crate::semantics::{Containerd, GoTime};

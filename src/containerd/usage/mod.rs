@@ -1,4 +1,4 @@
-//! The list of images, and what they take on disk (SPEC-CONTAINERD.md W). Reads the stores, changes nothing.
+//! The list of images, and what they take on disk (rules W). Reads the stores, changes nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

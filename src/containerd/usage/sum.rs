@@ -1,4 +1,4 @@
-//! What is added up over the manifests of one image (SPEC-CONTAINERD.md W-2).
+//! What is added up over the manifests of one image (W-2).
 
 use std::collections::HashMap;
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 pub enum Html {
     /// As `json.Marshal` does.
     Escaped,
-    /// As moby's answers are encoded (SPEC.md H-5, H-6).
+    /// As moby's answers are encoded (H-5, H-6).
     AsIs,
 }
 

@@ -11,7 +11,7 @@ use super::reason::Reasons;
 use super::search::Run;
 use super::{Answer, Case, Contradiction, Left, Place, Verdict};
 
-/// What the daemon's ring of events remembers (SPEC.md E-3).
+/// What the daemon's ring of events remembers (E-3).
 pub(super) const RING: usize = 256;
 
 impl Case<'_> {

@@ -1,6 +1,6 @@
 //! Can this outcome of a containerd image store be moby's?
 //!
-//! moby visits its candidates in the order of a Go map (SPEC-CONTAINERD.md K-2). Events and records tell which order
+//! moby visits its candidates in the order of a Go map (K-2). Events and records tell which order
 //! it was, but for candidates that stay because something in them does not decode: of those nothing is heard but a line
 //! of the error, and what they would have seen may depend on their place (K-4). [`check`] runs the
 //! [model](crate::oracle::containerd) in the order that is told, with the silent ones in every place between, until one
@@ -103,7 +103,7 @@ pub struct Contradiction {
     pub observed: Option<String>,
     /// What moby would do instead; `None` where it would do nothing.
     pub moby: Option<String>,
-    /// The rule of SPEC-CONTAINERD.md that says so.
+    /// The id of the rule that says so; [`rules::find`](crate::rules::find) has its text.
     pub rule: &'static str,
     /// How much of the outcome agrees before it: orders runs by how near they came.
     #[serde(skip)]

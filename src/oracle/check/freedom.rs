@@ -7,7 +7,7 @@ use crate::request::until;
 use crate::{BadFilterText, Filters, Semantics};
 
 /// Whether moby, where it refuses these filters with the text `expected`, might as well say `got`: the same, or
-/// different in what is not determined (SPEC.md O-5) or not ours to copy.
+/// different in what is not determined (O-5) or not ours to copy.
 #[must_use]
 pub fn is_same_refusal(filters: &str, semantics: &Semantics, expected: &str, got: &str) -> bool {
     expected == got
@@ -60,7 +60,7 @@ fn is_other_key(filters: &str, semantics: &Semantics, expected: &str, got: &str)
 }
 
 /// Whether two texts of failures are one, but for the words of Go's JSON decoder. Errors of a prune of the containerd
-/// store are joined by line feeds (SPEC-CONTAINERD.md Q-12), and so compared line by line.
+/// store are joined by line feeds, and so compared line by line.
 #[must_use]
 pub fn is_same_failure(expected: &str, got: &str) -> bool {
     let (expected, got): (Vec<_>, Vec<_>) = (expected.split('\n').collect(), got.split('\n').collect());
@@ -83,7 +83,7 @@ fn gos_words(expected: &str, got: &str) -> bool {
 }
 
 /// Whether both texts refuse a value of one key, of which several are bad: the containerd store names any of them
-/// (SPEC-CONTAINERD.md ).
+///
 #[must_use]
 pub fn is_other_value(filters: &str, semantics: &Semantics, expected: &str, got: &str) -> bool {
     let Ok(filters) = Filters::parse(filters, semantics) else { return false };
@@ -118,7 +118,7 @@ fn values_of(filters: &str, key: &str) -> BTreeSet<String> {
     match object_of(filters).remove(key) {
         Some(serde_json::Value::Object(values)) => values.into_iter().map(|(value, _)| value).collect(),
         Some(serde_json::Value::Array(values)) => {
-            // A null in an array of strings is the empty string (SPEC.md F-1).
+            // A null in an array of strings is the empty string (F-1).
             values.iter().map(|value| value.as_str().unwrap_or_default().to_owned()).collect()
         }
         _ => BTreeSet::new(),

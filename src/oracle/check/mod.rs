@@ -1,7 +1,7 @@
 //! Can this outcome be moby's?
 //!
 //! Go walks a map where a prune visits its candidates, so that one request has many right answers. By
-//! SPEC.md O-1 they differ in the sequence of records and events alone, and that sequence betrays the order
+//! O-1 they differ in the sequence of records and events alone, and that sequence betrays the order
 //! that was taken: an image is spoken of when it is visited, and not before. [`check`] reads the order off,
 //! runs the [model](super::model) in it, and compares to the letter. Whatever was not observed is not compared.
 //!
@@ -56,11 +56,11 @@ pub struct Asked {
     pub filters: String,
     /// The daemon's clock at the request, and its zone.
     pub now: Now,
-    /// Another prune may have been running (SPEC.md P-1).
+    /// Another prune may have been running (P-1).
     pub busy: bool,
-    /// The client may have gone away before the answer (SPEC.md P-4, P-5).
+    /// The client may have gone away before the answer (P-4, P-5).
     pub cancelled: bool,
-    /// So many calls of the stores may have failed (SPEC.md D-14).
+    /// So many calls of the stores may have failed (D-14).
     pub faults: usize,
 }
 

@@ -110,7 +110,7 @@ impl Case<'_> {
 
     /// Whether an image lost a reference, or is gone; `None` where that cannot be seen. A candidate that did
     /// neither was not visited, or for nothing. One that did was visited: a child takes along what has no
-    /// references (SPEC.md D-12), and such a parent is no candidate (P-4).
+    /// references (D-12), and such a parent is no candidate (P-4).
     fn was_changed(&self, id: ImageId) -> Option<bool> {
         let is_gone = self.observed.after.images.as_ref().map(|images| !images.contains(&id));
         let mut names = self.before.references.iter().filter(|stored| stored.id == id).peekable();
@@ -136,7 +136,7 @@ impl Case<'_> {
         parents.any(|parent| find(parent).is_none_or(is_foreign))
     }
 
-    /// Whether a record that names this ID may speak of a layer (SPEC.md P-9).
+    /// Whether a record that names this ID may speak of a layer (P-9).
     fn is_layer(&self, id: ImageId) -> bool {
         self.before.layers.iter().any(|layer| layer.chain_id.digest() == id.digest())
     }

@@ -1,4 +1,4 @@
-//! SPEC-CONTAINERD.md as a program: prune, delete, list, disk usage and the collector, rule by rule, in moby's order.
+//! The rules as a program: prune, delete, list, disk usage and the collector, rule by rule, in moby's order.
 //!
 //! Each rule cites its id. Everything is a list and a loop, every walk reads the documents anew, every collection
 //! marks the whole store: slow **on purpose**, since clarity is all that this code is for. It knows nothing of the

@@ -94,7 +94,7 @@ impl Model {
         Ok((dangling_only, until, labels.chain(negated).collect::<Result<_>>()?))
     }
 
-    /// C-1 to C-3; and whether the client has gone by now.
+    /// C-1 to C-3; and whether the client has gone by now.
     fn choose(
         &mut self,
         (dangling_only, until, checks): &Request,

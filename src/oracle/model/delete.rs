@@ -1,4 +1,4 @@
-//! `ImageDelete` (SPEC.md D): `daemon/images/image_delete.go`.
+//! `ImageDelete` (rules D): `daemon/images/image_delete.go`.
 
 use crate::digest::{ImageId, short};
 use crate::event::ImageEvent;
@@ -9,13 +9,13 @@ use crate::{Error, Result};
 
 use super::Model;
 
-/// A deletion that failed. What it changed before stays changed (SPEC.md D-14).
+/// A deletion that failed. What it changed before stays changed (D-14).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
     /// Why.
     pub error: Error,
     /// What it did before; empty in every case but one: the save that fails while digest references
-    /// are cleaned up (SPEC.md D-14, row 5).
+    /// are cleaned up (D-14, row 5).
     pub records: Vec<Record>,
 }
 
@@ -25,7 +25,7 @@ impl From<Error> for Failed {
     }
 }
 
-/// Why an image may not be deleted (SPEC.md D-7).
+/// Why an image may not be deleted (D-7).
 struct Conflict {
     error: Error,
     /// A container uses the image.
@@ -38,7 +38,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// Every row of SPEC.md D-14 and D-7.
+    /// Every row of D-14 and D-7.
     pub fn delete(&mut self, text: &str, force: bool, prune: bool) -> Result<Vec<Record>, Failed> {
         let mut records = Vec::new();
         let id = self.get_image(text)?; // D-1

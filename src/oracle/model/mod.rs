@@ -1,12 +1,12 @@
-//! SPEC.md as a program: what prune and delete do, rule by rule, in moby's order.
+//! The rules as a program: what prune and delete do, rule by rule, in moby's order.
 //!
 //! Read it beside moby's `image_delete.go`, `image_prune.go` and the three stores; each rule cites its
-//! id in SPEC.md. Everything is a list and a loop, and each count is a fresh recount: linear or worse
+//! id in [`_docs::rules`](crate::_docs::rules). Everything is a list and a loop, and each count is a fresh recount: linear or worse
 //! **on purpose**, since clarity is all that this code is for. It knows nothing of the engine; the two
 //! share what has no rule of prune in it (identifiers, references, configs, Go's library, the parsed
 //! request), and tests hold them against each other and against what moby answered.
 //!
-//! `&mut self` stands for moby's guard (SPEC.md P-1): a second prune cannot even be written down.
+//! `&mut self` stands for moby's guard (P-1): a second prune cannot even be written down.
 //!
 //! ```
 //! use image_prune::oracle::model::Model;
@@ -49,10 +49,10 @@ pub struct Model {
     images: Vec<StoredImage>,
     references: Vec<StoredReference>,
     layers: Vec<world::Layer>,
-    /// Counts that nobody owns (SPEC.md Y-6): one entry each, naming the layer that keeps it.
+    /// Counts that nobody owns (Y-6): one entry each, naming the layer that keeps it.
     leaks: Vec<ChainId>,
     containers: Vec<world::Container>,
-    /// What was said so far, oldest first (SPEC.md D-13, P-10). The caller may take them away.
+    /// What was said so far, oldest first (D-13, P-10). The caller may take them away.
     pub events: Vec<ImageEvent>,
     faults: Box<dyn Faults>,
 }
@@ -62,12 +62,12 @@ pub struct Model {
 struct StoredImage {
     id: ImageId,
     image: Image,
-    /// The chain of its top layer, which it holds (SPEC.md Y-3).
+    /// The chain of its top layer, which it holds (Y-3).
     top: Option<ChainId>,
     parent: Option<ImageId>,
 }
 
-/// A reference of the reference store. Its key is its familiar text (SPEC.md R-6).
+/// A reference of the reference store. Its key is its familiar text (R-6).
 #[derive(Clone)]
 struct StoredReference {
     reference: Reference,
@@ -77,11 +77,11 @@ struct StoredReference {
 /// A call that a store may fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreCall {
-    /// The save after this reference was deleted (SPEC.md R-8).
+    /// The save after this reference was deleted (R-8).
     SaveReferences(Reference),
-    /// The deletion of this image's content lease (SPEC.md I-11).
+    /// The deletion of this image's content lease (I-11).
     DeleteLease(ImageId),
-    /// The graph driver's removal of this layer (SPEC.md Y-6).
+    /// The graph driver's removal of this layer (Y-6).
     RemoveLayer(ChainId),
 }
 
@@ -103,7 +103,7 @@ impl Model {
     /// # Errors
     ///
     /// Where moby's stores could not have come to hold it: an ID that is not the digest of its
-    /// content, an unreadable config (SPEC.md I-2), a missing layer (I-3, Y-9), something twice, a
+    /// content, an unreadable config (I-2), a missing layer (I-3, Y-9), something twice, a
     /// name that is no reference (R-2) or a tag with two images (R-7).
     pub fn new(world: &World, semantics: &Semantics) -> Result<Self> {
         let header = World {
@@ -159,7 +159,7 @@ impl Model {
         &self.semantics
     }
 
-    /// The stores as they are now. Leaked counts (SPEC.md Y-6) have no place in a description: their
+    /// The stores as they are now. Leaked counts (Y-6) have no place in a description: their
     /// layers are listed, the counts are not.
     #[must_use]
     pub fn world(&self) -> World {

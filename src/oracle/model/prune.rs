@@ -1,4 +1,4 @@
-//! `ImagesPrune` (SPEC.md P): `daemon/images/image_prune.go`.
+//! `ImagesPrune` (rules P): `daemon/images/image_prune.go`.
 
 use crate::cancel::Cancel;
 use crate::digest::ImageId;
@@ -10,18 +10,18 @@ use crate::{Error, Result};
 
 use super::{Model, filter};
 
-/// What a prune answers (SPEC.md P-11).
+/// What a prune answers (P-11).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pruned {
-    /// moby's `ImagesDeleted`; written as `null` where empty (SPEC.md H-5).
+    /// moby's `ImagesDeleted`; written as `null` where empty (H-5).
     pub records: Vec<Record>,
-    /// Bytes, by SPEC.md P-9.
+    /// Bytes, by P-9.
     pub space_reclaimed: u64,
 }
 
 impl Model {
     /// Prunes. Candidates are visited as `order` has them, those that it leaves out behind it by ID;
-    /// IDs in it that are no candidates are ignored. Go walks a map there: by SPEC.md O-1 the order
+    /// IDs in it that are no candidates are ignored. Go walks a map there: by O-1 the order
     /// changes the sequence of records only.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The stores: images (SPEC.md I), references (R), layers (Y), and how an image is found (G).
+//! The stores: images (rules I), references (R), layers (Y), and how an image is found (G).
 
 use crate::digest::{ChainId, ImageId};
 use crate::go::quote::quote;

@@ -1,4 +1,4 @@
-//! Disk usage of images (SPEC.md U-2 … U-6): `daemon/images/images.go` and `service.go`.
+//! Disk usage of images (U-2 … U-6): `daemon/images/images.go` and `service.go`.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,17 +11,17 @@ use crate::{Error, Result};
 
 use super::{Model, StoredImage};
 
-/// The images' part of `GET /system/df` (SPEC.md U-6).
+/// The images' part of `GET /system/df` (U-6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Usage {
-    /// Bytes of all layers in use, each once (SPEC.md U-5).
+    /// Bytes of all layers in use, each once (U-5).
     pub layers_size: i64,
-    /// The images (SPEC.md U-2), newest first; by ID among equals, where moby's order is random.
+    /// The images (U-2), newest first; by ID among equals, where moby's order is random.
     pub images: Vec<ImageUsage>,
 }
 
-/// One image of it (SPEC.md U-3, U-4). As JSON it is moby's `ImageSummary`.
+/// One image of it (U-3, U-4). As JSON it is moby's `ImageSummary`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ImageUsage {
@@ -53,7 +53,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// `layer … was not found (corruption?)` (SPEC.md U-4): from a config with empty diff IDs.
+    /// `layer … was not found (corruption?)` (U-4): from a config with empty diff IDs.
     pub fn usage(&self) -> Result<Usage> {
         let listed = |stored: &&StoredImage| stored.image.is_os_supported() && !self.is_intermediate(stored);
         let listed: Vec<&StoredImage> = self.images.iter().filter(listed).collect(); // U-2

@@ -1,4 +1,4 @@
-//! SPEC.md's tables of T-3 to T-9, for three of Go's releases, and as moby 29.4 reads them.
+//! The tables of T-3 to T-9, for three of Go's releases, and as moby 29.4 reads them.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 

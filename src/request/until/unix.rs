@@ -1,4 +1,4 @@
-//! Unix seconds with an optional fraction of a second (SPEC.md T-7), through a float until 29.3, as text from 29.4 on.
+//! Unix seconds with an optional fraction of a second (T-7), through a float until 29.3, as text from 29.4 on.
 
 use std::fmt;
 

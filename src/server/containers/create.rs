@@ -140,7 +140,7 @@ fn add(daemon: &Daemon, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Images that are mounted, where this version of moby knows such mounts (SPEC.md D-5.1).
+/// Images that are mounted, where this version of moby knows such mounts (D-5.1).
 fn image_mounts(daemon: &Daemon, host_config: &Object) -> Result<Vec<ImageId>> {
     let mounts = host_config.get("Mounts").as_array().into_iter().flatten().filter_map(Value::as_object);
     let of_images = mounts.filter(|mount| find(mount, "Type").and_then(Value::as_str) == Some("image"));

@@ -58,7 +58,7 @@ pub(in super::super) fn add_tag(daemon: &Daemon, id: ImageId, reference: Referen
     Ok(())
 }
 
-/// `LogImageEvent`: the labels come along (SPEC.md D-13).
+/// `LogImageEvent`: the labels come along (D-13).
 pub(super) fn log(daemon: &Daemon, id: ImageId, name: &str, action: &'static str) {
     log_as(daemon, id, &id.to_string(), name, action);
 }
@@ -74,7 +74,7 @@ pub(super) fn log_as(daemon: &Daemon, id: ImageId, actor: &str, name: &str, acti
     daemon.events().log("image", action, Actor { id: actor.to_owned(), attributes: Some(attributes) });
 }
 
-/// `DELETE /images/{name}` (SPEC.md H-10).
+/// `DELETE /images/{name}` (H-10).
 pub fn remove(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
     if name.trim().is_empty() {
         return Err(invalid("image name cannot be blank"));
@@ -84,7 +84,7 @@ pub fn remove(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusa
     Ok(Answer::json(&records))
 }
 
-/// `POST /images/prune` (SPEC.md H-3 to H-8).
+/// `POST /images/prune` (H-3 to H-8).
 pub fn prune(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     // H-4: filters are read before the guard is asked.
     crate::Filters::parse(call.form.get("filters"), daemon.semantics())?;

@@ -55,7 +55,7 @@ struct Described {
 
 impl Described {
     fn json(&self, random: &mut Random, rest: &str) -> String {
-        let size = if random.percent(5) { self.size as i64 - 7 } else { self.size as i64 };
+        let size = i64::try_from(self.size).unwrap() - if random.percent(5) { 7 } else { 0 };
         let Self { media_type, digest, .. } = self;
         format!(r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{size}{rest}}}"#)
     }
@@ -83,12 +83,12 @@ pub fn world(random: &mut Random, profile: &str, oddity: usize) -> ContainerdWor
     };
     let (layers, configs, manifests, indexes) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
     let mut maker = Maker { random, world, oddity, layers, configs, manifests, indexes };
-    for number in 0..maker.random.below(6) + 1 {
+    for number in 0..=maker.random.below(6) {
         let raw = format!("layer {number} {}", maker.random.next());
         let layer = maker.blob(LAYER, raw, Labels::new());
         maker.layers.push(layer);
     }
-    for _ in 0..maker.random.below(5) + 1 {
+    for _ in 0..=maker.random.below(5) {
         maker.manifest();
     }
     for _ in 0..maker.random.below(4) {
@@ -169,8 +169,8 @@ impl Maker<'_> {
             texts.join(",")
         );
         if self.is_odd() {
-            config = (*self.random.pick(&["{", "[]", r#"{"rootfs":1}"#, r#"{"config":{"Labels":{"a":1}}}"#]))
-                .to_owned();
+            let broken = ["{", "[]", r#"{"rootfs":1}"#, r#"{"config":{"Labels":{"a":1}}}"#];
+            (*self.random.pick(&broken)).clone_into(&mut config);
         }
         let mut labels = Labels::new();
         if self.random.percent(80)
@@ -200,8 +200,8 @@ impl Maker<'_> {
             layers.join(",")
         );
         if self.is_odd() {
-            raw =
-                (*self.random.pick(&["{}", r#"{"config":4,"layers":[]}"#, r#"{"manifests":[]}"#])).to_owned();
+            let broken = ["{}", r#"{"config":4,"layers":[]}"#, r#"{"manifests":[]}"#];
+            (*self.random.pick(&broken)).clone_into(&mut raw);
         }
         let manifest = self.blob(MANIFEST, raw, labels);
         self.manifests.push(manifest);
@@ -210,7 +210,7 @@ impl Maker<'_> {
     fn index(&mut self) {
         let prefix = "containerd.io/gc.ref.content.";
         let (mut labels, mut children, mut taken) = (Labels::new(), Vec::new(), Vec::new());
-        for at in 0..self.random.below(3) + 1 {
+        for at in 0..=self.random.below(3) {
             let nested = self.is_odd() && !self.indexes.is_empty();
             let child = self.random.pick(if nested { &self.indexes } else { &self.manifests }).clone();
             // In a clean store no walk comes by a blob twice.
@@ -253,7 +253,7 @@ impl Maker<'_> {
             "localhost:5000/x:1",
             "quay.io/z:9",
         ];
-        for _ in 0..self.random.below(9) + 1 {
+        for _ in 0..=self.random.below(9) {
             let indexes = self.random.percent(50) && !self.indexes.is_empty();
             let mut target = self.random.pick(if indexes { &self.indexes } else { &self.manifests }).clone();
             if self.is_odd() {
@@ -399,7 +399,7 @@ pub fn lease(random: &mut Random, world: &ContainerdWorld, id: &str) -> Lease {
         match random.below(3) {
             0 if !world.blobs.is_empty() => lease.content.push(random.pick(&world.blobs).digest.to_string()),
             1 if !world.snapshots.is_empty() => {
-                lease.snapshots.push(random.pick(&world.snapshots).key.clone())
+                lease.snapshots.push(random.pick(&world.snapshots).key.clone());
             }
             _ if !world.images.is_empty() => lease.images.push(random.pick(&world.images).name.clone()),
             _ => {}

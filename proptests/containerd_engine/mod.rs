@@ -34,7 +34,7 @@ fn agree(seed: u64, oddity: usize) {
     let world = made::world(random, semantics.name, oddity);
     let mut engine = <Engine<Recorder> as Subject>::load(&world, &semantics).unwrap();
     assert_eq!(sorted(engine.world()), sorted(world.clone()), "seed {seed}");
-    for number in 0..random.below(5) + 1 {
+    for number in 0..=random.below(5) {
         let before = engine.world();
         let mut model = Model::new(&before, &semantics).unwrap();
         let day = random.below(9) + 1;

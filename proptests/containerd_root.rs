@@ -11,7 +11,7 @@ use image_prune::event::Recorder;
 use image_prune::oracle::containerd::{Cancellation, Model};
 use image_prune::replay::containerd::{ListRow, Subject};
 use image_prune::world::ContainerdWorld;
-use image_prune::{Digest, Error, ErrorClass, Now, Reference, Semantics};
+use image_prune::{Digest, Error, Now, Reference, Semantics};
 use serde_json::{Value, json};
 
 /// The recordings of one version, unpacked for as long as the folder lives.
@@ -244,7 +244,8 @@ fn plan_predicts_from_the_command_line() {
             if observed["status"] == 200 {
                 assert_eq!(plan["report"], observed["body"], "{}", recording.display());
             } else {
-                let class: ErrorClass = serde_json::from_value(plan["error"]["class"].clone()).unwrap();
+                let class: image_prune::ErrorClass =
+                    serde_json::from_value(plan["error"]["class"].clone()).unwrap();
                 assert_eq!(json!(class.http_status()), observed["status"], "{}", recording.display());
                 let said = message(&plan["error"]["message"]);
                 assert_eq!(said, message(&observed["body"]["message"]), "{}", recording.display());

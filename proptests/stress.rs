@@ -80,7 +80,9 @@ fn work() {
             thread::sleep(Duration::from_millis(10));
         }
         daemon.is_over.store(true, Ordering::Relaxed);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
 
     let stores = daemon.engine.stores();

@@ -25,7 +25,7 @@ pub struct KeepArgs {
     pub keep_last: Option<usize>,
     /// Keep the images that a compose file needs, read as `docker compose config` would (`.env` beside it, then the
     /// environment); several files to merge are A.yml:B.yml, a folder stands for compose's default names in it.
-    /// Kubernetes manifests, IoT Edge deployment manifests and Quadlet units are read, too; may be repeated
+    /// Kubernetes manifests, Azure's deployment manifests for edge devices and Quadlet units are read, too; may be repeated
     #[arg(long, value_name = "FILE")]
     pub needed_by: Vec<PathBuf>,
 }

@@ -92,7 +92,9 @@ impl<'a> Scene<'a> {
         for container in self.stores.containers.containers() {
             users.entry(container.image).or_default().push(container.id);
         }
-        users.values_mut().for_each(|users| users.sort_unstable());
+        for users in users.values_mut() {
+            users.sort_unstable();
+        }
         users
     }
 

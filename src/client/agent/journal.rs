@@ -106,11 +106,11 @@ impl Journal {
         self.waiting.push_back(text + "\n");
         self.problem = self.write_waiting().err().map(|error| {
             let (waiting, dropped) = (self.waiting.len(), self.dropped);
-            let mut text = format!("{}: {error}; {waiting} lines wait for the next one", self.path.display());
-            if dropped > 0 {
-                text += &format!(", {dropped} were dropped: at most {WAITING} wait");
-            }
-            text
+            let lost = match dropped {
+                0 => String::new(),
+                _ => format!(", {dropped} were dropped: at most {WAITING} wait"),
+            };
+            format!("{}: {error}; {waiting} lines wait for the next one{lost}", self.path.display())
         });
     }
 

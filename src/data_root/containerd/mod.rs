@@ -79,13 +79,11 @@ pub struct Reading {
 /// containerd need not serve.
 #[must_use]
 pub fn find(data_root: &Path, given: Option<&Path>) -> Option<PathBuf> {
-    let candidates = match given {
-        Some(given) => vec![given.to_owned()],
-        None => {
-            let is_standard = data_root == Path::new(STANDARD);
-            let system = is_standard.then(|| PathBuf::from(SYSTEM));
-            std::iter::once(data_root.join(OWN)).chain(system).collect()
-        }
+    let candidates = if let Some(given) = given {
+        vec![given.to_owned()]
+    } else {
+        let system = (data_root == Path::new(STANDARD)).then(|| PathBuf::from(SYSTEM));
+        std::iter::once(data_root.join(OWN)).chain(system).collect()
     };
     candidates.into_iter().find(|folder| folder.join(DATABASE).is_file())
 }
@@ -262,12 +260,11 @@ fn parents_first(snapshots: &mut Vec<crate::world::containerd::Snapshot>) {
             chain.push(one);
             at = parents.get(one).copied().flatten();
         }
-        let mut depth = at.and_then(|one| depths.get(one).copied().flatten()).map_or(0, |depth| depth + 1);
-        for one in chain.into_iter().rev() {
+        let first = at.and_then(|one| depths.get(one).copied().flatten()).map_or(0, |depth| depth + 1);
+        for (one, depth) in chain.into_iter().rev().zip(first..) {
             if let Some(known) = depths.get_mut(one) {
                 *known = Some(depth);
             }
-            depth += 1;
         }
     }
     let mut ordered: Vec<_> = std::mem::take(snapshots).into_iter().zip(depths).collect();
@@ -276,8 +273,8 @@ fn parents_first(snapshots: &mut Vec<crate::world::containerd::Snapshot>) {
 }
 
 /// The leases with what they hold of the chosen snapshotter.
-fn leases(mut leases: Vec<Lease>, leased: Vec<(String, usize, String)>, snapshotter: &str) -> Vec<Lease> {
-    for (of, place, key) in leased {
+fn leases(mut leases: Vec<Lease>, held: Vec<(String, usize, String)>, snapshotter: &str) -> Vec<Lease> {
+    for (of, place, key) in held {
         if of == snapshotter
             && let Some(lease) = leases.get_mut(place)
         {

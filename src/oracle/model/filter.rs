@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::go::time::Timestamp;
-use crate::image::Image;
+use crate::image::{Image, Labels};
 use crate::request::PruneRequest;
 use crate::{Filters, Semantics};
 
@@ -30,7 +30,7 @@ pub(super) fn accepts(request: &PruneRequest, image: &Image, semantics: &Semanti
         return true; // L-1
     }
     // L-4: a config without labels has none of those asked for.
-    let labels: BTreeMap<&str, &str> = image.labels().into_iter().flat_map(|labels| labels.iter()).collect();
+    let labels: BTreeMap<&str, &str> = image.labels().into_iter().flat_map(Labels::iter).collect();
     if !match_kv_list(filters, "label", &labels) {
         return false; // L-2
     }

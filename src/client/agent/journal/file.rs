@@ -48,10 +48,10 @@ pub(super) fn refuse_foreign(file: &mut File) -> io::Result<()> {
 /// There is something else.
 pub(super) fn is_older_file(path: &Path) -> io::Result<bool> {
     match open_with(path, OpenOptions::new().read(true)) {
-        Ok(mut file) => match begins_with_one_of(&mut file, &[br#"{""#])? {
-            true => Ok(true),
-            false => Err(refused(path, &foreign().to_string())),
-        },
+        Ok(mut file) => {
+            let is_ours = begins_with_one_of(&mut file, &[br#"{""#])?;
+            if is_ours { Ok(true) } else { Err(refused(path, &foreign().to_string())) }
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

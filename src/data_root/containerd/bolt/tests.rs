@@ -87,13 +87,12 @@ fn entries(bytes: &[u8]) -> Result<Vec<String>, Damage> {
     let mut found = Vec::new();
     let meta = meta(&bytes)?;
     walk(&bytes, &meta, &mut |path, key, entry| {
-        let mut line: String =
-            path.iter().map(|name| format!("{}/", String::from_utf8_lossy(name))).collect();
-        line += &String::from_utf8_lossy(key);
-        match entry {
-            Entry::Value(value) => line += &format!("={}", String::from_utf8_lossy(value)),
-            Entry::Bucket => line.push('/'),
-        }
+        let keys: Vec<_> = path.iter().map(Vec::as_slice).chain([key]).map(String::from_utf8_lossy).collect();
+        let end = match entry {
+            Entry::Value(value) => format!("={}", String::from_utf8_lossy(value)),
+            Entry::Bucket => "/".to_owned(),
+        };
+        let line = keys.join("/") + &end;
         found.push(line);
         true
     })?;
@@ -115,7 +114,9 @@ fn branches_leaves_and_both_kinds_of_buckets_are_read() {
 fn the_newer_valid_meta_page_counts() {
     let newest = |transactions, broken: &[usize]| {
         let mut bytes = Pages::new(transactions, 1).page(2, LEAF, &[]).bytes();
-        broken.iter().for_each(|page| bytes[page * SIZE + 40] ^= 1);
+        for page in broken {
+            bytes[page * SIZE + 40] ^= 1;
+        }
         meta(&bytes.as_slice()).map(|meta| meta.transaction)
     };
     assert_eq!(newest([3, 4], &[]), Ok(4));

@@ -45,7 +45,7 @@ mod tests {
     fn a_trickle_uses_it_up() {
         let mut patience = Patience::new(60 * SECOND, 1000);
         let mut seconds = 0;
-        while !patience.left().is_zero() {
+        while patience.left() >= SECOND {
             patience.waited(SECOND);
             patience.moved(500);
             seconds += 1;

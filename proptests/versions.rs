@@ -426,7 +426,9 @@ fn fields(semantics: &Semantics) -> Vec<(String, String)> {
 
 #[test]
 fn every_field_has_one_example() {
-    let names: Vec<String> = fields(&Semantics::MOBY_29).into_iter().map(|(name, _)| name).collect();
+    let mut names: Vec<String> = fields(&Semantics::MOBY_29).into_iter().map(|(name, _)| name).collect();
+    // The differences of the other image store, which its own recorded rows hold.
+    names.retain(|name| name != "containerd");
     let with_example: Vec<&str> = NAMES.into_iter().chain(examples().map(|example| example.field)).collect();
     assert_eq!(names, with_example, "in the order of the struct");
 }

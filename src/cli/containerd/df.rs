@@ -12,6 +12,7 @@ use super::{Source, what_if};
 use crate::cli::args::Format;
 use crate::cli::df::{DfArgs, age, print_lines, share};
 use crate::cli::error::{Failure, Result};
+use crate::cli::json;
 use crate::cli::render::{identifier, table};
 use crate::cli::units::human_size;
 
@@ -37,10 +38,7 @@ pub fn run(source: &Source, args: &DfArgs) -> Result<()> {
     let usage = Usage { layers_size, images: engine.list(false, true).map_err(undecodable)? };
     let mut out = BufWriter::new(io::stdout().lock());
     match args.format {
-        Format::Json => {
-            serde_json::to_writer(&mut out, &usage)?;
-            writeln!(out)?;
-        }
+        Format::Json => json::line(&mut out, &usage)?,
         Format::Table if args.verbose => {
             let now = args.now.map_or_else(Utc::now, |now| now.to_utc()).timestamp();
             writeln!(out, "Images space usage:\n")?;

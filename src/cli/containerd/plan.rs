@@ -10,9 +10,9 @@ use super::{Selection, Source};
 use crate::cli::args::{Format, PlanArgs};
 use crate::cli::error::{Failure, Result};
 use crate::cli::plan::warn_of;
-use crate::cli::progress;
 use crate::cli::render::{self, escape, identifier};
 use crate::cli::units::human_size;
+use crate::cli::{json, progress};
 
 pub fn run(source: &Source, args: &PlanArgs) -> Result<()> {
     let selection = Selection::new(&args.selection, source)?;
@@ -28,8 +28,7 @@ pub fn run(source: &Source, args: &PlanArgs) -> Result<()> {
         _ if args.quiet => print_ids(&plan, args.no_trunc),
         Format::Json => {
             let mut out = BufWriter::new(io::stdout().lock());
-            serde_json::to_writer(&mut out, &plan)?;
-            writeln!(out)?;
+            json::line(&mut out, &plan)?;
             Ok(out.flush()?)
         }
         Format::Table => print_table(&plan, args.no_trunc),
@@ -144,7 +143,7 @@ fn why(plan: &Plan, text: &str, semantics: &Semantics, format: Format) -> Result
     let mut out = BufWriter::new(io::stdout().lock());
     if format == Format::Json {
         for name in found {
-            writeln!(out, "{}", serde_json::to_string(name)?)?;
+            json::line(&mut out, name)?;
         }
         return Ok(out.flush()?);
     }

@@ -15,6 +15,7 @@ use super::Source;
 use crate::cli::args::Format;
 use crate::cli::df::{DfArgs, print_lines};
 use crate::cli::error::{Failure, Result};
+use crate::cli::json;
 use crate::cli::plan::warn_of;
 use crate::cli::render::{self, identifier, table};
 use crate::cli::units::human_size;
@@ -54,7 +55,7 @@ fn set(removal: &Removal, format: Format) -> Result<()> {
                 "bytes": freed.total(), "content": freed.content, "snapshots": freed.snapshots,
                 "records": records, "stays": stays, "warnings": warnings,
             });
-            Ok(writeln!(out, "{told}")?)
+            Ok(json::line(&mut out, &told)?)
         }
         Format::Table => Ok(writeln!(out, "{}", human_size(removal.freed.total().into()))?),
     }
@@ -73,7 +74,7 @@ fn alone(stores: &Stores, now: Now, format: Format) -> Result<()> {
                 "content": freed.content, "snapshots": freed.snapshots,
             })
         });
-        writeln!(out, "{}", json!(lines.collect::<Vec<_>>()))?;
+        json::line(&mut out, &json!(lines.collect::<Vec<_>>()))?;
         return Ok(out.flush()?);
     }
     let rows = alone
@@ -90,7 +91,7 @@ fn smallest(stores: &Stores, bytes: u64, now: Now, format: Format) -> Result<()>
     let choice = Sharing::new(stores, &candidates, now)?.smallest(bytes);
     let mut out = BufWriter::new(io::stdout().lock());
     if format == Format::Json {
-        writeln!(out, "{}", json!(choice))?;
+        json::line(&mut out, &json!(choice))?;
         return Ok(out.flush()?);
     }
     if !choice.is_enough {

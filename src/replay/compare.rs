@@ -29,14 +29,19 @@ pub fn differences(world: &World, action: &Action, expected: &Outcome, got: &Out
     lines
 }
 
-fn differ<T: PartialEq + Debug>(what: &str, expected: &T, got: &T, lines: &mut Vec<String>) {
+pub(super) fn differ<T: PartialEq + Debug>(what: &str, expected: &T, got: &T, lines: &mut Vec<String>) {
     if expected != got {
         lines.push(format!("{what}: expected {expected:?}, got {got:?}"));
     }
 }
 
 /// The first place where two lists differ says more than both lists.
-fn differ_in_order<T: PartialEq + Debug>(what: &str, expected: &[T], got: &[T], lines: &mut Vec<String>) {
+pub(super) fn differ_in_order<T: PartialEq + Debug>(
+    what: &str,
+    expected: &[T],
+    got: &[T],
+    lines: &mut Vec<String>,
+) {
     let at = (0..expected.len().max(got.len())).find(|at| expected.get(*at) != got.get(*at));
     if let Some(at) = at {
         let (wanted, had) = (expected.get(at), got.get(at));

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use image_prune::containerd::store::Stores;
-use image_prune::containerd::{Order, Request};
+use image_prune::containerd::{Image, Order, Request};
 use image_prune::data_root::containerd::{Options, Reading};
 use image_prune::world::containerd::ImageRecord;
 use image_prune::world::{ContainerdWorld, State};
-use image_prune::{Digest, Error, Now, Reference, Semantics, data_root};
+use image_prune::{Error, Now, Semantics, data_root};
 
 use super::args::{SelectionArgs, SourceArgs};
 use super::error::{Failure, Result};
@@ -99,21 +99,12 @@ impl Selection {
 /// Names, one a line: whole, as docker shows them, or the digest of a dangling one. Any text may be a name.
 fn read_order(file: &Path, source: &Source) -> Result<Order> {
     let text = String::from_utf8_lossy(&read::bytes(file, read::LIST)?).into_owned();
-    let mut by_shown: HashMap<String, &str> = HashMap::new();
-    for ImageRecord { name, target, .. } in &source.world.images {
-        by_shown.insert(shown(name, target.digest, &source.semantics), name);
-    }
+    let images = source.world.images.iter();
+    let shown = |image: &ImageRecord| Image::from(image.clone()).familiar(&source.semantics).to_string();
+    let mut by_shown: HashMap<String, &str> =
+        images.map(|image| (shown(image), image.name.as_str())).collect();
     // A whole name counts more than another's familiar one.
     by_shown.extend(source.world.images.iter().map(|image| (image.name.clone(), image.name.as_str())));
     let lines = text.lines().filter(|line| !line.is_empty());
     Ok(Order::Given(lines.map(|line| by_shown.get(line).map_or(line, |name| name).to_owned()).collect()))
-}
-
-/// A record as docker shows it (N-6).
-fn shown(name: &str, target: Digest, semantics: &Semantics) -> String {
-    if name == format!("moby-dangling@{target}") {
-        return target.to_string();
-    }
-    let strict = Reference::parse(name, semantics).ok().filter(|reference| reference.as_str() == name);
-    strict.map_or_else(|| name.to_owned(), |reference| reference.familiar().to_owned())
 }

@@ -2,10 +2,10 @@
 //! for the words of Go's JSON decoder.
 
 use std::collections::BTreeSet;
-use std::fmt::Debug;
 
 use crate::digest::short;
 use crate::oracle::check::{is_other_value, is_same_failure, is_same_refusal};
+use crate::replay::compare::{differ, differ_in_order};
 use crate::world::containerd::{Container, ContainerdWorld};
 use crate::{ErrorClass, Semantics};
 
@@ -51,22 +51,6 @@ fn sorted(rows: &[ListRow]) -> Vec<&ListRow> {
     rows.chunk_by_mut(|one, next| one.created == next.created)
         .for_each(|ties| ties.sort_by_key(|row| &row.id));
     rows
-}
-
-fn differ<T: PartialEq + Debug>(what: &str, expected: &T, got: &T, lines: &mut Vec<String>) {
-    if expected != got {
-        lines.push(format!("{what}: expected {expected:?}, got {got:?}"));
-    }
-}
-
-/// The first place where two lists differ says more than both lists.
-fn differ_in_order<T: PartialEq + Debug>(what: &str, expected: &[T], got: &[T], lines: &mut Vec<String>) {
-    let at = (0..expected.len().max(got.len())).find(|at| expected.get(*at) != got.get(*at));
-    if let Some(at) = at {
-        let (wanted, had) = (expected.get(at), got.get(at));
-        let (wanted_len, had_len) = (expected.len(), got.len());
-        lines.push(format!("{what} {at}: expected {wanted:?} of {wanted_len}, got {had:?} of {had_len}"));
-    }
 }
 
 /// Whether `got` is an error that moby might as well have answered instead of `expected`.

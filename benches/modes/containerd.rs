@@ -140,7 +140,7 @@ impl Floor {
     }
 }
 
-/// What is measured is a prune: at a small size, its records and bytes are the model's.
+/// Holds the measured prune against the model at a small size: the same records and bytes.
 fn check_against_model() {
     let engine = engine(200, Bytes::All);
     let world = stores(200, Bytes::All).to_world();

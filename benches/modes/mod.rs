@@ -21,7 +21,7 @@ pub fn prune(engine: &image_prune::Engine<image_prune::event::EventLog>) -> Prun
     engine.prune(FILTERS, prune_now(), &Never).unwrap()
 }
 
-/// What is measured is a prune: at a small size, its records and bytes are the model's.
+/// Holds the measured prune against the model at a small size: the same records and bytes.
 pub fn check_against_model(shape: Shape) {
     let shape = Shape { images: 200, ..shape };
     let world = stores(Shape { configs: true, ..shape }).to_world();

@@ -38,7 +38,7 @@ fn write(file: &Path) {
     fs::write(file, "precious").unwrap();
 }
 
-/// What `clean --logs` leaves of the file, and what it says.
+/// The rest of the file after `clean --logs`, and its output.
 fn clean(root: &Path, log: &Path) -> (String, String) {
     let behind = TestDaemon::builder().start().unwrap();
     let proxy = daemon(&behind, root, log);

@@ -20,7 +20,7 @@ fn rows(version: &str, count: usize) -> Vec<String> {
     text.lines().take(count).map(str::to_owned).collect()
 }
 
-/// What the command prints for these rows: stdout, stderr, exit code.
+/// The output of the command for these rows: stdout, stderr, exit code.
 fn replay(rows: &[String], flags: &[&str]) -> (String, String, Option<i32>) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.jsonl");

@@ -4,10 +4,10 @@ use std::cell::Cell;
 
 use image_prune::cancel::{AfterPolls, Cancel, Never};
 use image_prune::event::ImageEvent;
-use image_prune::oracle::model::Model;
+use image_prune::graph::select::Order;
+use image_prune::graph::store::ImageStore;
+use image_prune::oracle::graph::Model;
 use image_prune::replay::Subject;
-use image_prune::select::Order;
-use image_prune::store::ImageStore;
 use image_prune::{PruneRequest, World};
 use proptest::prelude::*;
 
@@ -60,7 +60,7 @@ fn at_every_poll_of(world: &World, filters: &str, seed: u64) -> Result<(), TestC
                 prop_assert_eq!(error.to_string(), "context canceled");
                 prop_assert_eq!(Err(error), expected);
                 prop_assert_eq!(events, []);
-                let untouched = image_prune::store::Stores::load(world.clone(), &semantics).unwrap();
+                let untouched = image_prune::graph::store::Stores::load(world.clone(), &semantics).unwrap();
                 prop_assert_eq!(engine.stores().to_world(), untouched.to_world());
             }
             Ok(got) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use image_prune::cancel::{Cancel, Never};
 use image_prune::event::ImageEvent;
-use image_prune::oracle::model::Model;
+use image_prune::oracle::graph::Model;
 use image_prune::replay::{Scenario, Subject, replay};
 use image_prune::{ImageId, Now, PruneRequest, Record, Result, Semantics, World};
 

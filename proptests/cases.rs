@@ -5,9 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use image_prune::event::Recorder;
-use image_prune::oracle::model::Model;
+use image_prune::graph::Engine;
+use image_prune::oracle::graph::Model;
 use image_prune::replay::{Scenario, Subject, differences, replay};
-use image_prune::{Engine, ImageId, Semantics, World, cancel, world};
+use image_prune::{ImageId, Semantics, World, cancel, world};
 
 use crate::support::{ALL, engine, now};
 

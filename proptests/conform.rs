@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use image_prune::client::conform::{Group, Options, Report, conform};
 use image_prune::client::{Client, Host};
-use image_prune::select::Order;
+use image_prune::graph::select::Order;
+use image_prune::graph::store::ImageStore;
 use image_prune::server::TestDaemon;
-use image_prune::store::ImageStore;
 use image_prune::{Evidence, Semantics};
 
 use crate::support::dockerd::Dockerd;

@@ -7,14 +7,15 @@ use std::io::{BufRead, BufReader};
 
 use flate2::read::GzDecoder;
 use image_prune::cancel::AfterPolls;
-use image_prune::delete::{Extent, Failure, Obstacle};
 use image_prune::event::{ImageEvent, Recorder};
+use image_prune::graph::Engine;
+use image_prune::graph::delete::{Extent, Failure, Obstacle};
+use image_prune::graph::select::{Exclusion, Order, exclusion};
+use image_prune::graph::store::ImageStore;
+use image_prune::graph::usage::usage;
 use image_prune::replay::{Action, Scenario};
 use image_prune::request::Rejection;
-use image_prune::select::{Exclusion, Order, exclusion};
-use image_prune::store::ImageStore;
-use image_prune::usage::usage;
-use image_prune::{Engine, Image, Now, PruneRequest, Record, Semantics, Timestamp, World};
+use image_prune::{Image, Now, PruneRequest, Record, Semantics, Timestamp, World};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 

@@ -12,18 +12,17 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
+use image_prune::cancel::Never;
 use image_prune::data_root::{self, Options};
 use image_prune::event::Recorder;
-use image_prune::oracle::{
-    self,
-    check::{Asked, Observed, Verdict},
-};
-use image_prune::plan::plan;
+use image_prune::graph::Engine;
+use image_prune::graph::plan::plan;
+use image_prune::graph::select::Order;
+use image_prune::graph::store::Stores;
+use image_prune::graph::usage::usage;
+use image_prune::oracle::check::{Asked, Observed, Verdict};
 use image_prune::replay::EventText;
-use image_prune::select::Order;
-use image_prune::store::Stores;
-use image_prune::usage::usage;
-use image_prune::{Engine, Error, ImageId, Now, Semantics, World, cancel::Never};
+use image_prune::{Error, ImageId, Now, Semantics, World, oracle};
 use serde_json::{Value, json};
 
 #[test]

@@ -1,6 +1,6 @@
 //! The same input gives the same output, byte for byte, on every run and every machine.
 
-use image_prune::select::{Order, list, select};
+use image_prune::graph::select::{Order, list, select};
 use image_prune::{PruneRequest, Semantics, World, cancel, world};
 use proptest::prelude::*;
 

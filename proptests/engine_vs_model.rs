@@ -1,12 +1,12 @@
 //! The engine against the executable specification: random worlds, random requests, one after another.
 //! Same answer, same events, same stores, same disk usage; and the stores' invariants after every step.
 
-use image_prune::Engine;
 use image_prune::event::Recorder;
-use image_prune::oracle::model::Model;
+use image_prune::graph::Engine;
+use image_prune::graph::select::{Order, list, select};
+use image_prune::graph::usage::usage;
+use image_prune::oracle::graph::Model;
 use image_prune::replay::{Scenario, Subject, differences, step};
-use image_prune::select::{Order, list, select};
-use image_prune::usage::usage;
 use image_prune::{Error, PruneRequest, cancel};
 use proptest::prelude::*;
 

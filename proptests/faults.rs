@@ -5,13 +5,14 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use image_prune::delete::Extent;
 use image_prune::event::{ImageEvent, Recorder};
-use image_prune::oracle::model::Model;
+use image_prune::graph::Engine;
+use image_prune::graph::delete::Extent;
+use image_prune::graph::select::Order;
+use image_prune::graph::store::{Images, Layers, References, Stores};
+use image_prune::oracle::graph::Model;
 use image_prune::replay::Subject;
-use image_prune::select::Order;
-use image_prune::store::{Images, Layers, References, Stores};
-use image_prune::{Digest, Engine, Error, ImageId, PruneRequest, World, cancel};
+use image_prune::{Digest, Error, ImageId, PruneRequest, World, cancel};
 use proptest::prelude::*;
 
 use crate::support::faulty::{Fault, FaultyEngine, Plan, faulty_engine, faulty_model, into_plain};

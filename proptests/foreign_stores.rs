@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use image_prune::delete::Extent;
 use image_prune::event::Recorder;
+use image_prune::graph::Engine;
+use image_prune::graph::delete::Extent;
+use image_prune::graph::select::Order;
+use image_prune::graph::store::{Layer, LayerStore, Stores};
+use image_prune::graph::usage::usage;
 use image_prune::replay::Action;
-use image_prune::select::Order;
-use image_prune::store::{Layer, LayerStore, Stores};
-use image_prune::usage::usage;
-use image_prune::{ChainId, Digest, Engine, Error, ImageId, Semantics, World, cancel, world};
+use image_prune::{ChainId, Digest, Error, ImageId, Semantics, World, cancel, world};
 use proptest::prelude::*;
 
 use crate::support::foreign::{Shelf, foreign_engine};

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use image_prune::delete::Extent;
-use image_prune::free::Sharing;
-use image_prune::plan::{Verdict, plan};
-use image_prune::select::Order;
-use image_prune::store::{ReferenceStore, Stores};
+use image_prune::graph::delete::Extent;
+use image_prune::graph::free::Sharing;
+use image_prune::graph::plan::{Verdict, plan};
+use image_prune::graph::select::Order;
+use image_prune::graph::store::{ReferenceStore, Stores};
 use image_prune::{ImageId, Semantics, World};
 use proptest::prelude::*;
 

@@ -6,9 +6,9 @@ use std::fs;
 use std::hint::black_box;
 
 use allocation_counter::measure;
-use image_prune::free::Sharing;
-use image_prune::removal::{marginal, remove};
-use image_prune::store::Stores;
+use image_prune::graph::free::Sharing;
+use image_prune::graph::removal::{marginal, remove};
+use image_prune::graph::store::Stores;
 use image_prune::{ImageId, Semantics};
 
 use crate::cost::store::{SEMANTICS, build_image, config_of, diff};

@@ -7,10 +7,10 @@ use std::process::Output;
 
 use image_prune::client::state::DaemonState;
 use image_prune::client::{Client, Host};
-use image_prune::plan::plan;
-use image_prune::select::Order;
+use image_prune::graph::plan::plan;
+use image_prune::graph::select::Order;
+use image_prune::graph::store::Stores;
 use image_prune::server::TestDaemon;
-use image_prune::store::Stores;
 use image_prune::{Error, Reference, Semantics, World};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -81,9 +81,9 @@ proptest! {
             (Ok(expected), Ok(told)) => {
                 prop_assert_eq!(&told.report.images_deleted, &expected.report.images_deleted);
                 // The last tells the bytes.
-                let events = |plan: &image_prune::plan::Plan| plan.events.split_last().unwrap().1.to_vec();
+                let events = |plan: &image_prune::graph::plan::Plan| plan.events.split_last().unwrap().1.to_vec();
                 prop_assert_eq!(events(&told), events(&expected));
-                let of = |plan: &image_prune::plan::Plan| -> Vec<_> {
+                let of = |plan: &image_prune::graph::plan::Plan| -> Vec<_> {
                     plan.images.iter().map(|image| (image.id, image.verdict, image.size)).collect()
                 };
                 prop_assert_eq!(of(&told), of(&expected));
@@ -92,7 +92,7 @@ proptest! {
                 prop_assert!(range.contains(&told.report.space_reclaimed), "{range:?}");
             }
             (expected, told) => {
-                let error = |plan: Result<image_prune::plan::Plan, Error>| plan.unwrap_err();
+                let error = |plan: Result<image_prune::graph::plan::Plan, Error>| plan.unwrap_err();
                 prop_assert_eq!(error(told), error(expected));
             }
         }
@@ -139,8 +139,11 @@ fn sizes_that_nobody_tells_are_estimated() {
     let plan: Value = serde_json::from_str(&stdout).unwrap();
     let (low, high) = (plan["estimate"]["low"].as_u64().unwrap(), plan["estimate"]["high"].as_u64().unwrap());
     let stores = Stores::load(small(), &Semantics::MOBY_20_10).unwrap();
-    let exact =
-        image_prune::Engine::new(stores, Semantics::MOBY_20_10, image_prune::event::Recorder::default());
+    let exact = image_prune::graph::Engine::new(
+        stores,
+        Semantics::MOBY_20_10,
+        image_prune::event::Recorder::default(),
+    );
     let exact = exact.prune(crate::support::ALL, now(), &image_prune::cancel::Never).unwrap();
     assert!((low..=high).contains(&exact.space_reclaimed), "{low} to {high}: {exact:?}");
     assert_eq!(plan["estimate"]["why"].as_array().unwrap().is_empty(), low == high);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use image_prune::client::{KeepReason, KeepRules, Keeping};
-use image_prune::store::Stores;
+use image_prune::graph::store::Stores;
 use image_prune::{Digest, ImageId, Reference, Semantics};
 use proptest::prelude::*;
 

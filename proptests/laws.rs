@@ -4,13 +4,13 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use image_prune::delete::Failure;
 use image_prune::event::Recorder;
-use image_prune::select::{Candidates, Order, list, select};
-use image_prune::store::Stores;
+use image_prune::graph::delete::Failure;
+use image_prune::graph::select::{Candidates, Order, list, select};
+use image_prune::graph::store::Stores;
+use image_prune::graph::{Engine, PruneReport};
 use image_prune::{
-    ChainId, DiffId, Digest, Engine, ImageId, PruneReport, PruneRequest, Record, Reference, Semantics, World,
-    cancel,
+    ChainId, DiffId, Digest, ImageId, PruneRequest, Record, Reference, Semantics, World, cancel,
 };
 use proptest::prelude::*;
 
@@ -213,14 +213,14 @@ proptest! {
         let semantics = semantics_of(&world);
         let engine = engine(&world, semantics);
         let before = engine.stores().to_world();
-        let plan = image_prune::plan::plan(engine.stores(), &filters, &semantics, now(), &Order::ById);
+        let plan = image_prune::graph::plan::plan(engine.stores(), &filters, &semantics, now(), &Order::ById);
         prop_assert_eq!(engine.stores().to_world(), before);
         match (plan, engine.prune(&filters, now(), &cancel::Never)) {
             (Ok(plan), Ok(report)) => {
                 prop_assert_eq!(plan.report, report);
                 prop_assert_eq!(plan.events, engine.events().take());
-                let gone = |image: &&image_prune::plan::ImagePlan| {
-                    image.verdict == image_prune::plan::Verdict::Delete
+                let gone = |image: &&image_prune::graph::plan::ImagePlan| {
+                    image.verdict == image_prune::graph::plan::Verdict::Delete
                 };
                 let foretold: BTreeSet<_> = plan.images.iter().filter(gone).map(|image| image.id).collect();
                 prop_assert_eq!(foretold, &images(&world) - &images(&engine.stores().to_world()));

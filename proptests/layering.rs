@@ -1,61 +1,16 @@
-//! Who may import whom: the table of `src/docs/architecture.md` as a test. It reads the sources: every path that begins with
-//! `crate::` outside of `#[cfg(test)]`.
+//! Who imports whom. The floors are not written down here but derived from the imports of the sources: a module stands one
+//! floor above the highest that it imports. There is no way to do that where modules import each other in a circle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::source_files;
 
-/// A module imports lower ranks, its own submodules, and what the exceptions allow.
-const RANKS: [(u8, &[&str]); 10] = [
-    (
-        0,
-        &[
-            "archive",
-            "digest",
-            "error",
-            "rules",
-            "semantics",
-            "cancel",
-            "event",
-            "filters",
-            "glob",
-            "go",
-            "guard",
-            "reference",
-            "image",
-            "manifest",
-            "oci",
-            "record",
-            "sync",
-            "units",
-            "warning",
-            "world",
-        ],
-    ),
-    (1, &["store"]),
-    (2, &["request"]),
-    (3, &["select"]),
-    (4, &["delete"]),
-    (5, &["account", "report", "usage"]),
-    (6, &["prune", "containerd"]),
-    (7, &["plan", "replay", "data_root", "free", "removal"]),
-    (8, &["server", "client", "registry", "fit"]),
-    (9, &["cli", "main"]),
-];
+/// A module's path from the crate's root: `["graph", "store"]`.
+type Module = Vec<String>;
 
-/// Modules of rank 0 stand side by side and may use each other; so much has to be said of these few.
-const EXCEPTIONS: [(&str, &str, &str); 3] = [
-    ("client", "oracle", "whether a daemon conforms is for the oracle to say"),
-    ("replay", "oracle", "a replay runs the model as well as the engine"),
-    ("oracle", "request", "the model takes the parsed request, so that it is about deletions alone"),
-];
-
-/// Beside the ranks: it shares rank 0 with the engine, and nothing else.
-const ASIDE: &str = "oracle";
-
-/// What no module of ranks 0 to 7 may reach for: the caller passes the clock, the zone, streams and files.
+/// What no module that the caller gives time, zone, streams and files may reach for.
 const FORBIDDEN: [&str; 8] = [
     "SystemTime",
     "chrono::Local",
@@ -67,52 +22,20 @@ const FORBIDDEN: [&str; 8] = [
     "io::stderr",
 ];
 
-/// Reads files, as its name says.
-const READS_FILES: &str = "data_root";
-
-/// What `lib.rs` has at the top, by the module that it comes from.
-const TOP_LEVEL: [(&str, &str); 27] = [
-    ("ChainId", "digest"),
-    ("ContainerId", "digest"),
-    ("DiffId", "digest"),
-    ("Digest", "digest"),
-    ("ImageId", "digest"),
-    ("Error", "error"),
-    ("ErrorClass", "error"),
-    ("Result", "error"),
-    ("Filters", "filters"),
-    ("Now", "go"),
-    ("Timestamp", "go"),
-    ("Image", "image"),
-    ("Engine", "prune"),
-    ("Record", "record"),
-    ("Reference", "reference"),
-    ("PruneReport", "report"),
-    ("PruneRequest", "request"),
-    ("GoTime", "semantics"),
-    ("Semantics", "semantics"),
-    ("BadFilterText", "semantics"),
-    ("Evidence", "semantics"),
-    ("Release", "semantics"),
-    ("Unicode", "semantics"),
-    ("World", "world"),
-    ("Stores", "store"),
-    ("Warning", "warning"),
-    ("EventLog", "event"),
-];
-
-fn rank(module: &str) -> Option<u8> {
-    RANKS.iter().find(|(_, modules)| modules.contains(&module)).map(|(rank, _)| *rank)
+/// Every import of one module by another, as paths from the root. The command is a crate of its own and not among them.
+fn imports() -> Vec<(Module, Module)> {
+    let files = source_files("src").into_iter().filter(|path| {
+        let is_of_command = path.starts_with("src/cli") || path.ends_with("main.rs");
+        !is_of_command && !path.ends_with("lib.rs") && !path.ends_with("tests.rs")
+    });
+    files.flat_map(|path| imports_of(&module_of(&path), &code(&path))).collect()
 }
 
-/// Every source file with the name of its top-level module.
-fn sources() -> Vec<(String, PathBuf)> {
-    source_files("src").into_iter().map(|path| (module_of(&path), path)).collect()
-}
-
-fn module_of(path: &Path) -> String {
-    let first = path.strip_prefix("src").unwrap().iter().next().unwrap().to_str().unwrap();
-    first.trim_end_matches(".rs").to_owned()
+/// `src/graph/store/mod.rs` is `["graph", "store"]`.
+fn module_of(path: &Path) -> Module {
+    let path = path.strip_prefix("src").unwrap().with_extension("");
+    let names = path.iter().map(|name| name.to_str().unwrap().to_owned());
+    names.filter(|name| name != "mod").collect()
 }
 
 /// The code of a file: no comments, and nothing behind the first `#[cfg(test)] mod`.
@@ -123,97 +46,188 @@ fn code(path: &Path) -> String {
     text.lines().filter(is_code).collect::<Vec<_>>().join("\n")
 }
 
-fn is_test(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "tests.rs")
-}
-
-/// The modules behind every `crate::`, those in braces included.
-fn imports(code: &str) -> Vec<String> {
+/// What stands behind each `crate::` and `super::` of a module's code.
+fn imports_of(module: &Module, code: &str) -> Vec<(Module, Module)> {
     let mut found = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
-        match rest.strip_prefix('{') {
-            Some(group) => found.extend(top_names(group)),
-            None => found.push(name(rest)),
-        }
+    let is_path = |at: usize| !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == ':');
+    for (at, _) in code.match_indices("crate::").filter(|(at, _)| is_path(*at)) {
+        paths(&code[at + "crate::".len()..], &[], &mut found);
     }
-    let of_module = |name: String| {
-        let moved = TOP_LEVEL.iter().find(|(item, _)| *item == name);
-        moved.map_or(name, |(_, module)| (*module).to_owned())
-    };
-    found.into_iter().map(of_module).collect()
+    for (at, _) in code.match_indices("super::").filter(|(at, _)| is_path(*at)) {
+        let ups = code[at..].split("::").take_while(|part| *part == "super").count();
+        let above = module.get(..module.len().saturating_sub(ups)).unwrap_or_default();
+        paths(&code[at + ups * "super::".len()..], above, &mut found);
+    }
+    found.into_iter().map(|path| (module.clone(), path)).collect()
 }
 
-fn name(text: &str) -> String {
-    text.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect()
+/// The paths at the beginning of `text`: one, or a group in braces of many, with `before` in front.
+fn paths(text: &str, before: &[String], found: &mut Vec<Module>) {
+    if let Some(group) = text.strip_prefix('{') {
+        for part in members(group) {
+            paths(part.trim(), before, found);
+        }
+        return;
+    }
+    let end = text.find(|char: char| !char.is_alphanumeric() && char != '_').unwrap_or(text.len());
+    let mut path = before.to_vec();
+    path.extend((end > 0).then(|| text[..end].to_owned()));
+    match text[end..].strip_prefix("::") {
+        Some(rest) => paths(rest, &path, found),
+        None => found.push(path),
+    }
 }
 
-/// The first names of a group `a::{b, c}, d}`.
-fn top_names(group: &str) -> Vec<String> {
-    let mut depth = 1;
-    let mut names = vec![String::new()];
-    for char in group.chars() {
+/// The members of a group whose opening brace is behind us.
+fn members(group: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut members) = (0, 0, Vec::new());
+    for (at, char) in group.char_indices() {
         match char {
             '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 1 => names.push(String::new()),
-            _ => {}
-        }
-        match (depth, names.last_mut()) {
-            (0, _) => break,
-            (1, Some(last)) if char != ',' => last.push(char),
+            '}' if depth > 0 => depth -= 1,
+            ',' if depth > 0 => {}
+            ',' | '}' => {
+                members.push(&group[start..at]);
+                start = at + 1;
+                if char == '}' {
+                    break;
+                }
+            }
             _ => {}
         }
     }
-    names.iter().map(|part| name(part.trim())).filter(|name| !name.is_empty()).collect()
+    members
 }
 
-fn may_import(module: &str, imported: &str) -> bool {
-    if module == imported || EXCEPTIONS.iter().any(|(from, to, _)| (*from, *to) == (module, imported)) {
-        return true;
+fn exists(module: &[String]) -> bool {
+    let path: PathBuf = Path::new("src").join(module.iter().collect::<PathBuf>());
+    path.is_dir() || path.with_extension("rs").is_file()
+}
+
+/// Who imports whom among the modules of `folder`, which is the root where it is empty.
+fn neighbours(imports: &[(Module, Module)], folder: &[String]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (from, to) in imports {
+        let Some(own) = from.strip_prefix(folder).and_then(<[_]>::first) else { continue };
+        found.entry(own.clone()).or_default();
+        let Some(other) = to.strip_prefix(folder).and_then(<[_]>::first) else { continue };
+        if other != own && exists(&[folder, std::slice::from_ref(other)].concat()) {
+            // It may import nothing itself.
+            found.entry(other.clone()).or_default();
+            found.entry(own.clone()).or_default().insert(other.clone());
+        }
     }
-    match (rank(module), rank(imported)) {
-        _ if module == ASIDE => rank(imported) == Some(0),
-        (Some(0), Some(0)) => true,
-        (Some(own), Some(other)) => other < own,
-        _ => false,
+    found
+}
+
+/// The floor of each module; `Err` has those that stand on none, because they import each other in a circle.
+fn floors(imports: &BTreeMap<String, BTreeSet<String>>) -> Result<BTreeMap<String, usize>, Vec<String>> {
+    let mut floors: BTreeMap<String, usize> = BTreeMap::new();
+    loop {
+        let floor = |below: &BTreeSet<String>| {
+            below.iter().map(|name| Some(floors.get(name)? + 1)).collect::<Option<Vec<_>>>()
+        };
+        let next: Vec<(String, usize)> = imports
+            .iter()
+            .filter(|(name, _)| !floors.contains_key(*name))
+            .filter_map(|(name, below)| Some((name.clone(), floor(below)?.into_iter().max().unwrap_or(0))))
+            .collect();
+        if next.is_empty() {
+            let circle: Vec<String> =
+                imports.keys().filter(|name| !floors.contains_key(*name)).cloned().collect();
+            return if circle.is_empty() { Ok(floors) } else { Err(circle) };
+        }
+        floors.extend(next);
     }
+}
+
+/// The floors that `src/docs/architecture.md` shows: rows of `| number | modules | …`.
+fn documented() -> BTreeMap<String, usize> {
+    let text = fs::read_to_string("src/docs/architecture.md").unwrap();
+    let rows = text.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        Some((cells.next()?.parse::<usize>().ok()?, cells.next()?))
+    });
+    rows.flat_map(|(floor, modules)| {
+        let names = modules.split('`').skip(1).step_by(2);
+        names.map(move |name| (name.to_owned(), floor)).collect::<Vec<_>>()
+    })
+    .collect()
 }
 
 #[test]
-fn modules_import_lower_ranks() {
-    let mut wrong = Vec::new();
-    let mut seen = BTreeMap::new();
-    for (module, path) in sources() {
-        if module == "lib" || is_test(&path) {
-            continue;
+fn the_house_stands() {
+    let floors = floors(&neighbours(&imports(), &[])).unwrap_or_else(|circle| panic!("a circle: {circle:?}"));
+    assert_eq!(documented(), floors, "left: `src/docs/architecture.md`, right: the imports");
+}
+
+/// The server is one room: its routes and its state know each other.
+#[test]
+fn no_circles_inside_of_modules() {
+    let imports = imports();
+    let folders: BTreeSet<Module> = imports
+        .iter()
+        .flat_map(|(from, _)| (1..from.len()).map(|end| from[..end].to_vec()))
+        .filter(|folder| folder[0] != "server")
+        .collect();
+    assert!(folders.len() > 20);
+    for folder in folders {
+        if let Err(circle) = floors(&neighbours(&imports, &folder)) {
+            panic!("a circle in {}: {circle:?}", folder.join("/"));
         }
-        assert!(rank(&module).is_some() || module == ASIDE, "{}: give the module a rank", path.display());
-        for imported in imports(&code(&path)) {
-            *seen.entry((module.clone(), imported.clone())).or_insert(0) += 1;
-            // A macro of the crate is no module.
-            let is_macro = imported.is_empty();
-            if !is_macro && !may_import(&module, &imported) {
-                wrong.push(format!("{} imports {imported}", path.display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "not lower in rank:\n{}", wrong.join("\n"));
-    for (from, to, reason) in EXCEPTIONS {
-        let used = seen.contains_key(&(from.to_owned(), to.to_owned()));
-        assert!(used, "{from} no longer imports {to} ({reason}): delete the exception");
     }
 }
 
+/// Whatever else they do, these must never meet.
+#[test]
+fn engines_and_specification_are_strangers() {
+    for (from, to) in imports() {
+        let (Some(own), Some(other)) = (from.first(), to.first()) else { continue };
+        for strangers in [["graph", "containerd"], ["graph", "oracle"], ["containerd", "oracle"]] {
+            let meet = own != other && strangers.contains(&&**own) && strangers.contains(&&**other);
+            assert!(!meet, "{} imports {}", from.join("::"), to.join("::"));
+        }
+    }
+}
+
+/// The registry, manifests, and what `fit` knows of registries could be a package of their own tomorrow.
+#[test]
+fn registries_stand_on_little() {
+    let little = [
+        ["base", "digest"],
+        ["base", "error"],
+        ["base", "glob"],
+        ["base", "sync"],
+        ["document", "manifest"],
+        ["crate", "registry"],
+    ];
+    let of_registries = |module: &Module| {
+        let path = module.join("::");
+        path.starts_with("registry") || path == "document::manifest" || path == "fit::index"
+    };
+    let mut seen = 0;
+    for (from, to) in imports().iter().filter(|(from, _)| of_registries(from)) {
+        let inside = from.first() == to.first() && from[0] != "document" || to.len() < 2;
+        let allowed = inside || little.iter().any(|path| to.starts_with(&path.map(str::to_owned)));
+        assert!(allowed, "{} imports {}", from.join("::"), to.join("::"));
+        seen += 1;
+    }
+    assert!(seen > 20);
+}
+
+/// Floors below those that read files or speak over sockets are told the time, the zone and the state. `data_root` reads
+/// files, as its name says, and nothing else.
 #[test]
 fn no_clock_zone_environment_stream_or_file() {
-    for (module, path) in sources() {
-        if is_test(&path) || rank(&module).is_some_and(|rank| rank > 7) {
+    let outside = ["client", "server", "registry", "fit", "cli", "main"];
+    for path in source_files("src") {
+        let module = module_of(&path);
+        if path.ends_with("tests.rs") || outside.contains(&&*module[0]) {
             continue;
         }
         let code = code(&path);
         for word in FORBIDDEN {
-            let allowed = module == READS_FILES && word == "std::fs";
+            let allowed = module[0] == "data_root" && word == "std::fs";
             assert!(allowed || !code.contains(word), "{} reaches for {word}", path.display());
         }
     }
@@ -228,10 +242,18 @@ fn files_stay_readable() {
 }
 
 #[test]
-fn groups_are_taken_apart() {
-    let code = "use crate::{Error, go::{json, time}, self as x};\nuse crate::store::Stores;";
-    assert_eq!(imports(code), ["error", "go", "self", "store"]);
-    assert!(may_import("delete", "store") && may_import("image", "go"));
-    assert!(!may_import("store", "delete") && !may_import("account", "report"));
-    assert!(!may_import("oracle", "store") && may_import("oracle", "request"));
+fn groups_are_taken_apart_and_circles_are_found() {
+    let module = |path: &str| path.split("::").map(str::to_owned).collect::<Module>();
+    let code = "use crate::{base::Error, go::{json, time}, self as x};\nuse super::store::Stores;\nx(super::super::y)";
+    let found = imports_of(&module("graph::plan"), code);
+    let found: Vec<String> = found.iter().map(|(_, to)| to.join("::")).collect();
+    assert_eq!(found, ["base::Error", "go::json", "go::time", "self", "graph::store::Stores", "y"]);
+
+    let graph = |edges: &[(&str, &[&str])]| {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        edges.iter().map(|(from, to)| ((*from).to_owned(), names(to))).collect()
+    };
+    let house = floors(&graph(&[("a", &[]), ("b", &["a"]), ("c", &["a", "b"])])).unwrap();
+    assert_eq!(house.into_values().collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(floors(&graph(&[("a", &["b"]), ("b", &["a"]), ("c", &[])])).unwrap_err(), ["a", "b"]);
 }

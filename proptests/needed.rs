@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use image_prune::client::KeepRules;
-use image_prune::store::Stores;
+use image_prune::graph::store::Stores;
 use image_prune::{Error, ErrorClass, Semantics};
 
 /// What is kept of stores without images: each name is told as one that keeps nothing.

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use image_prune::cancel::{AfterPolls, Never};
 use image_prune::event::Recorder;
+use image_prune::graph::Engine;
+use image_prune::graph::select::Order;
+use image_prune::graph::store::Stores;
 use image_prune::oracle::check::{Answer, Asked, Left, Observed, Verdict, check};
-use image_prune::oracle::model::Model;
+use image_prune::oracle::graph::Model;
 use image_prune::replay::{Action, EventText, Outcome, RecordText, Report, Scenario};
-use image_prune::select::Order;
-use image_prune::store::Stores;
-use image_prune::{Engine, Error, Now, PruneRequest, Semantics, World};
+use image_prune::{Error, Now, PruneRequest, Semantics, World};
 use proptest::prelude::*;
 
 use crate::scenarios::lines;

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 
 use image_prune::oracle::check::{Asked, Left, Observed, Verdict, check};
-use image_prune::oracle::model::Model;
+use image_prune::oracle::graph::Model;
 use image_prune::{Error, World};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

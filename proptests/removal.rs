@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
-use image_prune::free::Sharing;
-use image_prune::removal::remove;
-use image_prune::store::{ContainerStore, Stores};
+use image_prune::graph::free::Sharing;
+use image_prune::graph::removal::remove;
+use image_prune::graph::store::{ContainerStore, Stores};
 use image_prune::{ImageId, Record, World};
 use proptest::prelude::*;
 
@@ -76,7 +76,7 @@ proptest! {
     fn each_alone_is_counted_as_it_is_deleted(world in world(Shape::typical())) {
         let semantics = semantics_of(&world);
         let engine = engine(&world, semantics);
-        for (id, bytes) in image_prune::removal::marginal(engine.stores(), &semantics) {
+        for (id, bytes) in image_prune::graph::removal::marginal(engine.stores(), &semantics) {
             prop_assert_eq!(bytes, remove(engine.stores(), &[id], &semantics).bytes, "{}", id);
         }
     }

@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-use image_prune::Engine;
 use image_prune::event::Recorder;
-use image_prune::oracle::model::Model;
+use image_prune::graph::Engine;
+use image_prune::oracle::graph::Model;
 use image_prune::replay::{Scenario, Subject, differences, replay};
 
 #[test]

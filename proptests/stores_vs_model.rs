@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use image_prune::store::{
+use image_prune::graph::store::{
     Container, ContainerState, ContainerStore, FreedLayer, ImageStore, LayerHandle, LayerSizes, LayerStore,
     ReferenceStore, Stores,
 };

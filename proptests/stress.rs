@@ -8,14 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use image_prune::cancel::Never;
-use image_prune::delete::Extent;
 use image_prune::event::EventLog;
-use image_prune::select::Order;
-use image_prune::store::{
+use image_prune::graph::Engine;
+use image_prune::graph::delete::Extent;
+use image_prune::graph::select::Order;
+use image_prune::graph::store::{
     Container, ContainerState, ContainerStore, ImageStore, LayerStore, ReferenceStore, Stores,
 };
-use image_prune::usage::usage;
-use image_prune::{ContainerId, DiffId, Digest, Engine, ImageId, Now, Reference, Semantics, Timestamp};
+use image_prune::graph::usage::usage;
+use image_prune::{ContainerId, DiffId, Digest, ImageId, Now, Reference, Semantics, Timestamp};
 
 const SEMANTICS: Semantics = Semantics::MOBY_26_1;
 const TIME: Duration = Duration::from_secs(3);
@@ -143,7 +144,7 @@ impl Daemon {
         usage(stores, &SEMANTICS).unwrap();
         drop(stores.layers.sizes());
         let filters = r#"{"dangling":["false"]}"#;
-        let plan = image_prune::plan::plan(stores, filters, &SEMANTICS, now(), &Order::ById).unwrap();
+        let plan = image_prune::graph::plan::plan(stores, filters, &SEMANTICS, now(), &Order::ById).unwrap();
         assert_eq!(plan.report.skipped.iter().find(|skipped| !is_conflict(skipped)), None);
         let _heard: Vec<_> = past.into_iter().chain(std::iter::from_fn(|| live.try_next())).collect();
     }
@@ -155,8 +156,8 @@ impl Daemon {
 }
 
 /// In a copy nothing else can be in the way.
-fn is_conflict(skipped: &image_prune::delete::Skipped) -> bool {
-    matches!(skipped.failure, image_prune::delete::Failure::Conflict(_))
+fn is_conflict(skipped: &image_prune::graph::delete::Skipped) -> bool {
+    matches!(skipped.failure, image_prune::graph::delete::Failure::Conflict(_))
 }
 
 fn build(stores: &Stores, number: usize) -> ImageId {

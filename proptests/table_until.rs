@@ -1,7 +1,7 @@
 //! Every recorded `until` value.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use image_prune::go::time::parse_rfc3339;
+use image_prune::go::layout::parse_rfc3339;
 use image_prune::replay::until_row;
 use image_prune::{GoTime, Now};
 

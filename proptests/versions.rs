@@ -11,17 +11,18 @@ use std::fs;
 use std::path::Path;
 
 use image_prune::cancel::Never;
-use image_prune::delete::Extent;
 use image_prune::event::Recorder;
+use image_prune::graph::Engine;
+use image_prune::graph::delete::Extent;
+use image_prune::graph::store::Stores;
+use image_prune::graph::usage::usage;
 use image_prune::replay::{filters_row, reference_row, until_row};
 use image_prune::request::until;
 use image_prune::server::TestDaemon;
-use image_prune::store::Stores;
-use image_prune::usage::usage;
 use image_prune::world::{self, Container, Layer};
 use image_prune::{
-    BadFilterText, ChainId, ContainerId, DiffId, Digest, Engine, Error, ErrorClass, Evidence, GoTime, Image,
-    ImageId, Now, PruneRequest, Reference, Semantics, Timestamp, Unicode, World,
+    BadFilterText, ChainId, ContainerId, DiffId, Digest, Error, ErrorClass, Evidence, GoTime, Image, ImageId,
+    Now, PruneRequest, Reference, Semantics, Timestamp, Unicode, World,
 };
 use serde_json::Value;
 
@@ -455,8 +456,10 @@ fn recorded_rows_hold_their_fields() {
     let value = |row: &Value| row["value"].as_str().unwrap().to_owned();
     let until_differs = |semantics: &Semantics| {
         until.iter().any(|row| {
-            let instant =
-                image_prune::go::time::parse_rfc3339(row["now"].as_str().unwrap().as_bytes(), GoTime::Go1_23);
+            let instant = image_prune::go::layout::parse_rfc3339(
+                row["now"].as_str().unwrap().as_bytes(),
+                GoTime::Go1_23,
+            );
             let utc_offset_seconds = row["utc_offset_seconds"].as_i64().unwrap().try_into().unwrap();
             let answered =
                 until_row(&value(row), Now { instant: instant.unwrap(), utc_offset_seconds }, semantics);

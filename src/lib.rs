@@ -4,8 +4,9 @@
 //! ```
 //! use image_prune::cancel::Never;
 //! use image_prune::event::EventLog;
-//! use image_prune::store::{ReferenceStore, Stores};
-//! use image_prune::{Engine, Now, Reference, Semantics, Timestamp};
+//! use image_prune::graph::Engine;
+//! use image_prune::graph::store::{ReferenceStore, Stores};
+//! use image_prune::{Now, Reference, Semantics, Timestamp};
 //!
 //! let semantics = Semantics::MOBY_20_10;
 //! let stores = Stores::new(&semantics);
@@ -27,10 +28,10 @@
 //!
 //! # Where to look
 //!
-//! * [`Engine`]: `ImagesPrune` and `ImageDelete` over four [`store`]s, which are traits: bring your own.
-//! * [`plan`]: what a prune would do to every image, and why.
-//! * [`removal`]: what deleting exactly a set of images does.
-//! * [`usage`]: the image part of `docker system df`. [`free`]: the smallest set of images that frees enough.
+//! * [`graph::Engine`]: `ImagesPrune` and `ImageDelete` over four [`store`](graph::store)s, which are traits: bring your own.
+//! * [`graph::plan`]: what a prune would do to every image, and why.
+//! * [`graph::removal`]: what deleting exactly a set of images does.
+//! * [`graph::usage`]: the image part of `docker system df`. [`graph::free`]: the smallest set of images that frees enough.
 //! * [`containerd`]: the same for a daemon that keeps its images in containerd, with plans of its own.
 //! * [`World`]: four stores as a file, [`world::State`] those of either kind; [`data_root`] reads one from `/var/lib/docker`.
 //! * [`Semantics`]: which version of moby to equal.
@@ -53,66 +54,41 @@
 //! * `cli`: the `image-prune` command, with all other features. Adds argument parsing, tables and progress.
 #![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "needs a feature"))]
 
-mod account;
-#[cfg(any(feature = "server", feature = "fit"))]
-mod archive;
-pub mod cancel;
+mod api;
+mod base;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod containerd;
 #[cfg(feature = "data-root")]
 pub mod data_root;
-pub mod delete;
-mod digest;
-mod error;
-pub mod event;
-mod filters;
+mod document;
 #[cfg(feature = "fit")]
 pub mod fit;
-pub mod free;
-#[cfg(any(feature = "client", feature = "registry"))]
-mod glob;
 pub mod go;
-mod guard;
-pub mod image;
-#[cfg(any(feature = "registry", feature = "fit"))]
-pub mod manifest;
-mod oci;
+pub mod graph;
 pub mod oracle;
-pub mod plan;
-mod prune;
-mod record;
-pub mod reference;
 #[cfg(feature = "registry")]
 pub mod registry;
-pub mod removal;
 pub mod replay;
-mod report;
-pub mod request;
-pub mod rules;
-pub mod select;
 pub mod semantics;
 #[cfg(feature = "server")]
 pub mod server;
-pub mod store;
-mod sync;
-pub mod units;
-pub mod usage;
-pub mod warning;
-pub mod world;
 
-pub use digest::{ChainId, ContainerId, DiffId, Digest, DigestError, ImageId, short};
-pub use error::{Error, ErrorClass, Result};
-pub use filters::Filters;
+pub use api::record::Record;
+pub use api::request::PruneRequest;
+pub use api::{event, request, rules, warning};
+pub use base::digest::{ChainId, ContainerId, DiffId, Digest, DigestError, ImageId, short};
+pub use base::error::{Error, ErrorClass, Result};
+pub use base::{cancel, units};
+pub use document::filters::Filters;
+pub use document::image::Image;
+#[cfg(any(feature = "registry", feature = "fit"))]
+pub use document::manifest;
+pub use document::reference::Reference;
+pub use document::world::World;
+pub use document::{image, reference, world};
 pub use go::time::{Now, Timestamp};
-pub use image::Image;
-pub use prune::Engine;
-pub use record::Record;
-pub use reference::Reference;
-pub use report::PruneReport;
-pub use request::PruneRequest;
 pub use semantics::{BadFilterText, Evidence, GoTime, Release, Semantics, Unicode};
-pub use world::World;
 
 /// Longer documents, rendered beside the API that they explain.
 pub mod _docs {

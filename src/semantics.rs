@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Error, ErrorClass};
+use crate::base::error::{Error, ErrorClass};
 
 mod containerd;
 mod profiles;

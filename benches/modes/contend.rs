@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use image_prune::Engine;
 use image_prune::cancel::Never;
 use image_prune::event::EventLog;
-use image_prune::store::{ContainerStore, ImageStore, ReferenceStore};
+use image_prune::graph::Engine;
+use image_prune::graph::store::{ContainerStore, ImageStore, ReferenceStore};
 use image_prune::{ImageId, Reference};
 
 use crate::support::figures::Settings;

@@ -16,7 +16,7 @@ mod with_feature {
     use std::path::Path;
 
     use image_prune::data_root::{Options, read};
-    use image_prune::store::Stores;
+    use image_prune::graph::store::Stores;
     use image_prune::{Digest, World};
     use serde_json::{Map, Value, json};
 

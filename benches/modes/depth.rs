@@ -1,8 +1,9 @@
 //! `--depth`: one long chain of parents, and one of layers.
 
 use image_prune::event::EventLog;
-use image_prune::store::Stores;
-use image_prune::{ChainId, DiffId, Engine, ImageId, Timestamp, World, world};
+use image_prune::graph::Engine;
+use image_prune::graph::store::Stores;
+use image_prune::{ChainId, DiffId, ImageId, Timestamp, World, world};
 use serde_json::json;
 
 use super::prune;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use image_prune::store::ImageStore;
-use image_prune::{ImageId, PruneReport, Record};
+use image_prune::graph::PruneReport;
+use image_prune::graph::store::ImageStore;
+use image_prune::{ImageId, Record};
 use serde_json::json;
 
 use super::{check_against_model, prune};

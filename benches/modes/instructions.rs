@@ -8,11 +8,12 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
+use image_prune::PruneRequest;
 use image_prune::cancel::Never;
-use image_prune::delete::{DeleteLog, Deletion, delete_candidates};
 use image_prune::event::EventLog;
-use image_prune::select::{Candidates, Order, list, select};
-use image_prune::{Engine, PruneReport, PruneRequest};
+use image_prune::graph::delete::{DeleteLog, Deletion, delete_candidates};
+use image_prune::graph::select::{Candidates, Order, list, select};
+use image_prune::graph::{Engine, PruneReport};
 use serde_json::{Map, Value, json};
 
 use super::prune;

@@ -1,8 +1,9 @@
 //! What the bench `scale` measures.
 
+use image_prune::PruneRequest;
 use image_prune::cancel::Never;
-use image_prune::oracle::model::Model;
-use image_prune::{PruneReport, PruneRequest};
+use image_prune::graph::PruneReport;
+use image_prune::oracle::graph::Model;
 
 use crate::support::store::{FILTERS, SEMANTICS, Shape, engine, prune_now, stores};
 
@@ -17,7 +18,7 @@ pub mod shapes;
 pub mod state_file;
 
 /// Prunes what the bench prunes.
-pub fn prune(engine: &image_prune::Engine<image_prune::event::EventLog>) -> PruneReport {
+pub fn prune(engine: &image_prune::graph::Engine<image_prune::event::EventLog>) -> PruneReport {
     engine.prune(FILTERS, prune_now(), &Never).unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! `--plan`: a dry run with reasons, over the prune itself.
 
-use image_prune::plan::plan;
-use image_prune::select::Order;
+use image_prune::graph::plan::plan;
+use image_prune::graph::select::Order;
 use serde_json::json;
 
 use super::{check_against_model, prune};

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 
 use image_prune::World;
-use image_prune::plan::plan;
-use image_prune::select::Order;
-use image_prune::store::Stores;
+use image_prune::graph::plan::plan;
+use image_prune::graph::select::Order;
+use image_prune::graph::store::Stores;
 use serde_json::json;
 
 use crate::support::figures::{Settings, median, peak_rss, timed};

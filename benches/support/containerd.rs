@@ -1,13 +1,12 @@
 //! The containerd stores that the benches prune.
 
-use image_prune::Digest;
 use image_prune::containerd::Engine;
 use image_prune::containerd::store::{Bytes, Containers, ImageStore, Metadata, Stores};
 use image_prune::event::EventLog;
 use image_prune::world::containerd::{
     Blob, Container, ImageRecord, Labels, Lease, Platform, Snapshot, Target,
 };
-use image_prune::{Semantics, Timestamp};
+use image_prune::{Digest, Semantics, Timestamp};
 
 use super::store::now;
 

@@ -4,10 +4,9 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use image_prune::event::EventLog;
-use image_prune::store::{Container, LayerHandle, Stores};
-use image_prune::{
-    ChainId, ContainerId, DiffId, Digest, Engine, ImageId, Now, Reference, Semantics, Timestamp,
-};
+use image_prune::graph::Engine;
+use image_prune::graph::store::{Container, LayerHandle, Stores};
+use image_prune::{ChainId, ContainerId, DiffId, Digest, ImageId, Now, Reference, Semantics, Timestamp};
 
 /// What is asked of the store: all images older than a day that are not for production.
 pub const FILTERS: &str = r#"{"dangling":["false"],"until":["24h"],"label!":["env=prod"]}"#;

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use image_prune::ErrorClass;
-use image_prune::Semantics;
 use image_prune::containerd::Engine;
 use image_prune::event::Recorder;
 use image_prune::replay::RecordText;
 use image_prune::replay::containerd::{Action, Failure, Op, Outcome, Report, Subject, step};
 use image_prune::world::ContainerdWorld;
 use image_prune::world::containerd::{ImageRecord, Labels};
+use image_prune::{ErrorClass, Semantics};
 
 use crate::containerd_engine::made::{self, Random};
 

@@ -13,7 +13,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use image_prune::data_root::{self, Options, Reading, WarningKind};
-use image_prune::store::Stores;
+use image_prune::graph::store::Stores;
 use image_prune::{Error, ImageId, Semantics};
 use tempfile::TempDir;
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use image_prune::client::{Client, Host};
+use image_prune::graph::store::{ImageStore, ReferenceStore};
 use image_prune::server::TestDaemon;
-use image_prune::store::{ImageStore, ReferenceStore};
 use image_prune::{DiffId, Digest, ImageId, Reference, Semantics};
 use serde_json::json;
 

@@ -115,7 +115,8 @@ fn plan_meets_prune() {
     outcomes(300, || {
         let daemon = Daemon::new();
         daemon.image("a", &["base", "a"]);
-        let plan = || image_prune::plan::plan(daemon.stores(), ALL, &SEMANTICS, now(), &Order::ById).unwrap();
+        let plan =
+            || image_prune::graph::plan::plan(daemon.stores(), ALL, &SEMANTICS, now(), &Order::ById).unwrap();
         let (report, plan) = both(|| daemon.prune(ALL).unwrap(), plan);
         assert_eq!(kinds_of(&report), "ILL");
         assert!(["", "ILL"].contains(&kinds_of(&plan.report).as_str()));

@@ -11,16 +11,17 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use image_prune::cancel::Never;
-use image_prune::delete::Extent;
 use image_prune::event::{EventLog, EventSink, ImageEvent, Recorder};
-use image_prune::select::Order;
-use image_prune::store::{
+use image_prune::graph::delete::Extent;
+use image_prune::graph::select::Order;
+use image_prune::graph::store::{
     Container, ContainerState, ContainerStore, ImageStore, LayerHandle, LayerStore, ReferenceStore, Stores,
 };
-use image_prune::usage::usage;
+use image_prune::graph::usage::usage;
+use image_prune::graph::{Engine, PruneReport};
 use image_prune::{
-    ChainId, ContainerId, DiffId, Digest, Engine, ImageId, Now, PruneReport, Record, Reference, Result,
-    Semantics, Timestamp, World,
+    ChainId, ContainerId, DiffId, Digest, ImageId, Now, Record, Reference, Result, Semantics, Timestamp,
+    World,
 };
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::atomic::{AtomicBool, Ordering};

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use image_prune::graph::store::ImageStore;
 use image_prune::server::TestDaemon;
-use image_prune::store::ImageStore;
 use serde_json::json;
 
 use crate::support::dockerd::is_installed;

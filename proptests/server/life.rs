@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use image_prune::event::{EventSink, ImageEvent};
-use image_prune::select::Order;
+use image_prune::graph::select::Order;
 use image_prune::server::{Limits, TestDaemon};
 use image_prune::{Semantics, Timestamp};
 

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use image_prune::graph::store::ImageStore;
 use image_prune::server::TestDaemon;
-use image_prune::store::ImageStore;
 use image_prune::{Digest, ImageId};
 use serde_json::json;
 

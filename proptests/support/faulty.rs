@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image_prune::event::Recorder;
-use image_prune::oracle::model::{Model, StoreCall};
-use image_prune::replay::Subject;
-use image_prune::store::{
+use image_prune::graph::Engine;
+use image_prune::graph::store::{
     Containers, FreedLayer, ImageStore, Images, Layers, ReferenceStore, References, Stores,
 };
-use image_prune::{ChainId, Engine, Error, Image, ImageId, Reference, Result, Semantics, World};
+use image_prune::oracle::graph::{Model, StoreCall};
+use image_prune::replay::Subject;
+use image_prune::{ChainId, Error, Image, ImageId, Reference, Result, Semantics, World};
 
 /// Which call fails.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use image_prune::event::Recorder;
-use image_prune::store::{
+use image_prune::graph::Engine;
+use image_prune::graph::store::{
     ContainerState, ContainerStore, FreedLayer, ImageStore, Layer, LayerStore, ReferenceStore, Stores,
 };
-use image_prune::world;
-use image_prune::{ChainId, ContainerId, Engine, Error, Image, ImageId, Reference, Result, Semantics, World};
+use image_prune::{ChainId, ContainerId, Error, Image, ImageId, Reference, Result, Semantics, World, world};
 
 /// All that the four stores hold.
 #[derive(Debug, Default)]

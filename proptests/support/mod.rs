@@ -23,9 +23,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use image_prune::event::{ImageEvent, Recorder};
+use image_prune::graph::Engine;
+use image_prune::graph::store::Stores;
 use image_prune::replay::EventText;
-use image_prune::store::Stores;
-use image_prune::{Engine, Now, Semantics, Timestamp, World};
+use image_prune::{Now, Semantics, Timestamp, World};
 use proptest::test_runner::TestCaseError;
 
 /// Every Rust file below a folder, sorted.

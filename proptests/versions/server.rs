@@ -1,7 +1,7 @@
 //! What the daemon in memory answers as each version, by example.
 
+use image_prune::graph::store::Stores;
 use image_prune::server::TestDaemon;
-use image_prune::store::Stores;
 use image_prune::{ErrorClass, Reference, Semantics};
 
 use super::Example;

@@ -1,7 +1,8 @@
 //! What a prune of a running daemon gives back: its API does not tell the sizes of layers.
 
+use image_prune::Record;
 use image_prune::client::state::LayerSizes;
-use image_prune::{PruneReport, Record};
+use image_prune::graph::PruneReport;
 use serde::Serialize;
 
 use super::units::human_size;

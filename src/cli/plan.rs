@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
-use image_prune::plan::{ImagePlan, Plan, Reason, Verdict, plan};
+use image_prune::graph::plan::{ImagePlan, Plan, Reason, Verdict, plan};
 use image_prune::warning::{self, WarningKind};
 use image_prune::{Reference, data_root};
 use serde::Serialize;
@@ -92,7 +92,7 @@ fn print_json(plan: &Plan, of_root: &[data_root::Warning], estimate: Option<&Byt
     }
     #[derive(Serialize)]
     struct Whole<'a> {
-        report: &'a image_prune::PruneReport,
+        report: &'a image_prune::graph::PruneReport,
         events: &'a [image_prune::event::ImageEvent],
         images: &'a [ImagePlan],
         warnings: Vec<Warning<'a>>,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use chrono::{DateTime, Local, Offset, TimeDelta, Utc};
+use image_prune::graph::select::Order;
 use image_prune::request::ACCEPTED;
-use image_prune::select::Order;
 use image_prune::{Error, ErrorClass, Filters, ImageId, Now, PruneRequest, Semantics};
 
 use super::args::SelectionArgs;

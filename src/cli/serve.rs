@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, FixedOffset, Utc};
 use clap::Args as ArgGroup;
-use image_prune::select::Order;
+use image_prune::graph::select::Order;
 use image_prune::server::{Fault, Limits, Pull, TestDaemon};
 use image_prune::{Semantics, World};
 use rustix::process::{Resource, getrlimit, setrlimit};

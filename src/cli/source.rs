@@ -5,11 +5,10 @@ use std::path::Path;
 
 use image_prune::client::Client;
 use image_prune::client::state::DaemonState;
-use image_prune::data_root::containerd as root;
-use image_prune::data_root::{self, Options, Progress, Reading, WarningKind};
-use image_prune::store::Stores;
-use image_prune::world::State;
-use image_prune::{ContainerId, Error, ErrorClass, Semantics, World, world};
+use image_prune::data_root::{self, Options, Progress, Reading, WarningKind, containerd as root};
+use image_prune::graph::store::Stores;
+use image_prune::world::{self, State};
+use image_prune::{ContainerId, Error, ErrorClass, Semantics, World};
 use serde::Deserialize;
 
 use super::args::SourceArgs;

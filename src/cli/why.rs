@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use image_prune::plan::{ImagePlan, Plan, Reason, Verdict};
+use image_prune::graph::plan::{ImagePlan, Plan, Reason, Verdict};
+use image_prune::graph::store::{ImageStore, ReferenceStore, Stores};
 use image_prune::reference::AnyReference;
-use image_prune::store::{ImageStore, ReferenceStore, Stores};
 use image_prune::{Error, ImageId, Semantics, rules};
 
 use super::args::Format;

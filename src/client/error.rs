@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, ErrorClass};
+use crate::base::error::{Error, ErrorClass};
 
 /// What went wrong, for a caller that wants to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,10 +8,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::digest::ImageId;
-use crate::image::Image;
-use crate::store::Stores;
-use crate::{Error, Reference, Result, Semantics};
+use crate::base::digest::ImageId;
+use crate::base::error::{Error, Result};
+use crate::document::image::Image;
+use crate::document::reference::Reference;
+use crate::graph::store::Stores;
+use crate::semantics::Semantics;
 
 mod needed;
 mod newest;
@@ -24,7 +26,7 @@ use pattern::Pattern;
 ///
 /// ```
 /// use image_prune::client::KeepRules;
-/// use image_prune::store::Stores;
+/// use image_prune::graph::store::Stores;
 /// use image_prune::{Reference, Semantics};
 ///
 /// let semantics = Semantics::MOBY_20_10;

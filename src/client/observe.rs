@@ -12,7 +12,7 @@ use super::error::{ClientError, FailureKind};
 use super::path::Query;
 use super::state::system_time;
 use super::transport::Answer;
-use crate::Now;
+use crate::go::time::Now;
 
 /// Beyond this the daemon's clock is not ours.
 const SAME_CLOCK: TimeDelta = TimeDelta::seconds(1);

@@ -13,7 +13,7 @@ use super::api::Client;
 use super::error::{ClientError, FailureKind};
 use super::path::{Query, segment};
 use super::transport;
-use crate::Semantics;
+use crate::semantics::Semantics;
 
 /// What a daemon knows.
 impl Client {

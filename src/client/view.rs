@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::digest::ChainId;
+use crate::api::record::Record;
+use crate::base::digest::ChainId;
+use crate::base::error::Error;
 use crate::go::time::Now;
-use crate::record::Record;
-use crate::store::Stores;
-use crate::{Error, Semantics};
+use crate::graph::store::Stores;
+use crate::semantics::Semantics;
 
 use super::api::Client;
 use super::error::ClientError;

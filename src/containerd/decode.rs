@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-pub(super) use crate::oci::Descriptor;
+pub(super) use crate::document::oci::Descriptor;
 
-use crate::image::Labels;
-use crate::oci::{Config, Document, View, is_config, is_index, is_manifest};
-use crate::{Digest, Result};
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::document::image::Labels;
+use crate::document::oci::{Config, Document, View, is_config, is_index, is_manifest};
 
 /// How a blob is read: decided by the descriptor that points to it, never by the blob (B-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,15 +6,16 @@ use super::prune::{PruneError, PruneReport, prune};
 use super::record::Record;
 use super::request::Request;
 use super::select::Order;
+use super::store::walk::Walk;
 use super::store::{ContainerStore, Containers, Metadata, MetadataStore, Stores};
 use super::usage::{self, ImageRow};
-use super::walk::Walk;
-use crate::cancel::Cancel;
-use crate::event::EventSink;
+use crate::api::event::EventSink;
+use crate::base::cancel::Cancel;
+use crate::base::error::Result;
+use crate::base::guard::Guard;
+use crate::base::sync::atomic::AtomicBool;
 use crate::go::time::Now;
-use crate::guard::Guard;
-use crate::sync::atomic::AtomicBool;
-use crate::{Result, Semantics};
+use crate::semantics::Semantics;
 
 /// The image service of a daemon that keeps its images in containerd: everything that `POST /images/prune` and
 /// `DELETE /images/{name}` do.

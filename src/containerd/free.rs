@@ -8,8 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 use serde::Serialize;
 
 use super::store::{ContainerStore as _, Freed, MetadataStore as _, Stores};
+use crate::base::digest::Digest;
+use crate::base::error::Result;
 use crate::go::time::Now;
-use crate::{Digest, Result};
 
 /// Up to so many candidates every set is looked at.
 pub const EXACT: usize = 20;

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decode::{self, Descriptor, Kind};
-use crate::digest::ImageId;
+use crate::base::digest::{Digest, ImageId};
+use crate::document::reference::Reference;
+use crate::document::world::containerd::{ImageRecord, Labels, Target};
 use crate::go::time::Timestamp;
-use crate::reference::Reference;
-use crate::world::containerd::{ImageRecord, Labels, Target};
-use crate::{Digest, Semantics};
+use crate::semantics::Semantics;
 
 /// What the name of a dangling record begins with; the digest of its target follows (N-2).
 pub const DANGLING: &str = "moby-dangling@";

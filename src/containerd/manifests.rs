@@ -3,10 +3,10 @@
 use super::decode::{self, Descriptor, Kind};
 use super::image::Image;
 use super::store::MetadataStore;
-use super::walk::{Visit, present};
-use crate::oci::{Config, Document, View, platform as platforms};
-use crate::world::containerd::Platform;
-use crate::{Error, Result};
+use super::store::walk::{Visit, present};
+use crate::base::error::{Error, Result};
+use crate::document::oci::{Config, Document, View, platform as platforms};
+use crate::document::world::containerd::Platform;
 
 /// The manifests of an image that are there, in order. That of a plain manifest is not looked for.
 ///

@@ -17,7 +17,6 @@ mod request;
 mod select;
 pub mod store;
 mod usage;
-pub mod walk;
 
 pub use decode::Kind;
 pub use delete::{DeleteError, Options};

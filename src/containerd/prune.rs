@@ -9,12 +9,12 @@ use super::image::Image;
 use super::record::Record;
 use super::request::Request;
 use super::select::{Order, cancelled, select};
+use super::store::walk::Walk;
 use super::store::{Collection, ContainerStore, MetadataStore, Stores};
-use super::walk::Walk;
-use crate::cancel::Cancel;
-use crate::event::{EventSink, ImageEvent};
-use crate::semantics::Containerd;
-use crate::{Error, ErrorClass, Result, Semantics};
+use crate::api::event::{EventSink, ImageEvent};
+use crate::base::cancel::Cancel;
+use crate::base::error::{Error, ErrorClass, Result};
+use crate::semantics::{Containerd, Semantics};
 
 /// The label of the leases that moby takes itself, and a prune away.
 pub(super) const PRUNED_LEASE: &str = "moby/prune.images";

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 
-use crate::Digest;
-use crate::record::RecordText;
+use crate::api::record::RecordText;
+use crate::base::digest::Digest;
 
 /// One line of the answer to a prune or a deletion.
 ///

@@ -12,11 +12,13 @@ use super::engine::Engine;
 use super::free::Sharing;
 use super::record::Record;
 use super::store::{Freed, ImageStore as _, MetadataStore as _, Stores};
-use crate::event::Recorder;
+use crate::api::event::Recorder;
+use crate::api::warning::{Warning, WarningKind};
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::document::reference::Reference;
 use crate::go::time::Now;
-use crate::reference::Reference;
-use crate::warning::{Warning, WarningKind};
-use crate::{Digest, Result, Semantics};
+use crate::semantics::Semantics;
 
 /// What deletions do.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]

@@ -1,12 +1,12 @@
 //! A prune request: the filters, read and checked before anything is looked at.
 
 use super::image::Image;
-use crate::filters::Filters;
+use crate::api::request::{ACCEPTED, dangling_only, until};
+use crate::base::error::{Error, Result};
+use crate::document::filters::Filters;
+use crate::document::image::Labels;
 use crate::go::time::{Now, Timestamp};
-use crate::image::Labels;
-use crate::request::{ACCEPTED, dangling_only, until};
-use crate::semantics::Containerd;
-use crate::{Error, Result, Semantics};
+use crate::semantics::{Containerd, Semantics};
 
 /// The longest label that containerd stores: its key and its value, in bytes.
 const MAX_LABEL: usize = 4096;

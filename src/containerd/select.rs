@@ -6,11 +6,13 @@ use std::sync::Arc;
 use super::image::{DANGLING, Image};
 use super::request::Request;
 use super::store::{ContainerStore, MetadataStore, Stores};
-use crate::cancel::Cancel;
-use crate::reference::Reference;
-use crate::select::shuffle;
-use crate::world::containerd::Container;
-use crate::{Digest, Error, Result, Semantics};
+use crate::base::cancel::Cancel;
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::base::shuffle::shuffle;
+use crate::document::reference::Reference;
+use crate::document::world::containerd::Container;
+use crate::semantics::Semantics;
 
 /// The order in which candidates are visited. moby walks a map: any order can be its own (K-2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub enum Rejection {
     /// It is not dangling, and only dangling ones were asked for.
     NotDangling,
     /// The name was not made before `until`.
-    NewerThanUntil(crate::Timestamp),
+    NewerThanUntil(crate::go::time::Timestamp),
     /// No config matches the labels.
     Labels,
 }

@@ -2,9 +2,9 @@
 //! it is. Which one it reads is in its `daemon.json` (`features.containerd-snapshotter`), outside of the root; the root
 //! says which one changed last.
 
-use super::open::{Failure, Folder, Stamp};
-use super::warning::{Warning, WarningKind, fatal};
-use crate::Result;
+use super::open::{Failure, Folder, Stamp, fatal};
+use super::warning::{Warning, WarningKind};
+use crate::base::error::Result;
 
 /// The root of the containerd that a daemon runs itself.
 const ROOT: &str = "containerd/daemon";

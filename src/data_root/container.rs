@@ -6,8 +6,10 @@ use std::path::Path;
 use super::open::{Entry, Failure, Folder, Stamp};
 use super::warning::{Outcome, Warning, WarningKind};
 use super::{CONFIG_FILE, json};
-use crate::digest::{ChainId, ContainerId, Digest, ImageId};
-use crate::{Result, Semantics, world};
+use crate::base::digest::{ChainId, ContainerId, Digest, ImageId};
+use crate::base::error::Result;
+use crate::document::world;
+use crate::semantics::Semantics;
 
 const CONFIG: &str = "config.v2.json";
 const HOST_CONFIG: &str = "hostconfig.json";
@@ -56,7 +58,7 @@ pub(super) fn read(
     let stamp = match containers.read(&relative, CONFIG_FILE, buffer) {
         Ok(stamp) => stamp,
         Err(failure) => {
-            return Warning::of(failure, WarningKind::BadContainer, path(), LEFT_OUT).map(Outcome::left_out);
+            return failure.warning(WarningKind::BadContainer, path(), LEFT_OUT).map(Outcome::left_out);
         }
     };
     let config = match json::container(buffer, &name) {
@@ -70,7 +72,7 @@ pub(super) fn read(
         Ok(_) => return left_out(WarningKind::BadContainer, "the hostconfig.json beside it is damaged"),
         Err(failure) => {
             let path = containers.path_of(&host_config);
-            return Warning::of(failure, WarningKind::BadContainer, path, LEFT_OUT).map(Outcome::left_out);
+            return failure.warning(WarningKind::BadContainer, path, LEFT_OUT).map(Outcome::left_out);
         }
     }
     if config.id != name {
@@ -111,7 +113,7 @@ fn no_image() -> ImageId {
 }
 
 /// The writable layers of no container. The daemon loads them and they hold the layers below, which
-/// a [`World`](crate::World) can only say with a container: one that uses no image.
+/// a [`World`](crate::document::world::World) can only say with a container: one that uses no image.
 pub(super) fn of_nobody(
     mounts: &Mounts,
     containers: &[world::Container],

@@ -1,8 +1,8 @@
 //! Which storage driver's stores to read, and what a root is that has none.
 
+use super::open::fatal;
 use super::open::{Failure, Folder};
-use super::warning::fatal;
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// The driver asked for, or the only one there is.
 pub(super) fn choose(root: &Folder, wanted: Option<&str>) -> Result<String> {

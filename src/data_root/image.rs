@@ -6,8 +6,11 @@ use std::path::Path;
 use super::open::{Entry, Failure, Folder};
 use super::warning::{Outcome, Warning, WarningKind};
 use super::{CONFIG_FILE, SMALL_FILE};
-use crate::digest::{ChainId, Digest, ImageId};
-use crate::{Image, Result, Semantics, world};
+use crate::base::digest::{ChainId, Digest, ImageId};
+use crate::base::error::Result;
+use crate::document::image::Image;
+use crate::document::world;
+use crate::semantics::Semantics;
 
 const LEFT_OUT: &str = "the daemon leaves this image out";
 
@@ -48,7 +51,7 @@ pub(super) fn read(
     let hex = id.hex();
     let path = || content.path_of(&hex);
     if let Err(failure) = content.read(&hex, CONFIG_FILE, buffer) {
-        return Warning::of(failure, WarningKind::BadImage, path(), LEFT_OUT).map(Outcome::left_out);
+        return failure.warning(WarningKind::BadImage, path(), LEFT_OUT).map(Outcome::left_out);
     }
     if ImageId::of(buffer) != id {
         let message = format!("the content is not that of the digest in its name; {LEFT_OUT}");
@@ -87,9 +90,7 @@ fn read_parent(metadata: Option<&Folder>, hex: &str, buffer: &mut Vec<u8>) -> Re
             ))),
         },
         Err(Failure::Missing) => Ok(none),
-        Err(failure) => {
-            Warning::of(failure, WarningKind::BadParentLink, path, consequence).map(Outcome::left_out)
-        }
+        Err(failure) => failure.warning(WarningKind::BadParentLink, path, consequence).map(Outcome::left_out),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::document::world::containerd::Platform;
 use crate::go::json::{Decoder, JsonError, Result, decode};
-use crate::world::containerd::Platform;
 
 /// `Repositories`: by repository, then by familiar text, the image IDs as they stand.
 pub(super) type Repositories = BTreeMap<String, BTreeMap<String, String>>;

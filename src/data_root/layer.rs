@@ -6,8 +6,9 @@ use std::path::Path;
 use super::open::{Entry, Failure, Folder};
 use super::warning::{Outcome, Warning, WarningKind};
 use super::{SMALL_FILE, json};
-use crate::digest::{ChainId, DiffId, Digest};
-use crate::{Error, Result, world};
+use crate::base::digest::{ChainId, DiffId, Digest};
+use crate::base::error::{Error, Result};
+use crate::document::world;
 
 /// What one layer's folder says.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ pub(super) fn read(layers: &Folder, &chain_id: &ChainId, buffer: &mut Vec<u8>) -
             Ok(Outcome::left_out(Warning::new(kind, files.path("diff"), message)))
         }
         Ok(read) => Ok(read.into()),
-        Err((failure, name)) => Warning::of(failure, kind, files.path(name), LEFT_OUT).map(Outcome::left_out),
+        Err((failure, name)) => failure.warning(kind, files.path(name), LEFT_OUT).map(Outcome::left_out),
     }
 }
 
@@ -243,7 +244,7 @@ pub(super) fn read_mount(
         Ok(parent) => Ok(parent.into()),
         Err((failure, file)) => {
             let consequence = "the daemon does not load this writable layer, nor its container";
-            Warning::of(failure, kind, files.path(file), consequence).map(Outcome::left_out)
+            failure.warning(kind, files.path(file), consequence).map(Outcome::left_out)
         }
     }
 }

@@ -27,7 +27,9 @@
 
 use std::path::Path;
 
-use crate::{Error, Result, Semantics, World};
+use crate::base::error::{Error, Result};
+use crate::document::world::World;
+use crate::semantics::Semantics;
 
 mod beside;
 mod container;
@@ -45,8 +47,8 @@ mod warning;
 #[cfg(test)]
 mod tests;
 
+use open::fatal;
 use open::{Failure, Folder, Stamp};
-use warning::fatal;
 pub use warning::{Warning, WarningKind};
 
 /// The limit of an image's and of a container's config, in bytes.

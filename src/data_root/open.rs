@@ -7,8 +7,8 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::warning::WarningKind;
-use crate::Error;
+use super::warning::{Warning, WarningKind};
+use crate::base::error::{Error, Result};
 
 /// A pipe must not block, a link must not be followed, a terminal must not become ours.
 const FLAGS: OFlags = OFlags::RDONLY
@@ -63,6 +63,32 @@ pub(super) enum Failure {
     Refused(WarningKind, String),
     /// Nothing else can be read either.
     Fatal(Error),
+}
+
+impl Failure {
+    /// What a failure to read means where that which is missing is just as wrong as that which is
+    /// refused; `consequence` is what comes of it.
+    ///
+    /// # Errors
+    ///
+    /// The fatal failures.
+    pub(super) fn warning(self, missing: WarningKind, path: PathBuf, consequence: &str) -> Result<Warning> {
+        match self {
+            Self::Missing => Ok(Warning::new(missing, path, format!("it does not exist; {consequence}"))),
+            Self::Refused(kind, reason) => Ok(Warning::new(kind, path, format!("{reason}; {consequence}"))),
+            Self::Fatal(error) => Err(error),
+        }
+    }
+}
+
+/// A failure that stops everything: there is no sense in a warning about a folder all depends on.
+pub(super) fn fatal(failure: Failure, path: &Path) -> Error {
+    let path = path.display();
+    match failure {
+        Failure::Fatal(error) => error,
+        Failure::Missing => Error::not_found(format!("{path} does not exist")),
+        Failure::Refused(_, reason) => Error::system(format!("{path}: {reason}")),
+    }
 }
 
 /// One name in a directory.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::Progress;
-use crate::Result;
+use crate::base::error::Result;
 
 /// Fewer items than this are not worth a thread.
 const WORTH_A_THREAD: usize = 256;

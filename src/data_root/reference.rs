@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::open::{Failure, Folder};
-use super::warning::{Outcome, Warning, WarningKind, fatal};
+use super::open::{Failure, Folder, fatal};
+use super::warning::{Outcome, Warning, WarningKind};
 use super::{REPOSITORIES_FILE, json};
-use crate::{Error, Reference, Result, Semantics, world};
+use crate::base::error::{Error, Result};
+use crate::document::reference::Reference;
+use crate::document::world;
+use crate::semantics::Semantics;
 
 const NAME: &str = "repositories.json";
 

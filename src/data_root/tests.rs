@@ -8,7 +8,7 @@
     reason = "test code"
 )]
 
-use crate::world::containerd::Platform;
+use crate::document::world::containerd::Platform;
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -18,8 +18,8 @@ use super::layer;
 use super::open::{Failure, Folder};
 use super::warning::{Outcome, Warning, WarningKind};
 use super::{SMALL_FILE, json};
-use crate::digest::{ChainId, Digest};
-use crate::world;
+use crate::base::digest::{ChainId, Digest};
+use crate::document::world;
 
 /// Both ways of opening: with `openat2`, and component by component.
 fn both_ways(path: &Path) -> [Folder; 2] {

@@ -1,11 +1,13 @@
 //! One reading of a root, from the layers up, in the order of a daemon that starts.
 
 use super::container::{self, Config, Mounts};
-use super::open::{Entry, Failure, Folder, Listing};
+use super::open::{Entry, Failure, Folder, Listing, fatal};
 use super::parallel::{Tracker, map};
-use super::warning::{Outcome, Warning, WarningKind, fatal};
+use super::warning::{Outcome, Warning, WarningKind};
 use super::{Progress, image, layer, reference};
-use crate::{Result, Semantics, World};
+use crate::base::error::Result;
+use crate::document::world::World;
+use crate::semantics::Semantics;
 
 /// Reads everything once.
 pub(super) fn walk(

@@ -3,9 +3,6 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::open::Failure;
-use crate::{Error, Result};
-
 /// Makes the enumeration and its text from one list.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
@@ -103,25 +100,6 @@ impl Warning {
     pub(super) fn new(kind: WarningKind, path: PathBuf, message: impl Into<String>) -> Self {
         Self { kind, path, message: message.into() }
     }
-
-    /// What a failure to read means where that which is missing is just as wrong as that which is
-    /// refused; `consequence` is what comes of it.
-    ///
-    /// # Errors
-    ///
-    /// The fatal failures.
-    pub(super) fn of(
-        failure: Failure,
-        missing: WarningKind,
-        path: PathBuf,
-        consequence: &str,
-    ) -> Result<Self> {
-        match failure {
-            Failure::Missing => Ok(Self::new(missing, path, format!("it does not exist; {consequence}"))),
-            Failure::Refused(kind, reason) => Ok(Self::new(kind, path, format!("{reason}; {consequence}"))),
-            Failure::Fatal(error) => Err(error),
-        }
-    }
 }
 
 /// What became of reading one thing: the thing, perhaps a doubt; or nothing.
@@ -144,15 +122,5 @@ impl<T> Outcome<T> {
 impl<T> From<T> for Outcome<T> {
     fn from(value: T) -> Self {
         Self { value: Some(value), warnings: Vec::new() }
-    }
-}
-
-/// A failure that stops everything: there is no sense in a warning about a folder all depends on.
-pub(super) fn fatal(failure: Failure, path: &std::path::Path) -> Error {
-    let path = path.display();
-    match failure {
-        Failure::Fatal(error) => error,
-        Failure::Missing => Error::not_found(format!("{path} does not exist")),
-        Failure::Refused(_, reason) => Error::system(format!("{path}: {reason}")),
     }
 }

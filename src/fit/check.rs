@@ -10,9 +10,9 @@ use super::bound::bound;
 use super::measure::{Range, Source, Unpacked, assumed};
 use super::volume::{Policy, Volume};
 use super::wanted::{Wanted, WantedLayer};
-use crate::digest::{ChainId, DiffId, Digest};
-use crate::manifest::Descriptor;
-use crate::store::{LayerStore, Stores};
+use crate::base::digest::{ChainId, DiffId, Digest};
+use crate::document::manifest::Descriptor;
+use crate::graph::store::{LayerStore, Stores};
 
 /// Where an update is to go.
 pub struct Place<'a> {

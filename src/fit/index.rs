@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::measure::{Source, USUAL_BLOCK};
 use super::wanted::{DIFF_ID, INODES, LAYERS, SIZE, USAGE, Wanted};
-use crate::digest::Digest;
-use crate::manifest::{Descriptor, Manifest, OCI_INDEX, Platform};
+use crate::base::digest::Digest;
+use crate::document::manifest::{Descriptor, Manifest, OCI_INDEX, Platform};
 
 /// Makes the layer index of everything that is wanted on a platform: each layer once, by digest. Sizes that were
 /// counted in blocks of [`USUAL_BLOCK`] are written down, too.

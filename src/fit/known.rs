@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::layout::read_limited;
-use crate::digest::{DiffId, Digest};
+use crate::base::digest::{DiffId, Digest};
 
 /// What a daemon wrote down about its pulls, in `distribution/diffid-by-digest` of its data root.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digest;
-use crate::manifest::{Descriptor, MANIFEST_SIZE, Manifest};
-use crate::{Error, Result};
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::document::manifest::{Descriptor, MANIFEST_SIZE, Manifest};
 
 /// The annotation of a layout's index that names an image.
 const NAME: &str = "org.opencontainers.image.ref.name";

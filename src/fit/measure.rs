@@ -7,7 +7,7 @@ use std::io::{self, BufReader, Read};
 use flate2::read::MultiGzDecoder;
 use serde::Serialize;
 
-use crate::archive::{Budget, each_entry};
+use crate::base::archive::{Budget, each_entry};
 
 /// Blocks of this size are what most file systems have, and what layer indexes count in.
 pub const USUAL_BLOCK: u64 = 4096;

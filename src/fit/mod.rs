@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use image_prune::fit::{Counting, Place, Policy, Volume, Wanted, fit};
-//! use image_prune::store::Stores;
+//! use image_prune::graph::store::Stores;
 //!
 //! let stores = Stores::default();
 //! let volume = Volume { path: "/var/lib/docker".into(), capacity: 1000, available: 100, block: 1, inodes: None, device: 0 };

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]

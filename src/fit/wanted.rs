@@ -5,9 +5,9 @@ use serde_json::value::RawValue;
 
 use super::layout::Content;
 use super::measure::{Range, Source, Unpacked, measure};
-use crate::digest::{ChainId, DiffId, Digest};
-use crate::manifest::{Descriptor, MANIFEST_SIZE, Manifest, Platform};
-use crate::{Error, Result};
+use crate::base::digest::{ChainId, DiffId, Digest};
+use crate::base::error::{Error, Result};
+use crate::document::manifest::{Descriptor, MANIFEST_SIZE, Manifest, Platform};
 
 /// The annotation of a compose app's layer index.
 pub const LAYERS: &str = "compose-app-layers";

@@ -3,9 +3,10 @@
 
 use chrono::NaiveDate;
 
+use crate::base::error::Error;
 use crate::go::quote;
 use crate::go::time::Timestamp;
-use crate::{Error, GoTime};
+use crate::semantics::GoTime;
 
 /// How much of the time of day a layout has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -260,5 +261,55 @@ fn signed_digits(high: u8, low: u8) -> Option<i32> {
         b'+' => digits(b'0', low),
         b'-' => digits(b'0', low).map(|value| -value),
         _ => digits(high, low),
+    }
+}
+
+/// Go's `time.Parse(time.RFC3339, text)`, as JSON's `created` is read (I-2). With `Go1_19`
+/// the hour may have one digit and the seconds may be missing in front of a fraction (T-6, C1).
+///
+/// ```
+/// use image_prune::{GoTime, Timestamp, go::layout::parse_rfc3339};
+///
+/// let read = parse_rfc3339(b"2024-03-10T14:00:00.9+02:00", GoTime::Go1_19);
+/// assert_eq!(read, Ok(Timestamp::new(1_710_072_000, 900_000_000)));
+/// ```
+///
+/// # Errors
+///
+/// Go's text, class `System`.
+pub fn parse_rfc3339(text: &[u8], go: GoTime) -> Result<Timestamp, Error> {
+    Layout::RFC3339.parse(text, 0, go)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+
+    #[test]
+    fn reads_created_as_json_does() {
+        for (text, go_1_19, go_1_23) in [
+            ("2020-01-01T00:00:00Z", Some((1_577_836_800, 0)), Some((1_577_836_800, 0))),
+            ("2020-01-01T0:00:00,5Z", Some((1_577_836_800, 500_000_000)), Some((1_577_836_800, 500_000_000))),
+            ("2020-01-01T00:00:.5Z", Some((1_577_836_800, 500_000_000)), None),
+            ("2020-01-01T00:00:00.0000000019+99:99", Some((1_577_836_800 - 362_340, 1)), None),
+            ("0001-01-01T00:00:00Z", Some((-62_135_596_800, 0)), Some((-62_135_596_800, 0))),
+            ("0000-02-29T00:00:00Z", Some((-62_162_121_600, 0)), Some((-62_162_121_600, 0))),
+            ("2020-01-01T00:00:00z", None, None),
+            ("2020-01-01T00:00:00", None, None),
+            ("2020-01-01T00:00:00Z ", None, None),
+            ("2021-02-29T00:00:00Z", None, None),
+            ("", None, None),
+        ] {
+            for (go, expected) in [(GoTime::Go1_19, go_1_19), (GoTime::Go1_23, go_1_23)] {
+                let expected = expected.map(|(seconds, nanos)| Timestamp::new(seconds, nanos));
+                assert_eq!(parse_rfc3339(text.as_bytes(), go).ok(), expected, "{text} {go:?}");
+            }
+        }
+        let in_between = |text: &str| parse_rfc3339(text.as_bytes(), GoTime::Go1_20).ok();
+        let far_east = Timestamp::new(1_577_836_800 - 362_340, 1);
+        assert_eq!(in_between("2020-01-01T00:00:00.0000000019+99:99"), Some(far_east));
+        assert_eq!(in_between("2020-01-01T00:00:00++1:00"), None);
+        assert_eq!(in_between("2020-01-01T00:00:.5Z"), None);
     }
 }

@@ -5,7 +5,7 @@
 //! Unicode data. The one of Unicode 13 was compared with Go 1.19's `strconv.IsPrint` over all code
 //! points: equal, 143,680 characters. Unicode 15 has 148,998; none is lost from 13.
 
-use crate::Unicode;
+use crate::semantics::Unicode;
 
 /// Returns true when `%q` keeps `character` (T-2).
 #[must_use]

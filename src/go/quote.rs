@@ -1,7 +1,7 @@
 //! Go's two ways to quote text in an error.
 
-use crate::Unicode;
 use crate::go::printable::is_printable;
+use crate::semantics::Unicode;
 
 /// Go's `%q`, that is `strconv.Quote`, of any bytes (T-2).
 ///

@@ -2,4 +2,4 @@
 
 pub mod check;
 pub mod containerd;
-pub mod model;
+pub mod graph;

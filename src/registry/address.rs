@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ureq::http::Uri;
 
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// The address of a registry: scheme, host and port, nothing else.
 ///

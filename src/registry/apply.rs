@@ -14,8 +14,8 @@ use super::inventory::{Inventory, Repository};
 use super::plan::{Deletion, Kept, Plan, bytes, plan_repository};
 use super::rules::Rules;
 use super::ruling::KeepReason;
-use crate::digest::Digest;
-use crate::{Error, Result};
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
 
 /// How often a deletion is tried.
 const ATTEMPTS: u32 = 5;

@@ -9,9 +9,9 @@ use ureq::http::{Method, Uri};
 use super::address::{Origin, next_link, resolve};
 use super::http::{Failure, Http, Options, Purpose};
 use super::names::{is_repository, is_tag};
-use crate::digest::Digest;
-use crate::manifest::{self, MANIFEST_SIZE, Manifest};
-use crate::{Error, Result};
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::document::manifest::{self, MANIFEST_SIZE, Manifest};
 
 /// How many pages a list may have.
 const PAGES: usize = 2_000;

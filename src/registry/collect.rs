@@ -8,10 +8,10 @@ use serde::Deserialize;
 use super::client::{CONFIG_SIZE, Fetched, Registry};
 use super::inventory::{Entry, Inventory, Pointer, Repository, subject_in};
 use super::rules::Rules;
-use crate::digest::Digest;
-use crate::manifest::{Descriptor, Manifest};
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::{Error, Result};
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::base::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::document::manifest::{Descriptor, Manifest};
 
 /// How many requests are under way at a time.
 const WORKERS: usize = 8;

@@ -13,9 +13,9 @@ use ureq::{Agent, Timeout};
 
 use super::address::{Address, Origin, resolve};
 use super::auth::{Challenge, Credentials, query_value, token};
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
+use crate::base::sync::Mutex;
+use crate::base::sync::atomic::{AtomicUsize, Ordering};
 
 /// How often a request is tried that fails for reasons that pass.
 const ATTEMPTS: u32 = 5;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::client::Content;
-use crate::digest::Digest;
-use crate::manifest::Manifest;
+use crate::base::digest::Digest;
+use crate::document::manifest::Manifest;
 
 /// What was read of a registry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

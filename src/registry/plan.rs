@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::inventory::{Entry, Inventory, Pointer, Repository};
 use super::rules::{Dated, Rules};
 use super::ruling::{KeepReason, Ruling};
-use crate::digest::Digest;
+use crate::base::digest::Digest;
 
 /// What would be deleted, and what stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

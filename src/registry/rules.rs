@@ -20,7 +20,8 @@ use regex::{Regex, RegexBuilder};
 
 use super::names::{is_repository, is_tag};
 use super::ruling::{KeepReason, Ruling};
-use crate::{Error, Result, glob};
+use crate::base::error::{Error, Result};
+use crate::base::glob;
 
 /// The repository that all environments share in the second scheme.
 pub const SHARED_REPOSITORY: &str = "dominodatalab/environment";
@@ -95,7 +96,7 @@ const PROGRAM: usize = 1 << 20;
 pub(super) struct Dated<'a> {
     pub tag: &'a str,
     /// Two tags of one image count as one.
-    pub image: crate::Digest,
+    pub image: crate::base::digest::Digest,
     /// Unix seconds; none where nobody knows.
     pub created: Option<i64>,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::digest::Digest;
+use crate::base::digest::Digest;
 
 /// What the rules say about a tag, before anybody looks at what it points to.
 #[derive(Debug, Clone, PartialEq, Eq)]

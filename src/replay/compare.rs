@@ -3,10 +3,10 @@
 
 use std::fmt::Debug;
 
-use crate::digest::short;
+use crate::base::digest::short;
+use crate::document::world::{Container, World};
 use crate::oracle::check::is_same_refusal;
-use crate::world::Container;
-use crate::{Semantics, World};
+use crate::semantics::Semantics;
 
 use super::scenario::{Action, Answer, Failure, Outcome};
 
@@ -104,7 +104,7 @@ impl<'a> NamedContainer<'a> {
 
     /// Whether this container could have been named: it uses the image, in the state that the text says.
     fn is_used_by(&self, container: &Container, semantics: &Semantics) -> bool {
-        let names = |id: &crate::ImageId| {
+        let names = |id: &crate::base::digest::ImageId| {
             let id = id.to_string();
             let id = short(&id);
             self.behind.ends_with(id) || self.before.contains(&format!("unable to delete {id} "))
@@ -125,8 +125,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "test code")]
 
     use super::*;
-    use crate::ErrorClass;
-    use crate::digest::{ContainerId, Digest, ImageId};
+    use crate::base::digest::{ContainerId, Digest, ImageId};
+    use crate::base::error::ErrorClass;
     use crate::replay::After;
 
     fn outcome(class: ErrorClass, message: &str) -> Outcome {

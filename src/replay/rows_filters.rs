@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::Filters;
-use crate::request::ACCEPTED;
-use crate::{Error, Semantics};
+use crate::api::request::ACCEPTED;
+use crate::base::error::Error;
+use crate::document::filters::Filters;
+use crate::semantics::Semantics;
 
 /// The row for `value`, the raw query value, without `value` itself: `fields` (values sorted),
 /// `dangling_exact_match` for five words, and `validate_error` where prune refuses a key (with

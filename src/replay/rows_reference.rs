@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::reference::AnyReference;
-use crate::{Reference, Semantics};
+use crate::document::reference::{AnyReference, Reference};
+use crate::semantics::Semantics;
 
 /// The answer to one row: the parts of the reference or `error`, and `any` or `any_error`.
 ///

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::request::until;
-use crate::{Now, Semantics};
+use crate::api::request::until;
+use crate::go::time::Now;
+use crate::semantics::Semantics;
 
 /// The answer to one row: `unix`, `nanos` and `is_zero`, or `error`.
 ///

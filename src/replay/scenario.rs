@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{ChainId, ImageId};
-use crate::record::Record;
-use crate::{Error, Now, Result, Semantics, World, world};
+use crate::api::record::Record;
+use crate::base::digest::{ChainId, ImageId};
+use crate::base::error::{Error, Result};
+use crate::document::world::{self, World};
+use crate::go::time::Now;
+use crate::semantics::Semantics;
 
-pub use crate::event::EventText;
-pub use crate::record::RecordText;
+pub use crate::api::event::EventText;
+pub use crate::api::record::RecordText;
 
 /// One row of `scenarios.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,7 +148,7 @@ impl PruneText {
 #[serde(deny_unknown_fields)]
 pub struct Failure {
     /// The class.
-    pub class: crate::ErrorClass,
+    pub class: crate::base::error::ErrorClass,
     /// The text.
     pub message: String,
 }

@@ -1,15 +1,19 @@
 //! Who is replayed.
 
-use crate::cancel::{AfterPolls, Cancel, Never};
-use crate::delete::Extent;
-use crate::digest::ImageId;
-use crate::event::{ImageEvent, Recorder};
-use crate::oracle::model::{Failed, Model};
-use crate::prune::Engine;
-use crate::record::Record;
-use crate::select::Order;
-use crate::store::Stores;
-use crate::{Now, PruneRequest, Result, Semantics, World};
+use crate::api::event::{ImageEvent, Recorder};
+use crate::api::record::Record;
+use crate::api::request::PruneRequest;
+use crate::base::cancel::{AfterPolls, Cancel, Never};
+use crate::base::digest::ImageId;
+use crate::base::error::Result;
+use crate::document::world::World;
+use crate::go::time::Now;
+use crate::graph::delete::Extent;
+use crate::graph::engine::Engine;
+use crate::graph::select::Order;
+use crate::graph::store::Stores;
+use crate::oracle::graph::{Failed, Model};
+use crate::semantics::Semantics;
 
 use super::scenario::{
     self, Action, After, Answer, Failure, Op, Outcome, PruneText, RecordText, Report, Scenario,

@@ -1,7 +1,7 @@
 //! The profiles: each is the one before it, and what its release changed.
 
 use super::{BadFilterText, GoTime, Semantics, Unicode};
-use crate::ErrorClass;
+use crate::base::error::ErrorClass;
 
 impl Semantics {
     /// moby v20.10.24.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::json;
-use crate::Error;
+use crate::base::error::Error;
 
 /// Writes a body that is made while it is sent. It ends early where the client is gone: writing fails then.
 pub(super) type Writer = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;

@@ -11,8 +11,8 @@ use super::answer::{ErrorForm, Refusal};
 use super::daemon::Daemon;
 use super::form::{self, Form};
 use super::upload::Upload;
-use crate::Semantics;
 use crate::go::json;
+use crate::semantics::Semantics;
 
 /// The most that a body of parameters or a JSON document may hold.
 const LARGEST_DOCUMENT: u64 = 10 << 20;

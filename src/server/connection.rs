@@ -30,7 +30,7 @@ use super::route;
 use super::transport::Transport;
 use super::upload::{Download, Rest, Upload};
 use super::visit::{Observer, Visit};
-use crate::sync::Mutex;
+use crate::base::sync::Mutex;
 
 /// Headers of one request.
 const HEADERS: usize = 64;

@@ -25,7 +25,7 @@ pub(super) use show::{Summary, inspect};
 pub(super) use watch::{attach, changes, logs, resize, stats, top, wait};
 
 use super::daemon::Daemon;
-use crate::Result;
+use crate::base::error::Result;
 
 /// Ends a container's process with this code; false where none runs.
 ///

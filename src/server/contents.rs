@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::digest::ChainId;
-use crate::sync::Mutex;
+use crate::base::digest::ChainId;
+use crate::base::sync::Mutex;
 
 /// Tars by layer. A layer of a state file or a data root has none.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use super::answer::{Answer, Refusal};
 use super::call::Call;
 use super::containers;
 use super::daemon::Daemon;
-use crate::Error;
+use crate::base::error::Error;
 
 /// The most that a rule or a time may hold.
 const LARGEST: u64 = 64 << 10;

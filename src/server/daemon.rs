@@ -12,14 +12,17 @@ use super::networks::Networks;
 use super::record::Shelf;
 use super::settings::Settings;
 use super::volumes::Volumes;
-use crate::digest::ImageId;
-use crate::event::EventLog;
+use crate::api::event::EventLog;
+use crate::base::digest::ImageId;
+use crate::base::error::Result;
+use crate::base::sync::Mutex;
+use crate::base::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use crate::document::image::Image;
+use crate::document::world::World;
 use crate::go::time::{Now, Timestamp};
-use crate::image::Image;
-use crate::store::{Layers, Stores};
-use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use crate::{Engine, Result, Semantics, World};
+use crate::graph::engine::Engine;
+use crate::graph::store::{Layers, Stores};
+use crate::semantics::Semantics;
 
 /// A daemon in memory. Routes share it between threads.
 pub(super) struct Daemon {

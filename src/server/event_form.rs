@@ -5,8 +5,8 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::json;
-use crate::Semantics;
-use crate::event::Event;
+use crate::api::event::Event;
+use crate::semantics::Semantics;
 
 /// How events are written to one client.
 #[derive(Debug, Clone, Copy)]

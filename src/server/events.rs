@@ -9,12 +9,12 @@ use super::answer::{Answer, Refusal};
 use super::call::Call;
 use super::daemon::Daemon;
 use super::event_form::EventForm;
-use crate::event::{Event, EventFilter, Predicate, Subscription};
+use crate::api::event::{Event, EventFilter, Predicate, Subscription};
+use crate::api::request::until::unix;
+use crate::base::error::{Error, Result};
 use crate::go::quote;
 use crate::go::time::Timestamp;
-use crate::request::until::unix;
-use crate::semantics::Unicode;
-use crate::{Error, Result, Semantics};
+use crate::semantics::{Semantics, Unicode};
 
 /// How long it takes at most to notice that the client is gone.
 const PULSE: Duration = Duration::from_millis(100);

@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::base::error::{Error, Result};
+use crate::base::sync::Mutex;
 use crate::go::{duration, path};
-use crate::sync::Mutex;
-use crate::{Error, Result};
 
 /// Makes some requests fail: which, how, and how often.
 ///

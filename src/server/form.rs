@@ -1,8 +1,8 @@
 //! Forms as Go's `net/http` reads them (H-3): the parameters of a request, from its body and its query.
 
+use crate::base::error::{Error, Result};
 use crate::go::quote;
 use crate::semantics::Unicode;
-use crate::{Error, Result};
 
 /// Keys and values in their order; those of the body come first.
 #[derive(Debug, Clone, Default)]

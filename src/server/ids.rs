@@ -1,7 +1,7 @@
 //! IDs that a daemon makes up: the same in each run of a seed, and none twice.
 
-use crate::digest::Digest;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::base::digest::Digest;
+use crate::base::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) struct Ids {
     seed: u64,

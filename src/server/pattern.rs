@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use crate::filters::Filters;
+use crate::document::filters::Filters;
 
 /// The values of a filter as regular expressions (moby's `filters.Args.Match`).
 pub(super) struct Patterns {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// An operating system, an architecture and its variant. Empty is what was not said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,12 +7,12 @@ use super::call::Call;
 use super::daemon::Daemon;
 use super::shape::Object;
 use super::{containers, networks, volumes};
-use crate::event::Actor;
-use crate::filters::Filters;
+use crate::api::event::Actor;
+use crate::api::request::until_limit;
+use crate::base::error::{Error, Result};
+use crate::base::guard::Guard;
+use crate::document::filters::Filters;
 use crate::go::time::Timestamp;
-use crate::guard::Guard;
-use crate::request::until_limit;
-use crate::{Error, Result};
 
 /// What is pruned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// What happens to an image that is pulled and not there.
 ///

@@ -8,10 +8,11 @@ use serde_json::{Map, Value};
 use super::containers::Mount;
 use super::shape::{CONFIG, ENDPOINT, HOST_CONFIG, Object};
 use super::state::State;
-use crate::digest::{ContainerId, Digest, ImageId};
+use crate::base::digest::{ContainerId, Digest, ImageId};
+use crate::base::error::{Error, Result};
+use crate::base::sync::Mutex;
+use crate::document::world::World;
 use crate::go::time::Timestamp;
-use crate::sync::Mutex;
-use crate::{Error, Result, World};
 
 /// One container.
 #[derive(Debug, Clone)]
@@ -204,7 +205,7 @@ impl Shelf {
 
 /// The name of a container that nobody named.
 pub(super) fn default_name(id: ContainerId) -> String {
-    format!("/container-{}", crate::digest::short(&id.to_string()))
+    format!("/container-{}", crate::base::digest::short(&id.to_string()))
 }
 
 /// The strings of a JSON list.

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::daemon::Daemon;
 use super::prune::{Kind, prune};
 use super::{containers, control, events, images, networks, swarm, system, usage, volumes};
-use crate::Result;
+use crate::base::error::Result;
 
 /// Parts of the API that a daemon has and this one does not: what is asked of them is answered 501, not 404.
 const ABSENT: [&str; 14] = [

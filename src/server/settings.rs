@@ -5,9 +5,9 @@ use super::fault::Fault;
 use super::limits::Limits;
 use super::pull::Pull;
 use super::visit::Observer;
-use crate::Semantics;
 use crate::go::time::Timestamp;
-use crate::select::Order;
+use crate::graph::select::Order;
+use crate::semantics::Semantics;
 
 /// What a daemon is to be like.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags, chmod, flock, open};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// Clients that may wait to be accepted.
 const BACKLOG: i32 = 1024;

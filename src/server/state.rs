@@ -1,7 +1,7 @@
 //! What a container does, or did.
 
+use crate::base::units::human_duration;
 use crate::go::time::Timestamp;
-use crate::units::human_duration;
 
 /// What a container does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

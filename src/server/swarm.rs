@@ -3,7 +3,7 @@
 use hyper::Method;
 
 use super::answer::{Answer, Refusal};
-use crate::Error;
+use crate::base::error::Error;
 
 pub(super) const NO_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" \
                                      to connect this node to swarm and try again.";

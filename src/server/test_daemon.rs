@@ -20,11 +20,13 @@ use super::pull::Pull;
 use super::settings::Settings;
 use super::socket::{SocketFile, listen_at};
 use super::visit::{Observer, Visit};
-use crate::event::EventLog;
+use crate::api::event::EventLog;
+use crate::base::error::{Error, Result};
+use crate::document::world::World;
 use crate::go::time::Timestamp;
-use crate::select::Order;
-use crate::store::Stores;
-use crate::{Error, Result, Semantics, World};
+use crate::graph::select::Order;
+use crate::graph::store::Stores;
+use crate::semantics::Semantics;
 
 /// How long a route may go on behind the end of its daemon.
 const ABANDON: Duration = Duration::from_secs(1);

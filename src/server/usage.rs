@@ -8,7 +8,7 @@ use super::containers::{self, Summary};
 use super::daemon::Daemon;
 use super::images::Line;
 use super::volumes::{self, Shown};
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// The API version since which a client can ask for some types alone.
 const TYPES_SINCE: u16 = 42;

@@ -9,9 +9,8 @@ use serde::{Deserialize, Deserializer};
 
 use super::args::AgentArgs;
 use crate::cli::error::{Failure, Result};
-use crate::cli::host;
 use crate::cli::keep::KeepArgs;
-use crate::cli::read;
+use crate::cli::{host, read};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Who starts one run waits for its end.

@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 
 use image_prune::ImageId;
 use image_prune::client::agent::{RunPlan, View, Why};
-use image_prune::store::ReferenceStore;
+use image_prune::graph::store::ReferenceStore;
 
 use crate::cli::error::Result;
 use crate::cli::plan;

@@ -5,11 +5,10 @@ use std::io::{self, BufWriter, Write};
 use super::print_lines;
 use crate::cli::args::Format;
 use crate::cli::error::Result;
-use crate::cli::host;
-use crate::cli::json;
 use crate::cli::logs::{self, Log};
 use crate::cli::render::{identifier, table};
 use crate::cli::units::human_size;
+use crate::cli::{host, json};
 
 pub fn run(host: &str, format: Format) -> Result<()> {
     let client = host::client(host)?;

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use chrono::Utc;
 use image_prune::client::{self, DiskUsage};
-use image_prune::usage::{ImageSummary, Usage, usage};
+use image_prune::graph::usage::{ImageSummary, Usage, usage};
 use image_prune::{Error, Timestamp};
 
 use super::args::Format;

@@ -4,23 +4,21 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufWriter, Write};
 
 use image_prune::client::{KeepReason, KeepRules};
-use image_prune::free::Sharing;
-use image_prune::removal::{Removal, marginal, remove};
-use image_prune::store::{ContainerStore, ReferenceStore, Stores};
+use image_prune::graph::free::Sharing;
+use image_prune::graph::removal::{Removal, marginal, remove};
+use image_prune::graph::store::{ContainerStore, ReferenceStore, Stores};
 use image_prune::{Error, ImageId, Semantics};
 use serde_json::json;
 
 use super::args::DfArgs;
 use super::print_lines;
 use crate::cli::args::Format;
-use crate::cli::containerd;
 use crate::cli::error::{Failure, Result};
 use crate::cli::estimate::Estimate;
-use crate::cli::json;
 use crate::cli::render::{self, identifier, table};
 use crate::cli::source::EitherSource;
 use crate::cli::units::human_size;
-use crate::cli::why;
+use crate::cli::{containerd, json, why};
 
 pub fn run(args: &DfArgs) -> Result<()> {
     let mut source = match EitherSource::read(&args.source)? {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use image_prune::fit::{
     BlobStore, Counting, Fit, INDEX_BLOCK, Place, Policy, Pulled, Volume, Wanted, fit, layer_index,
 };
+use image_prune::graph::store::Stores;
 use image_prune::manifest::Platform;
-use image_prune::store::Stores;
 use image_prune::{Digest, Error, Semantics, World};
 
 use super::error::{Failure, Result};

@@ -3,9 +3,9 @@
 use image_prune::client::deletion::{Applied, Step, delete};
 use image_prune::client::{KeepRules, View};
 use image_prune::fit::{Fit, Source};
-use image_prune::free::Sharing;
-use image_prune::plan::{ImagePlan, Reason, Verdict, plan};
-use image_prune::store::{ImageStore, Stores};
+use image_prune::graph::free::Sharing;
+use image_prune::graph::plan::{ImagePlan, Reason, Verdict, plan};
+use image_prune::graph::store::{ImageStore, Stores};
 use image_prune::{Error, ImageId, PruneRequest};
 use serde::Serialize;
 

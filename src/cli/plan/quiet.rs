@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufWriter, Write};
 
-use image_prune::plan::{ImagePlan, Plan, Verdict};
-use image_prune::store::{ImageStore, ReferenceStore, Stores};
+use image_prune::graph::plan::{ImagePlan, Plan, Verdict};
+use image_prune::graph::store::{ImageStore, ReferenceStore, Stores};
 use image_prune::{ImageId, Record};
 
 use super::super::error::Result;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use image_prune::plan::{ImagePlan, Plan, Reason, Verdict};
-use image_prune::store::{ImageStore, Stores};
-use image_prune::{ContainerId, Filters, ImageId, Now, Record, Reference, Semantics, removal};
+use image_prune::graph::plan::{ImagePlan, Plan, Reason, Verdict};
+use image_prune::graph::removal;
+use image_prune::graph::store::{ImageStore, Stores};
+use image_prune::{ContainerId, Filters, ImageId, Now, Record, Reference, Semantics};
 
 use super::super::render::identifier;
 use super::super::units;

@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, Write};
 
-use image_prune::plan::Verdict;
+use image_prune::graph::plan::Verdict;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::super::error::Result;

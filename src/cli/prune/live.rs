@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use image_prune::client::Observer;
+use image_prune::graph::plan::plan;
+use image_prune::graph::store::Stores;
 use image_prune::oracle::check::{Answer, Asked, Observed, Verdict, check};
-use image_prune::plan::plan;
 use image_prune::replay::RecordText;
-use image_prune::store::Stores;
 use image_prune::{Error, Record};
 use serde_json::{Value, json};
 
@@ -15,11 +15,10 @@ use crate::cli::args::{Format, PruneArgs};
 use crate::cli::check::print_contradiction;
 use crate::cli::error::{Failure, Result};
 use crate::cli::estimate::Bytes;
-use crate::cli::json;
 use crate::cli::plan::{Scene, print_view, warn};
 use crate::cli::request::Selection;
 use crate::cli::source::Source;
-use crate::cli::{host, render};
+use crate::cli::{host, json, render};
 
 use super::unseen;
 

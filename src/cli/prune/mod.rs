@@ -5,8 +5,9 @@ use std::path::Path;
 
 use image_prune::cancel::Never;
 use image_prune::event::Recorder;
-use image_prune::plan::plan;
-use image_prune::{Engine, Record, World};
+use image_prune::graph::Engine;
+use image_prune::graph::plan::plan;
+use image_prune::{Record, World};
 use serde_json::json;
 
 use super::args::{Format, PruneArgs};

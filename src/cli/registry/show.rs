@@ -6,8 +6,7 @@ use image_prune::registry::{Deletion, KeepReason, Kept, Plan};
 use serde::Serialize;
 
 use crate::cli::error::Result;
-use crate::cli::json;
-use crate::cli::{render, units};
+use crate::cli::{json, render, units};
 
 pub fn json(plan: &Plan, applied: bool) -> Result<()> {
     #[derive(Serialize)]

@@ -5,9 +5,10 @@
 
 use std::io::{self, BufWriter, Write};
 
+use image_prune::Error;
 use image_prune::event::Recorder;
-use image_prune::oracle::model::Model;
-use image_prune::{Engine, Error};
+use image_prune::graph::Engine;
+use image_prune::oracle::graph::Model;
 use serde_json::{Value, json};
 
 use super::args::{ReplayArgs, Rows, Subject};

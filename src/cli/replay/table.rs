@@ -1,7 +1,7 @@
 //! Rows of one value each: `until`, references, filter arguments. A row's inputs come back with the answer,
 //! so that answers have the keys of recorded rows.
 
-use image_prune::go::time::parse_rfc3339;
+use image_prune::go::layout::parse_rfc3339;
 use image_prune::replay::{filters_row, reference_row, until_row};
 use image_prune::{Error, GoTime, Now, Result};
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 //! Carries a plan out, and never more than it.
 
-use crate::store::LayerStore;
+use crate::graph::store::LayerStore;
 
 use super::super::answer::ImagesReport;
 use super::super::api::Client;

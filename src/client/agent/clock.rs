@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use crate::base::sync::atomic::{AtomicBool, Ordering};
 use crate::go::time::Timestamp;
-use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// What an agent knows of time.
 pub trait Clock {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::sync::Mutex;
+use crate::base::sync::Mutex;
 
 /// The most that a request's head may hold.
 const LARGEST_HEAD: usize = 8 << 10;

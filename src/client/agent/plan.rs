@@ -4,16 +4,17 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::delete::Extent;
-use crate::digest::ImageId;
-use crate::event::Recorder;
-use crate::plan::{ImagePlan, Reason, Verdict, plan};
-use crate::record::Record;
-use crate::removal::children_first;
-use crate::request::Rejection;
-use crate::select::Order;
-use crate::store::ImageStore;
-use crate::{Engine, Error, PruneRequest, Result};
+use crate::api::event::Recorder;
+use crate::api::record::Record;
+use crate::api::request::{PruneRequest, Rejection};
+use crate::base::digest::ImageId;
+use crate::base::error::{Error, Result};
+use crate::graph::delete::Extent;
+use crate::graph::engine::Engine;
+use crate::graph::plan::{ImagePlan, Reason, Verdict, plan};
+use crate::graph::removal::children_first;
+use crate::graph::select::Order;
+use crate::graph::store::ImageStore;
 
 use super::super::deletion::Step;
 use super::super::keep::{KeepReason, KeepRules, Keeping};

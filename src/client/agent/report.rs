@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::backoff::{Backoff, Jitter};
 use super::clock::Clock;
 use super::run::RunResult;
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// Reports that wait for a server that is away.
 const WAITING: usize = 64;

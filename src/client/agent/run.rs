@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::digest::ImageId;
+use crate::base::digest::ImageId;
 use crate::go::time::Timestamp;
 
 use super::super::api::Client;
@@ -188,7 +188,7 @@ impl Agent {
     pub fn run_once(
         &mut self,
         clock: &dyn Clock,
-        rules: &mut dyn FnMut() -> crate::Result<KeepRules>,
+        rules: &mut dyn FnMut() -> crate::base::error::Result<KeepRules>,
     ) -> RunResult {
         self.run_watched(clock, rules, &mut |_| ())
     }
@@ -197,7 +197,7 @@ impl Agent {
     pub fn run_watched(
         &mut self,
         clock: &dyn Clock,
-        rules: &mut dyn FnMut() -> crate::Result<KeepRules>,
+        rules: &mut dyn FnMut() -> crate::base::error::Result<KeepRules>,
         on_retry: &mut dyn FnMut(&Retry),
     ) -> RunResult {
         let began = clock.now();
@@ -252,9 +252,9 @@ impl Agent {
         &mut self,
         run: &mut Run,
         clock: &dyn Clock,
-        rules: &mut dyn FnMut() -> crate::Result<KeepRules>,
+        rules: &mut dyn FnMut() -> crate::base::error::Result<KeepRules>,
     ) -> Result<(), ClientError> {
-        let wrong = |error: crate::Error| ClientError::invalid(error.to_string());
+        let wrong = |error: crate::base::error::Error| ClientError::invalid(error.to_string());
         let rules = rules().map_err(wrong)?;
         let view = View::read(&self.client)?;
         run.look(&view);
@@ -408,8 +408,8 @@ impl RunResult {
             "{}: {} images deleted, {} reclaimed of {} foretold, {} kept",
             self.outcome.as_str(),
             self.deleted.len(),
-            crate::units::human_size(self.bytes_reported.into()),
-            crate::units::human_size(self.bytes_foretold.into()),
+            crate::base::units::human_size(self.bytes_reported.into()),
+            crate::base::units::human_size(self.bytes_foretold.into()),
             self.kept.len(),
         );
         for (count, what) in [(self.unconfirmed.len(), "unconfirmed"), (self.skipped.len(), "left")] {

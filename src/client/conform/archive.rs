@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::base::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::client::ClientError;
-use crate::digest::{ChainId, DiffId, Digest, ImageId};
-use crate::world::{Image, Layer, World};
+use crate::document::world::{Image, Layer, World};
 
 use super::sketch::{CONTENTS, ImageSketch, Sketch};
 

@@ -119,7 +119,7 @@ pub struct Difference {
     pub observed: Option<String>,
     /// What moby does instead; none where it does nothing.
     pub moby: Option<String>,
-    /// The id of the rule; [`rules::find`](crate::rules::find) has its text.
+    /// The id of the rule; [`rules::find`](crate::api::rules::find) has its text.
     pub rule: &'static str,
     /// Why, in words.
     pub why: String,
@@ -139,6 +139,6 @@ impl fmt::Display for Difference {
         let text = |side: &Option<String>| side.as_ref().map_or("nothing".to_owned(), |it| format!("`{it}`"));
         let Self { place, observed, moby, rule, why, .. } = self;
         write!(formatter, "{place}: observed {}, moby has {}: ", text(observed), text(moby))?;
-        write!(formatter, "{why} ({})", crate::rules::cite(rule))
+        write!(formatter, "{why} ({})", crate::api::rules::cite(rule))
     }
 }

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::api::request::PruneRequest;
+use crate::base::cancel;
+use crate::base::error::Result;
 use crate::client::Answer;
+use crate::document::world::World;
 use crate::oracle::check::{Asked, Observed, Verdict, check};
-use crate::oracle::model::{Model, Usage};
+use crate::oracle::graph::{Model, Usage};
 use crate::replay::PruneText;
-use crate::request::PruneRequest;
-use crate::{Result, Semantics, World, cancel};
+use crate::semantics::Semantics;
 
 use super::group::{Difference, Group};
 use super::lab::Pruned;

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::Semantics;
+use crate::base::digest::{ContainerId, ImageId};
 use crate::client::state::DaemonState;
 use crate::client::{Client, ClientError, FailureKind, Method, Observation, Observer};
-use crate::digest::{ContainerId, ImageId};
-use crate::world::{self, Container, World};
+use crate::document::world::{self, Container, World};
+use crate::semantics::Semantics;
 
 use super::archive::Contents;
 use super::group::{Difference, Group};
@@ -98,7 +98,10 @@ impl<'a> Lab<'a> {
             id.parse().map_err(|_| ClientError::malformed(format!("`{id}` is no container ID")))?;
         let config = world.images.iter().find(|described| described.id == image);
         let top = config.and_then(|described| {
-            crate::Image::parse(described.config.clone(), &self.semantics).ok()?.chain().ok()?
+            crate::document::image::Image::parse(described.config.clone(), &self.semantics)
+                .ok()?
+                .chain()
+                .ok()?
         });
         Ok(Container { id, image, running, rw_layer_parent: top, image_mounts: Vec::new() })
     }

@@ -1,9 +1,11 @@
 //! Whether a daemon holds what it was given.
 
+use crate::base::digest::ImageId;
 use crate::client::state::names_of;
 use crate::client::{ClientError, ImageSummary};
-use crate::world::{self, World};
-use crate::{ImageId, Reference, Semantics};
+use crate::document::reference::Reference;
+use crate::document::world::{self, World};
+use crate::semantics::Semantics;
 
 use super::group::{Difference, Group};
 
@@ -97,7 +99,7 @@ pub(super) fn normalized(name: &str, semantics: &Semantics) -> Result<String, Cl
 }
 
 fn size_of(image: &world::Image, world: &World, semantics: &Semantics) -> i64 {
-    let parsed = crate::Image::parse(image.config.clone(), semantics).ok();
+    let parsed = crate::document::image::Image::parse(image.config.clone(), semantics).ok();
     let mut next = parsed.and_then(|image| image.chain().ok().flatten());
     let mut size = 0_i64;
     while let Some(layer) = next.and_then(|chain| world.layers.iter().find(|layer| layer.chain_id == chain)) {

@@ -9,9 +9,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::api::request::PruneRequest;
+use crate::base::error::Error;
 use crate::client::{Client, ClientError, FailureKind};
-use crate::request::PruneRequest;
-use crate::{Error, Image, Now, Semantics, World};
+use crate::document::image::Image;
+use crate::document::world::World;
+use crate::go::time::Now;
+use crate::semantics::Semantics;
 
 mod archive;
 mod group;
@@ -260,7 +264,7 @@ impl Tally<'_> {
         add(Group::Labels, has("label") || has("label!"));
         if let Some(request) = request {
             let is_all = !request.dangling_only();
-            let is_candidate = |image: &crate::world::Image| {
+            let is_candidate = |image: &crate::document::world::Image| {
                 Image::parse(image.config.clone(), semantics).is_ok_and(|it| request.rejection(&it).is_none())
             };
             let some = outcome.before.images.iter().any(is_candidate);

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use crate::Semantics;
+use crate::base::digest::ImageId;
 use crate::client::answer::ContainerSummary;
 use crate::client::api::Client;
 use crate::client::error::ClientError;
 use crate::client::state::{image_id, names_of};
 use crate::client::view::View;
-use crate::digest::ImageId;
-use crate::image::Labels;
-use crate::store::Stores;
-use crate::world::{Image, Reference, World};
+use crate::document::image::Labels;
+use crate::document::world::{Image, Reference, World};
+use crate::graph::store::Stores;
+use crate::semantics::Semantics;
 
 /// The state of a daemon that decides about a deletion.
 pub(super) struct Look {

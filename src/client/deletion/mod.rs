@@ -23,9 +23,9 @@ use super::error::{ClientError, FailureKind};
 use super::keep::KeepRules;
 use super::state::image_id;
 use super::view::View;
-use crate::digest::{ChainId, ImageId, short};
-use crate::removal::children_first;
-use crate::store::{ImageStore, LayerStore, ReferenceStore, Stores};
+use crate::base::digest::{ChainId, ImageId, short};
+use crate::graph::removal::children_first;
+use crate::graph::store::{ImageStore, LayerStore, ReferenceStore, Stores};
 
 mod look;
 
@@ -258,7 +258,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "test code")]
 
     use super::*;
-    use crate::Reference;
+    use crate::document::reference::Reference;
 
     #[test]
     fn force_is_for_several_references() {
@@ -276,7 +276,7 @@ mod tests {
             let stores = Stores::default();
             let id = stores.images.create(r#"{"rootfs":{"type":"layers"}}"#).unwrap();
             for name in references {
-                let reference = Reference::parse(name, &crate::Semantics::default()).unwrap();
+                let reference = Reference::parse(name, &crate::semantics::Semantics::default()).unwrap();
                 if reference.is_canonical() {
                     stores.references.add_digest(reference, id).unwrap();
                 } else {

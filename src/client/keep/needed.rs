@@ -19,7 +19,7 @@ use compose::Source;
 use files::{Files, Read};
 use variables::Variables;
 
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// compose's default names, and those of the file that is merged over it, each in the order of preference.
 const DEFAULTS: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::KeepReason;
-use crate::Reference;
-use crate::digest::ImageId;
+use crate::base::digest::ImageId;
+use crate::document::image::Image;
+use crate::document::reference::Reference;
 use crate::go::time::Timestamp;
-use crate::image::Image;
 
 /// 1980-01-02, in unix seconds. A date before it is no date: tools that build reproducibly write none, year 1, 1970
 /// (jib, ko, Bazel) or the first second that a ZIP archive can hold (Cloud Native Buildpacks: 1980-01-01T00:00:01Z).

@@ -4,7 +4,9 @@ use globset::GlobSet;
 
 use super::needed::variables::UNKNOWN;
 use super::normalized;
-use crate::{Error, Reference, Result, glob};
+use crate::base::error::{Error, Result};
+use crate::base::glob;
+use crate::document::reference::Reference;
 
 /// A pattern of references: of the repository, and of the tag or the digest.
 #[derive(Debug, Clone)]

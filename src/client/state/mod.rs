@@ -1,7 +1,7 @@
 //! What a daemon holds, read over its API.
 //!
 //! An API tells what is in an image's config, but not its bytes: a config is a
-//! [stand-in](crate::World::stand_ins), made of what counts, and the ID is the daemon's own. Nor does it tell the
+//! [stand-in](crate::document::world::World::stand_ins), made of what counts, and the ID is the daemon's own. Nor does it tell the
 //! sizes of layers, but those of images and of the steps that made them, so that a layer's size is known between
 //! [limits](LayerSizes). It does not tell what else holds a layer: a build cache, a container whose image is gone. And
 //! it tells familiar names, so that `docker.io/foo.com/x` is taken for `foo.com/x`.
@@ -11,10 +11,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, FixedOffset};
 use serde_json::json;
 
+use crate::base::digest::{ChainId, ContainerId, DiffId, ImageId};
 use crate::client::{Client, ClientError, ContainerSummary, ImageDetails, ImageSummary, Info};
-use crate::digest::{ChainId, ContainerId, DiffId, ImageId};
-use crate::world::{self, World};
-use crate::{Now, Reference, Semantics};
+use crate::document::reference::Reference;
+use crate::document::world::{self, World};
+use crate::go::time::Now;
+use crate::semantics::Semantics;
 
 mod sizes;
 
@@ -121,7 +123,7 @@ impl Reading {
         let image = image_id(&container.image_id)?;
         let top = self.tops.get(&image);
         if top.is_none() {
-            let short = crate::digest::short(&container.id);
+            let short = crate::base::digest::short(&container.id);
             self.doubts.push(format!("container {short} holds layers of an image that is gone"));
         }
         // D-7: paused and restarting containers run.

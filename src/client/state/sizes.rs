@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use crate::Record;
-use crate::digest::ChainId;
+use crate::api::record::Record;
+use crate::base::digest::ChainId;
 
 /// The size of a layer with all below it, between limits: that of an image's top layer is told, and what lies
 /// below stands between.
@@ -134,7 +134,7 @@ mod tests {
     #![allow(clippy::indexing_slicing, reason = "test code")]
 
     use super::*;
-    use crate::digest::{DiffId, Digest};
+    use crate::base::digest::{DiffId, Digest};
 
     /// Chains of layers with these names, one on the other.
     fn chains(names: &str) -> Vec<ChainId> {

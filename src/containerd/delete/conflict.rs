@@ -2,10 +2,10 @@
 
 use super::super::store::{ContainerStore, MetadataStore};
 use super::Deletion;
-use crate::digest::short;
-use crate::event::EventSink;
-use crate::world::containerd::Container;
-use crate::{Digest, Error, Result};
+use crate::api::event::EventSink;
+use crate::base::digest::{Digest, short};
+use crate::base::error::{Error, Result};
+use crate::document::world::containerd::Container;
 
 /// The checks that vary; running containers always count.
 #[derive(Debug, Clone, Copy)]

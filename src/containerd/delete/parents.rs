@@ -8,8 +8,9 @@ use super::super::record::Record;
 use super::super::store::{Collection, ContainerStore, MetadataStore};
 use super::Deletion;
 use super::conflict::Checks;
-use crate::event::EventSink;
-use crate::{Digest, Result};
+use crate::api::event::EventSink;
+use crate::base::digest::Digest;
+use crate::base::error::Result;
 
 impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
     /// The parents of an image, nearest first; none at all where one of them is unknown.

@@ -6,13 +6,13 @@ use super::super::decode::Descriptor;
 use super::super::image::Image;
 use super::super::manifests::{manifests, platform};
 use super::super::record::Record;
+use super::super::store::walk::{Visit, present};
 use super::super::store::{ContainerStore, MetadataStore};
-use super::super::walk::{Visit, present};
 use super::Deletion;
-use crate::event::EventSink;
-use crate::oci::platform::{normalized, text};
-use crate::world::containerd::Platform;
-use crate::{Error, Result};
+use crate::api::event::EventSink;
+use crate::base::error::{Error, Result};
+use crate::document::oci::platform::{normalized, text};
+use crate::document::world::containerd::Platform;
 
 impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
     /// The records of what went; none where one of the platforms could not go, though others are gone by then.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::super::image::Image;
 use super::super::store::{ContainerStore, MetadataStore};
 use super::{Deletion, no_such_image};
-use crate::event::EventSink;
-use crate::reference::{AnyReference, Reference};
-use crate::{Digest, Error, Result};
+use crate::api::event::EventSink;
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::document::reference::{AnyReference, Reference};
 
 /// What a text names.
 pub(super) struct Resolved {

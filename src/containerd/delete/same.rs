@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::image::Image;
-use crate::Semantics;
-use crate::reference::Reference;
+use crate::document::reference::Reference;
+use crate::semantics::Semantics;
 
 /// The records among `all` that go with `named`; without a name, with the first record that has one.
 pub(super) fn same(named: Option<&Reference>, all: &[Arc<Image>], semantics: &Semantics) -> Vec<Arc<Image>> {

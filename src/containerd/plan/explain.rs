@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{NamePlan, Reason, Step, Verdict};
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
 use crate::containerd::image::Image;
 use crate::containerd::prune::PruneReport;
 use crate::containerd::request::Request;
 use crate::containerd::select::{Protections, Rejection, rejection};
 use crate::containerd::store::{ContentStore as _, ImageStore as _, Stores};
 use crate::containerd::usage::Sizes;
-use crate::{Digest, Error, Result, Semantics};
+use crate::semantics::Semantics;
 
 /// What a plan is made of.
 pub(super) struct Explanation<'a> {

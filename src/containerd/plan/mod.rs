@@ -10,15 +10,16 @@ use super::image::Image;
 use super::prune::{PRUNED_LEASE, PruneReport, delete_leases};
 use super::request::Request;
 use super::select::Order;
+use super::store::walk::Walk;
 use super::store::{Collection, Freed, LeaseStore as _, Stores};
-use super::walk::Walk;
 use super::{Engine, usage};
-use crate::cancel::Never;
-use crate::digest::ImageId;
-use crate::event::{ImageEvent, Recorder};
+use crate::api::event::{ImageEvent, Recorder};
+use crate::api::warning::Warning;
+use crate::base::cancel::Never;
+use crate::base::digest::ImageId;
+use crate::base::error::{Error, Result};
 use crate::go::time::{Now, Timestamp};
-use crate::warning::Warning;
-use crate::{Error, Result, Semantics};
+use crate::semantics::Semantics;
 
 mod explain;
 mod warning;
@@ -160,7 +161,7 @@ impl Reason {
         }
     }
 
-    /// The id of the rule behind it; [`rules::find`](crate::rules::find) has its text.
+    /// The id of the rule behind it; [`rules::find`](crate::api::rules::find) has its text.
     #[must_use]
     pub const fn rule(&self) -> &'static str {
         match self {

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use super::explain::Explanation;
 use super::{NamePlan, Reason, Verdict};
-use crate::Result;
+use crate::api::request::PruneRequest;
+use crate::api::warning::{Warning, WarningKind};
+use crate::base::error::Result;
 use crate::containerd::image::Image;
 use crate::containerd::select::protection;
 use crate::containerd::store::{ContainerStore as _, ContentStore as _, ImageStore as _};
-use crate::reference::Reference;
-use crate::request::PruneRequest;
-use crate::warning::{Warning, WarningKind};
-use crate::world::containerd::Container;
+use crate::document::reference::Reference;
+use crate::document::world::containerd::Container;
 
 /// Warnings of the classic store's requests that are true of this one's.
 const SHARED: [WarningKind; 6] = [

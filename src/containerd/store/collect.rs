@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, Targets, Way};
 use super::node::{Key, Marks, Node, Object};
+use crate::base::arena::Place;
 use crate::go::time::Timestamp;
-use crate::store::arena::Place;
 
 impl Graph {
     /// Removes everything that is not reached at `now`.
@@ -82,7 +82,7 @@ impl Graph {
         self.take(place)
     }
 
-    fn forget_expiry(&mut self, place: Place, labels: &crate::world::containerd::Labels) {
+    fn forget_expiry(&mut self, place: Place, labels: &crate::document::world::containerd::Labels) {
         if let Some(expiry) = super::expiry_of(labels) {
             self.expiring.remove(&(expiry, place));
         }

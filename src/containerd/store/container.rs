@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{ContainerStore, uses};
-use crate::Digest;
-use crate::sync::RwLock;
-use crate::world::containerd::Container;
+use crate::base::digest::Digest;
+use crate::base::sync::RwLock;
+use crate::document::world::containerd::Container;
 
 /// The daemon's containers, in memory.
 #[derive(Debug, Default)]

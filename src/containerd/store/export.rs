@@ -5,8 +5,8 @@ use super::label::family;
 use super::metadata::snapshot_key;
 use super::node::{Marked, Object};
 use super::{ContainerStore, Stores};
-use crate::world::ContainerdWorld;
-use crate::world::containerd::{Blob, ImageRecord, Labels, Snapshot};
+use crate::document::world::ContainerdWorld;
+use crate::document::world::containerd::{Blob, ImageRecord, Labels, Snapshot};
 
 impl Stores {
     /// Everything that the stores have: blobs by digest, records by name, snapshots behind their parents, leases by

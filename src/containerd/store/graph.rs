@@ -10,12 +10,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use smallvec::SmallVec;
 
-use super::load::Bytes;
+use super::bytes::Bytes;
 use super::node::{Key, Links, Marked, Marks, Node, Object, Said};
+use crate::base::arena::{Arena, Place};
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
 use crate::go::time::Timestamp;
-use crate::semantics::Containerd;
-use crate::store::arena::{Arena, Place};
-use crate::{Digest, Error, Result, Semantics};
+use crate::semantics::{Containerd, Semantics};
 
 #[derive(Debug, Clone)]
 pub(super) struct Graph {

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::graph::{Graph, Way};
 use super::node::{Key, Marks, Object};
 use super::{Freed, Metadata};
-use crate::Digest;
-use crate::store::arena::Place;
+use crate::base::arena::Place;
+use crate::base::digest::Digest;
 
 impl Metadata {
     /// Content and snapshots that only these images reach, each with the places of the images in `images` that do.

@@ -1,6 +1,7 @@
 //! The labels that the collector reads (B-5).
 
-use crate::go::time::{Timestamp, parse_rfc3339};
+use crate::go::layout::parse_rfc3339;
+use crate::go::time::Timestamp;
 use crate::semantics::{Containerd, GoTime};
 
 const REFERENCE: &str = "containerd.io/gc.ref.";

@@ -3,13 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use super::bytes::Bytes;
 use super::graph::Graph;
 use super::{Metadata, Stores};
+use crate::base::digest::Digest;
+use crate::base::error::Error;
+use crate::base::sync::RwLock;
 use crate::containerd::image::Image;
-use crate::sync::RwLock;
-use crate::world::ContainerdWorld;
-use crate::world::containerd::{Blob, Snapshot};
-use crate::{Digest, Error, Semantics};
+use crate::document::world::ContainerdWorld;
+use crate::document::world::containerd::{Blob, Snapshot};
+use crate::semantics::Semantics;
 
 /// A description that no stores can be made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,19 +59,6 @@ impl From<LoadError> for Error {
     fn from(error: LoadError) -> Self {
         Error::invalid_parameter(error.to_string())
     }
-}
-
-/// Which bytes of blobs stores keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Bytes {
-    /// All that the description has.
-    #[default]
-    All,
-    /// Those of manifests, indexes and configs, and of what a walk may trip over: no layers.
-    Json,
-    /// Those alone that do not decode. Prunes, and deletions by name, work all the same; nothing else does that
-    /// reads content, such as the list.
-    None,
 }
 
 impl Stores {
@@ -124,18 +114,6 @@ impl Stores {
     pub fn copy(&self) -> Self {
         let host_platform = self.host_platform.clone();
         Self { metadata: self.metadata.copy(), containers: self.containers.copy(), host_platform }
-    }
-}
-
-impl Bytes {
-    /// Whether bytes are kept that are known to decode, or not.
-    pub(super) fn keep(self, raw: &[u8], is_decoded: bool) -> bool {
-        let looks_like_json = raw.first() == Some(&b'{');
-        match self {
-            Self::All => true,
-            Self::Json => looks_like_json,
-            Self::None => looks_like_json && !is_decoded,
-        }
     }
 }
 

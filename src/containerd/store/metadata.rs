@@ -7,19 +7,21 @@ use smallvec::SmallVec;
 use super::graph::Graph;
 use super::node::{Child, Key, Node, Object, Record, Said, View};
 use super::packed::{pack, unpack};
+use super::walk::{self, SnapshotKey, SnapshotSeen, Visited, Walk};
 use super::{
     Bytes, Collection, ContentStore, ImageStore, LeaseStore, MetadataStore, SnapshotStore, expiry_of,
     is_flat, node,
 };
+use crate::base::arena::Place;
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::base::sync::RwLock;
 use crate::containerd::decode::Kind;
 use crate::containerd::image::Image;
-use crate::containerd::walk::{self, SnapshotKey, SnapshotSeen, Visited, Walk};
+use crate::document::image::Labels;
+use crate::document::world::containerd::{Blob, Lease, Snapshot};
 use crate::go::time::Timestamp;
-use crate::image::Labels;
-use crate::store::arena::Place;
-use crate::sync::RwLock;
-use crate::world::containerd::{Blob, Lease, Snapshot};
-use crate::{Digest, Result, Semantics};
+use crate::semantics::Semantics;
 
 /// Image records, content, snapshots and leases of one namespace, and the collector that looks after them.
 ///

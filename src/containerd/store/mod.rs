@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use super::decode::Kind;
 use super::image::Image;
-use super::walk::{self, Walk};
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::document::world::containerd::{Container, Labels, Lease, Platform};
 use crate::go::time::Timestamp;
-use crate::world::containerd::{Container, Labels, Lease, Platform};
-use crate::{Digest, Result};
+use walk::Walk;
 
+mod bytes;
 mod collect;
 mod container;
 mod export;
@@ -27,9 +29,11 @@ mod packed;
 mod size;
 mod validate;
 mod view;
+pub mod walk;
 
+pub use bytes::Bytes;
 pub use container::Containers;
-pub use load::{Bytes, LoadError};
+pub use load::LoadError;
 pub use metadata::Metadata;
 pub use size::Freed;
 
@@ -211,7 +215,7 @@ pub trait MetadataStore: ImageStore + ContentStore + SnapshotStore + LeaseStore 
         &self,
         image: &Image,
         with_attestations: bool,
-        matches: &mut dyn FnMut(Option<&crate::image::Labels>) -> bool,
+        matches: &mut dyn FnMut(Option<&crate::document::image::Labels>) -> bool,
     ) -> Result<bool>
     where
         Self: Sized,

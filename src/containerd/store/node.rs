@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::label::{Aim, Meaning, family};
+use crate::base::arena::Place;
+use crate::base::digest::Digest;
 use crate::containerd::image::Image;
-use crate::digest::Digest;
+use crate::document::world::containerd::Labels;
 use crate::semantics::Containerd;
-use crate::store::arena::Place;
-use crate::world::containerd::Labels;
 
 /// The name of an object: its kind, and 32 bytes. For content and for snapshots that are named by a digest these are
 /// the digest; for all others they are the digest of the name.
@@ -151,7 +151,7 @@ pub(super) struct Record {
 
 #[derive(Debug, Clone)]
 pub(super) struct Lease {
-    pub described: Arc<crate::world::containerd::Lease>,
+    pub described: Arc<crate::document::world::containerd::Lease>,
     pub items: Box<[Place]>,
     pub is_flat: bool,
 }
@@ -178,7 +178,7 @@ pub(super) struct Child {
 /// What a prune looks at in a config.
 #[derive(Debug, Clone)]
 pub(super) struct ConfigView {
-    pub labels: Option<crate::image::Labels>,
+    pub labels: Option<crate::document::image::Labels>,
     /// The snapshots of the layers, base first; `None` where a key is no digest.
     pub snapshots: Option<Box<[Place]>>,
 }

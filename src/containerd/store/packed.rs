@@ -1,7 +1,7 @@
 //! Manifests, indexes and configs, packed: most of their bytes are digests, which the store knows, and words that all of
 //! them have.
 
-use crate::Digest;
+use crate::base::digest::Digest;
 
 /// The text of a digest begins with this; 64 lower-case digits follow.
 const PREFIX: &[u8] = b"sha256:";

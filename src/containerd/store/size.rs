@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Metadata;
 use super::node::{Key, Object};
-use crate::Digest;
+use crate::base::digest::Digest;
 
 /// Bytes of content and of snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::graph::{Graph, Way};
 use super::node::{Key, Marks, Object};
 use super::{Metadata, Stores, expiry_of};
-use crate::store::arena::Place;
+use crate::base::arena::Place;
 
 impl Stores {
     /// Checks what must always hold: counts, marks and indexes agree with the objects. For tests.

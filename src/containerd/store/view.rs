@@ -2,11 +2,11 @@
 
 use super::graph::Graph;
 use super::node::{Child, ConfigView, Key, View};
-use crate::Result;
+use super::walk::SnapshotKey;
+use crate::base::error::Result;
 use crate::containerd::decode::{self, Descriptor, Kind};
-use crate::containerd::walk::SnapshotKey;
+use crate::document::image::Labels;
 use crate::go::json;
-use crate::image::Labels;
 
 impl Graph {
     /// Decodes what the bytes look like, and takes hold of what they name. Bytes that do not decode are read again

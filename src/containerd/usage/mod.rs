@@ -6,14 +6,15 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::image::Image;
+use super::store::walk::{SnapshotKey, Visit, present};
 use super::store::{ContainerStore, MetadataStore, Stores};
-use super::walk::{SnapshotKey, Visit, present};
 use super::{decode, manifests};
-use crate::oci::{Config, View, platform};
-use crate::reference::Reference;
-use crate::semantics::Containerd;
-use crate::world::containerd::{ImageRecord, Labels, Target};
-use crate::{Digest, Result, Semantics};
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::document::oci::{Config, View, platform};
+use crate::document::reference::Reference;
+use crate::document::world::containerd::{ImageRecord, Labels, Target};
+use crate::semantics::{Containerd, Semantics};
 
 mod sum;
 
@@ -144,7 +145,7 @@ fn row<S: MetadataStore, C>(
             .and_then(|manifest| manifests::read_config(&stores.metadata, &manifest.config));
         let config = config.map_or_else(|_| Config::default(), |raw| Config::read(&raw, View::Labels).0);
         row.containers = i64::try_from(sum.containers).unwrap_or(i64::MAX);
-        row.created = config.created.map_or(0, crate::Timestamp::unix_seconds);
+        row.created = config.created.map_or(0, crate::go::time::Timestamp::unix_seconds);
         let containerd = semantics.containerd.unwrap_or(Containerd::MOBY_29);
         let no_labels = (!containerd.list_labels_may_be_null).then(Labels::new);
         row.labels = config.labels.or(no_labels);

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use super::super::decode::{self, Descriptor, Kind};
 use super::super::image::Image;
 use super::super::manifests::{config_in_part, read, read_manifest};
+use super::super::store::walk::{SnapshotKey, Visit, present};
 use super::super::store::{MetadataStore, Stores};
-use super::super::walk::{SnapshotKey, Visit, present};
 use super::Users;
-use crate::oci::is_layer;
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::document::oci::is_layer;
+use crate::document::world::containerd::Platform;
 use crate::semantics::Containerd;
-use crate::world::containerd::Platform;
-use crate::{Digest, Result};
 
 #[derive(Debug, Default)]
 pub(super) struct Sum {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::super::open::{Failure, Folder};
-use super::super::warning::{Warning, WarningKind, fatal};
+use super::super::open::{Failure, Folder, fatal};
+use super::super::warning::{Warning, WarningKind};
 use super::super::{CONFIG_FILE, json};
-use crate::Result;
-use crate::digest::Digest;
-use crate::world::containerd::{Container, Mount};
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::document::world::containerd::{Container, Mount};
 
 const FOLDER: &str = "containers";
 const LEFT_OUT: &str = "the daemon does not load this container, so it does not protect its image";
@@ -33,7 +33,7 @@ pub(super) fn read(root: &Path, snapshotter: &str, warnings: &mut Vec<Warning>) 
         let name = format!("{}/config.v2.json", entry.name);
         let path = folder.path_of(&name);
         if let Err(failure) = folder.read(&name, CONFIG_FILE, &mut buffer) {
-            warnings.push(Warning::of(failure, WarningKind::BadContainer, path, LEFT_OUT)?);
+            warnings.push(failure.warning(WarningKind::BadContainer, path, LEFT_OUT)?);
             continue;
         }
         let config = match json::container(&buffer, &entry.name) {

@@ -6,9 +6,9 @@ use super::super::CONFIG_FILE;
 use super::super::open::Folder;
 use super::super::warning::{Warning, WarningKind};
 use super::warn;
-use crate::Result;
-use crate::digest::Digest;
-use crate::world::containerd::{Blob, ImageRecord};
+use crate::base::digest::Digest;
+use crate::base::error::Result;
+use crate::document::world::containerd::{Blob, ImageRecord};
 
 const BLOBS: &str = "io.containerd.content.v1.content/blobs/sha256";
 

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::bolt::{self, Damage, Entry, Meta, ReadAt};
-use crate::digest::Digest;
+use crate::base::digest::Digest;
+use crate::document::world::containerd::{Blob, ImageRecord, Labels, Lease, Snapshot, Target};
 use crate::go::time::Timestamp;
-use crate::world::containerd::{Blob, ImageRecord, Labels, Lease, Snapshot, Target};
 
 /// The layout of the metadata database that this reads; containerd has had no other since 1.0.
 const VERSION: i64 = 4;

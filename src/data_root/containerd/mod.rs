@@ -20,11 +20,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::open::{Failure, File, Folder};
-use super::warning::{Warning, WarningKind, fatal};
-use crate::world::ContainerdWorld;
-use crate::world::containerd::{Lease, Platform};
-use crate::{Error, Result};
+use super::open::{Failure, File, Folder, fatal};
+use super::warning::{Warning, WarningKind};
+use crate::base::error::{Error, Result};
+use crate::document::world::ContainerdWorld;
+use crate::document::world::containerd::{Lease, Platform};
 
 pub(crate) mod bolt;
 mod container;
@@ -206,7 +206,7 @@ fn snapshots(
     metadata: &mut metadata::Metadata,
     snapshotter: &str,
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<crate::world::containerd::Snapshot>> {
+) -> Result<Vec<crate::document::world::containerd::Snapshot>> {
     let named = metadata.snapshots.remove(snapshotter).unwrap_or_default();
     if named.is_empty() {
         return Ok(Vec::new());
@@ -219,7 +219,7 @@ fn snapshots(
             .map_err(|damage| damaged(damage, &path))?,
         Err(failure) => {
             let consequence = "the sizes of snapshots are unknown and count as 0";
-            warnings.push(Warning::of(failure, WarningKind::BadContent, path.clone(), consequence)?);
+            warnings.push(failure.warning(WarningKind::BadContent, path.clone(), consequence)?);
             std::collections::BTreeMap::new()
         }
     };
@@ -245,7 +245,7 @@ fn snapshots(
 }
 
 /// Puts each snapshot behind the one it stands on. Of a circle, which no daemon makes, the order is that of the keys.
-fn parents_first(snapshots: &mut Vec<crate::world::containerd::Snapshot>) {
+fn parents_first(snapshots: &mut Vec<crate::document::world::containerd::Snapshot>) {
     use std::collections::HashMap;
     let place: HashMap<&str, usize> =
         snapshots.iter().enumerate().map(|(at, snapshot)| (snapshot.key.as_str(), at)).collect();
@@ -325,5 +325,5 @@ impl ReadAt for File {
 
 /// A failure to read one thing that others do not depend on.
 fn warn(failure: Failure, path: PathBuf, consequence: &str) -> Result<Warning> {
-    Warning::of(failure, WarningKind::BadContent, path, consequence)
+    failure.warning(WarningKind::BadContent, path, consequence)
 }

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::World;
-use crate::event::EventText;
-use crate::record::RecordText;
-use crate::request::PruneRequest;
+use crate::api::event::EventText;
+use crate::api::record::RecordText;
+use crate::api::request::PruneRequest;
+use crate::document::world::World;
 
 use super::reason::Reasons;
-use super::search::Run;
+use super::search::{RING, Run};
 use super::{Answer, Case, Contradiction, Left, Place, Verdict};
-
-/// What the daemon's ring of events remembers (E-3).
-pub(super) const RING: usize = 256;
 
 impl Case<'_> {
     /// Where the outcome is not that of `run`; none where it is.

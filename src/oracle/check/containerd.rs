@@ -24,11 +24,12 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use crate::event::EventText;
+use crate::api::event::EventText;
+use crate::api::record::RecordText;
+use crate::base::error::{Error, Result};
+use crate::document::world::containerd::ContainerdWorld;
 use crate::oracle::containerd::{Cancellation, Model};
-use crate::record::RecordText;
-use crate::world::containerd::ContainerdWorld;
-use crate::{Error, Result, Semantics};
+use crate::semantics::Semantics;
 
 use super::{Asked, is_other_value, is_same_failure, is_same_refusal};
 
@@ -103,7 +104,7 @@ pub struct Contradiction {
     pub observed: Option<String>,
     /// What moby would do instead; `None` where it would do nothing.
     pub moby: Option<String>,
-    /// The id of the rule that says so; [`rules::find`](crate::rules::find) has its text.
+    /// The id of the rule that says so; [`rules::find`](crate::api::rules::find) has its text.
     pub rule: &'static str,
     /// How much of the outcome agrees before it: orders runs by how near they came.
     #[serde(skip)]

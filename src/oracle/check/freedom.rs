@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::api::request::until;
+use crate::document::filters::Filters;
 use crate::go::time::{Now, Timestamp};
-use crate::request::until;
-use crate::{BadFilterText, Filters, Semantics};
+use crate::semantics::{BadFilterText, Semantics};
 
 /// Whether moby, where it refuses these filters with the text `expected`, might as well say `got`: the same, or
 /// different in what is not determined (O-5) or not ours to copy.

@@ -3,7 +3,7 @@
 //! Go walks a map where a prune visits its candidates, so that one request has many right answers. By
 //! O-1 they differ in the sequence of records and events alone, and that sequence betrays the order
 //! that was taken: an image is spoken of when it is visited, and not before. [`check`] reads the order off,
-//! runs the [model](super::model) in it, and compares to the letter. Whatever was not observed is not compared.
+//! runs the [model](super::graph) in it, and compares to the letter. Whatever was not observed is not compared.
 //!
 //! What this reading cannot tell is searched for, within [`TRIES`] runs: which deletion lost its records
 //! (O-1's exceptions), which images a cancelled prune visited, which store calls failed. An outcome is called
@@ -26,12 +26,16 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::digest::{ChainId, ImageId};
+use crate::api::request::PruneRequest;
+use crate::api::rules;
+use crate::base::digest::{ChainId, ImageId};
+use crate::base::error::{Error, Result};
+use crate::document::filters::Filters;
+use crate::document::world::World;
 use crate::go::time::Now;
-use crate::request::PruneRequest;
-use crate::{Error, Filters, Result, Semantics, World, rules};
+use crate::semantics::Semantics;
 
-use super::model::Model;
+use super::graph::Model;
 
 mod compare;
 pub mod containerd;

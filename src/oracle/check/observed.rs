@@ -6,10 +6,12 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::digest::{ChainId, ImageId};
-use crate::event::EventText;
-use crate::record::RecordText;
-use crate::{Reference, Semantics, World};
+use crate::api::event::EventText;
+use crate::api::record::RecordText;
+use crate::base::digest::{ChainId, ImageId};
+use crate::document::reference::Reference;
+use crate::document::world::World;
+use crate::semantics::Semantics;
 
 /// What a daemon answered, said and left. What is absent was not observed, and is not judged.
 ///
@@ -170,7 +172,7 @@ struct EventMessage {
     #[serde(rename = "Action")]
     action: String,
     #[serde(rename = "Actor")]
-    actor: Option<crate::event::Actor>,
+    actor: Option<crate::api::event::Actor>,
     #[serde(rename = "ID")]
     id: Option<String>,
     #[serde(rename = "Attributes")]

@@ -1,12 +1,13 @@
 //! Why moby does not do what was observed: the rule, and a sentence.
 
-use crate::Image;
-use crate::cancel::Never;
-use crate::digest::{ChainId, ImageId};
-use crate::oracle::model::Model;
-use crate::record::{Record, RecordText};
-use crate::request::{PruneRequest, Rejection};
-use crate::{Reference, World};
+use crate::api::record::{Record, RecordText};
+use crate::api::request::{PruneRequest, Rejection};
+use crate::base::cancel::Never;
+use crate::base::digest::{ChainId, ImageId};
+use crate::document::image::Image;
+use crate::document::reference::Reference;
+use crate::document::world::World;
+use crate::oracle::graph::Model;
 
 use super::{Case, Left};
 
@@ -159,7 +160,7 @@ impl<'a> Reasons<'a> {
         if self.request.dangling_only() && has_children(self.case.before) {
             return ("P-3", format!("image {id} has children, and only dangling images are asked for"));
         }
-        let is_tag = |reference: &crate::world::Reference| !reference.name.contains('@');
+        let is_tag = |reference: &crate::document::world::Reference| !reference.name.contains('@');
         if self.request.dangling_only() && names(self.case.before).any(is_tag) {
             return ("P-5", format!("image {id} has a tag, and only dangling images are asked for"));
         }
@@ -176,7 +177,7 @@ impl<'a> Reasons<'a> {
     }
 
     fn is_used(&self, id: ImageId) -> bool {
-        let is_user = |container: &crate::world::Container| {
+        let is_user = |container: &crate::document::world::Container| {
             container.image == id
                 || self.case.semantics.image_mounts_are_use && container.image_mounts.contains(&id)
         };

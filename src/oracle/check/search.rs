@@ -5,16 +5,20 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use crate::cancel::{AfterPolls, Never};
-use crate::digest::ImageId;
-use crate::event::EventText;
-use crate::oracle::model::{Model, StoreCall};
-use crate::record::{Record, RecordText};
-use crate::request::PruneRequest;
-use crate::{Error, Reference, Result, World};
+use crate::api::event::EventText;
+use crate::api::record::{Record, RecordText};
+use crate::api::request::PruneRequest;
+use crate::base::cancel::{AfterPolls, Never};
+use crate::base::digest::ImageId;
+use crate::base::error::{Error, Result};
+use crate::document::reference::Reference;
+use crate::document::world::World;
+use crate::oracle::graph::{Model, StoreCall};
 
-use super::compare::RING;
 use super::{Answer, Case, Contradiction, TRIES, Verdict};
+
+/// What the daemon's ring of events remembers (E-3).
+pub(super) const RING: usize = 256;
 
 /// What the model did, visiting in some order.
 pub(super) struct Run {
@@ -127,8 +131,8 @@ impl Case<'_> {
     /// O-1, its exceptions: a deletion that fails at a parent loses its records, and which one that is depends
     /// on the order.
     fn may_lose_records(&self) -> bool {
-        let is_foreign = |image: &crate::world::Image| {
-            let parsed = crate::Image::parse(image.config.clone(), self.semantics);
+        let is_foreign = |image: &crate::document::world::Image| {
+            let parsed = crate::document::image::Image::parse(image.config.clone(), self.semantics);
             self.semantics.os_is_checked_on_delete && parsed.is_ok_and(|image| !image.is_os_supported())
         };
         let find = |id| self.before.images.iter().find(|image| image.id == id);

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::go::time::{Now, parse_rfc3339};
+use crate::document::world::containerd::Labels;
+use crate::go::layout::parse_rfc3339;
+use crate::go::time::Now;
 use crate::semantics::GoTime;
-use crate::world::containerd::Labels;
 
 use super::Model;
 

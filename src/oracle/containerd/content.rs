@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::oci::platform::best;
-use crate::oci::{Config, Descriptor, Document, View, is_index, is_manifest};
-use crate::world::containerd::{Blob, ImageRecord, Labels, Platform, Snapshot};
-use crate::{Digest, Error, Result};
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::document::oci::platform::best;
+use crate::document::oci::{Config, Descriptor, Document, View, is_index, is_manifest};
+use crate::document::world::containerd::{Blob, ImageRecord, Labels, Platform, Snapshot};
 
 use super::Model;
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::digest::{Digest, short};
+use crate::api::record::RecordText;
+use crate::base::digest::{Digest, short};
+use crate::base::error::{Error, ErrorClass, Result};
+use crate::document::oci::{Descriptor, is_index, is_manifest, platform};
+use crate::document::reference::{AnyReference, Reference};
+use crate::document::world::containerd::{Container, ImageRecord, Labels, Platform};
 use crate::go::time::Now;
-use crate::oci::{Descriptor, is_index, is_manifest, platform};
-use crate::record::RecordText;
-use crate::reference::{AnyReference, Reference};
-use crate::world::containerd::{Container, ImageRecord, Labels, Platform};
-use crate::{Error, ErrorClass, Result};
 
 use super::{Answer, Model, PARENT, is_dangling};
 

@@ -17,12 +17,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::EventText;
+use crate::api::event::EventText;
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::document::reference::Reference;
+use crate::document::world::containerd::{ContainerdWorld, ImageRecord, Labels};
 use crate::go::time::Now;
-use crate::reference::Reference;
-use crate::semantics::Containerd;
-use crate::world::containerd::{ContainerdWorld, ImageRecord, Labels};
-use crate::{Digest, Error, Result, Semantics};
+use crate::semantics::{Containerd, Semantics};
 
 mod collect;
 mod content;

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::filters::Filters;
+use crate::api::record::RecordText;
+use crate::api::request;
+use crate::base::error::{Error, ErrorClass, Result};
+use crate::document::filters::Filters;
+use crate::document::oci::{Descriptor, View, is_config, is_index, is_manifest};
+use crate::document::reference::Reference;
+use crate::document::world::containerd::{ImageRecord, Labels};
 use crate::go::time::{Now, Timestamp};
-use crate::oci::{Descriptor, View, is_config, is_index, is_manifest};
-use crate::record::RecordText;
-use crate::reference::Reference;
-use crate::world::containerd::{ImageRecord, Labels};
-use crate::{Error, ErrorClass, Result, request};
 
 use super::{Answer, Model, dangling_name, is_dangling};
 

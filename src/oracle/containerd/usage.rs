@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Not;
 
-use crate::Result;
-use crate::oci::{Descriptor, View, is_index, is_layer, is_manifest, platform};
-use crate::record::ListRow;
-use crate::reference::Reference;
-use crate::world::containerd::{ImageRecord, Platform};
+use crate::api::record::ListRow;
+use crate::base::error::Result;
+use crate::document::oci::{Descriptor, View, is_index, is_layer, is_manifest, platform};
+use crate::document::reference::Reference;
+use crate::document::world::containerd::{ImageRecord, Platform};
 
 use super::{Model, PARENT, is_dangling};
 
@@ -81,7 +81,7 @@ impl Model {
         if let Some((manifest, _)) = platform::best(&self.world.host_platform, platforms) {
             let (config, _) = self.config_of(&manifest, View::Labels);
             row.containers = i64::try_from(containers).unwrap_or(i64::MAX);
-            row.created = config.created.map_or(0, crate::Timestamp::unix_seconds);
+            row.created = config.created.map_or(0, crate::go::time::Timestamp::unix_seconds);
             let no_labels = (!self.versions.list_labels_may_be_null).then(BTreeMap::new);
             row.labels = config.labels.or(no_labels);
             row.parent_id = image.labels.get(PARENT).cloned().unwrap_or_default();

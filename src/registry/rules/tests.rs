@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
 use super::*;
-use crate::Digest;
+use crate::base::digest::Digest;
 
 const ID: &str = "62798b9bee0eb12322fc97e8";
 

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::digest::short;
+use crate::base::digest::short;
+use crate::base::error::ErrorClass;
+use crate::document::world::containerd::{Container, ContainerdWorld};
 use crate::oracle::check::{is_other_value, is_same_failure, is_same_refusal};
 use crate::replay::compare::{differ, differ_in_order};
-use crate::world::containerd::{Container, ContainerdWorld};
-use crate::{ErrorClass, Semantics};
+use crate::semantics::Semantics;
 
 use super::scenario::{Action, Failure, ListRow, Outcome, Report};
 

@@ -2,16 +2,17 @@
 
 use super::scenario::{EventText, ListRow};
 use super::subject::{Answer, DeleteRequest, Subject};
-use crate::cancel::AfterPolls;
+use crate::api::event::Recorder;
+use crate::api::record::RecordText;
+use crate::base::cancel::AfterPolls;
+use crate::base::error::Result;
 use crate::containerd::store::{Collection, ImageStore, MetadataStore, Stores};
 use crate::containerd::{Engine, ImageRow, Options, Order, PruneReport, Record, Request, delete_leases};
-use crate::event::Recorder;
+use crate::document::world::ContainerdWorld;
 use crate::go::time::Now;
 use crate::oracle::containerd::Cancellation;
-use crate::record::RecordText;
 use crate::replay::PruneText;
-use crate::world::ContainerdWorld;
-use crate::{Result, Semantics};
+use crate::semantics::Semantics;
 
 impl Subject for Engine<Recorder> {
     fn load(world: &ContainerdWorld, semantics: &Semantics) -> Result<Self> {

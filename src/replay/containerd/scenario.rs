@@ -2,15 +2,16 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::api::record::RecordText;
 use crate::oracle::containerd::Cancellation;
-use crate::record::RecordText;
 
+use crate::base::error::{Error, Result};
+use crate::document::world::containerd::{ContainerdWorld, ImageRecord, Labels, Platform, Target};
 use crate::replay::PruneText;
-use crate::world::containerd::{ContainerdWorld, ImageRecord, Labels, Platform, Target};
-use crate::{Error, Result, Semantics};
+use crate::semantics::Semantics;
 
-pub use crate::event::EventText;
-pub use crate::record::ListRow;
+pub use crate::api::event::EventText;
+pub use crate::api::record::ListRow;
 
 /// The name of the format, as the rows write it.
 pub const FORMAT: &str = "c8d-scenario-1";
@@ -174,7 +175,7 @@ pub struct Failure {
     /// The HTTP status of the class.
     pub status: u16,
     /// The class.
-    pub class: crate::ErrorClass,
+    pub class: crate::base::error::ErrorClass,
     /// The text.
     pub message: String,
 }

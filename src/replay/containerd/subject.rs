@@ -1,12 +1,13 @@
 //! Who is replayed.
 
+use crate::api::record::RecordText;
+use crate::base::error::{Error, Result};
+use crate::document::world::containerd::{ContainerdWorld, Platform};
 use crate::go::time::Now;
 use crate::oracle::containerd::{self as oracle, Cancellation, Model};
-use crate::record::RecordText;
 use crate::replay::PruneText;
 use crate::replay::scenario::wall_clock;
-use crate::world::containerd::{ContainerdWorld, Platform};
-use crate::{Error, Result, Semantics};
+use crate::semantics::Semantics;
 
 use super::scenario::{Action, After, EventText, Failure, ListRow, Op, Outcome, Report, Scenario};
 

@@ -9,7 +9,7 @@ use super::super::shape::find;
 use super::change::log;
 use super::create::name as checked_name;
 use super::validate::LEAST_MEMORY;
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 pub fn rename(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
     let given = call.form.get("name");

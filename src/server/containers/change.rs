@@ -10,8 +10,8 @@ use super::super::record::Record;
 use super::super::state::State;
 use super::remove::take_away;
 use super::{mounts, signal};
-use crate::event::Actor;
-use crate::{Error, Result};
+use crate::api::event::Actor;
+use crate::base::error::{Error, Result};
 
 /// The exit code of a process that a signal ended.
 const fn code_of(signal: i32) -> i32 {

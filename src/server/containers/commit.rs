@@ -13,10 +13,10 @@ use super::super::record::{Record, strings};
 use super::super::shape::{CONFIG, HISTORY, Object, find};
 use super::change::log;
 use super::create::merge;
-use crate::digest::ImageId;
-use crate::image::Image;
-use crate::store::ImageStore;
-use crate::{Error, ErrorClass, Result};
+use crate::base::digest::ImageId;
+use crate::base::error::{Error, ErrorClass, Result};
+use crate::document::image::Image;
+use crate::graph::store::ImageStore;
 
 pub fn commit(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     let name = call.form.get("container").to_owned();

@@ -16,9 +16,9 @@ use super::super::shape::{CONFIG, ENDPOINT, HOST_CONFIG, Object, find};
 use super::super::state::State;
 use super::change::log;
 use super::{mounts, validate};
-use crate::digest::{ContainerId, ImageId};
-use crate::store::{Container, ImageStore};
-use crate::{Error, Result};
+use crate::base::digest::{ContainerId, ImageId};
+use crate::base::error::{Error, Result};
+use crate::graph::store::{Container, ImageStore};
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -72,7 +72,7 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     };
     let id = daemon.shelf.new_id();
     if config.get("Hostname").as_str().is_none_or(str::is_empty) {
-        config.set("Hostname", crate::digest::short(&id.to_string()));
+        config.set("Hostname", crate::base::digest::short(&id.to_string()));
     }
     let mut record = Record {
         id,

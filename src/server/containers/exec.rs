@@ -11,9 +11,9 @@ use super::super::daemon::Daemon;
 use super::super::record::strings;
 use super::super::shape::{Object, find};
 use super::change::log;
-use crate::digest::ContainerId;
-use crate::sync::Mutex;
-use crate::{Error, Result};
+use crate::base::digest::ContainerId;
+use crate::base::error::{Error, Result};
+use crate::base::sync::Mutex;
 
 /// All that is to be run, by its ID.
 #[derive(Default)]

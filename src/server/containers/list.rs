@@ -9,9 +9,10 @@ use super::super::pattern::Patterns;
 use super::super::record::Record;
 use super::super::state::State;
 use super::show::Summary;
-use crate::digest::{ContainerId, ImageId};
-use crate::filters::Filters;
-use crate::{Error, Result, Semantics};
+use crate::base::digest::{ContainerId, ImageId};
+use crate::base::error::{Error, Result};
+use crate::document::filters::Filters;
+use crate::semantics::Semantics;
 
 const ACCEPTED: [&str; 15] = [
     "ancestor",

@@ -7,7 +7,7 @@ use super::super::daemon::Daemon;
 use super::super::record::{Record, strings};
 use super::super::shape::{Object, find};
 use super::super::volumes;
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// One mount of a container.
 #[derive(Debug, Clone, Serialize)]

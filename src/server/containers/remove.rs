@@ -9,10 +9,10 @@ use super::super::record::Record;
 use super::super::shape::Object;
 use super::change::{end, log};
 use super::{mounts, signal};
-use crate::digest::ContainerId;
-use crate::filters::Filters;
-use crate::sync::atomic::Ordering;
-use crate::{Error, Result};
+use crate::base::digest::ContainerId;
+use crate::base::error::{Error, Result};
+use crate::base::sync::atomic::Ordering;
+use crate::document::filters::Filters;
 
 pub fn remove(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
     if name.is_empty() {

@@ -11,9 +11,9 @@ use super::super::images::{DRIVER, GraphDriver};
 use super::super::record::Record;
 use super::super::shape::{ENDPOINT, Nothing, Object};
 use super::mounts::Mount;
-use crate::Result;
-use crate::digest::{ContainerId, ImageId};
-use crate::store::ImageStore;
+use crate::base::digest::{ContainerId, ImageId};
+use crate::base::error::Result;
+use crate::graph::store::ImageStore;
 
 /// The networks of a line of the list, which tells nothing of their settings.
 #[derive(Serialize)]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::record::strings;
 use super::super::shape::{Object, find};
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// The least memory that a container is given.
 pub const LEAST_MEMORY: i64 = 6 << 20;

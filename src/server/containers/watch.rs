@@ -14,7 +14,7 @@ use super::super::events;
 use super::super::json;
 use super::super::record::Record;
 use super::change::log;
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// How long a change may be noticed late.
 const PULSE: Duration = Duration::from_millis(20);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use crate::archive::{Budget, each_entry};
-use crate::{Error, Result};
+use crate::base::archive::{Budget, each_entry};
+use crate::base::error::{Error, Result};
 
 /// The most links from one to the next.
 const LINKS: usize = 40;

@@ -3,13 +3,13 @@
 use super::super::answer::{Answer, Refusal, invalid};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
-use crate::delete::Extent;
-use crate::digest::ImageId;
-use crate::event::Actor;
-use crate::image::Labels;
-use crate::reference::Reference;
-use crate::store::ImageStore;
-use crate::{Error, ErrorClass, Result};
+use crate::api::event::Actor;
+use crate::base::digest::ImageId;
+use crate::base::error::{Error, ErrorClass, Result};
+use crate::document::image::Labels;
+use crate::document::reference::Reference;
+use crate::graph::delete::Extent;
+use crate::graph::store::ImageStore;
 
 /// `POST /images/{name}/tag`.
 pub fn tag(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
@@ -87,7 +87,7 @@ pub fn remove(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusa
 /// `POST /images/prune` (H-3 to H-8).
 pub fn prune(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     // H-4: filters are read before the guard is asked.
-    crate::Filters::parse(call.form.get("filters"), daemon.semantics())?;
+    crate::document::filters::Filters::parse(call.form.get("filters"), daemon.semantics())?;
     let report = daemon.engine().prune(call.form.get("filters"), daemon.now(), &*call.is_cancelled)?;
     Ok(Answer::json(&report))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::shape::Object;
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// Changes a config by these lines, one behind the other.
 ///

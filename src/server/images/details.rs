@@ -7,13 +7,14 @@ use super::super::answer::{Answer, Refusal};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::shape::{CONFIG, OCI_CONFIG, Object, find, is_empty};
-use crate::digest::{ChainId, DiffId, ImageId};
-use crate::go::time::{Timestamp, parse_rfc3339};
-use crate::image::Image;
-use crate::reference::Reference;
+use crate::base::digest::{ChainId, DiffId, ImageId};
+use crate::base::error::{Error, Result};
+use crate::document::image::Image;
+use crate::document::reference::Reference;
+use crate::go::layout::parse_rfc3339;
+use crate::go::time::Timestamp;
+use crate::graph::store::{ImageStore, LayerStore, ReferenceStore};
 use crate::semantics::GoTime;
-use crate::store::{ImageStore, LayerStore, ReferenceStore};
-use crate::{Error, Result};
 
 /// A config as JSON. It was read by Go's rules before; what those forgive is left out.
 pub(in super::super) fn config(image: &Image) -> Map<String, Value> {

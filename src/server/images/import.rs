@@ -14,8 +14,8 @@ use super::archive::{budget, decompress, unpacked_size};
 use super::change::{add_tag, log, named};
 use super::changes;
 use super::pull::pull;
-use crate::digest::{ChainId, DiffId, Digest};
-use crate::{Error, ErrorClass, Result};
+use crate::base::digest::{ChainId, DiffId, Digest};
+use crate::base::error::{Error, ErrorClass, Result};
 
 /// The architecture that an imported image is said to be for.
 pub(in super::super) const ARCHITECTURE: &str = "amd64";

@@ -8,16 +8,16 @@ use serde::Serialize;
 use super::super::answer::{Answer, Refusal, invalid};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
-use crate::digest::ImageId;
-use crate::filters::Filters;
+use crate::api::request::until;
+use crate::base::digest::ImageId;
+use crate::base::error::{Error, Result};
+use crate::document::filters::Filters;
+use crate::document::image::{Image, Labels};
+use crate::document::reference::Reference;
 use crate::go::path;
 use crate::go::time::Timestamp;
-use crate::image::{Image, Labels};
-use crate::reference::Reference;
-use crate::request::until;
-use crate::store::{ImageStore, ReferenceStore};
-use crate::usage::ImageSummary;
-use crate::{Error, Result};
+use crate::graph::store::{ImageStore, ReferenceStore};
+use crate::graph::usage::ImageSummary;
 
 /// The filters of a list of images; `until` came later.
 const ACCEPTED: [&str; 5] = ["dangling", "label", "before", "since", "reference"];

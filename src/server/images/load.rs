@@ -13,11 +13,11 @@ use super::super::daemon::Daemon;
 use super::archive::{Archive, budget, decompress, unpacked_size};
 use super::change::{log, named};
 use super::details::{config, history_of};
-use crate::archive::Budget;
-use crate::digest::{ChainId, DiffId, Digest, ImageId};
-use crate::image::Image;
-use crate::store::{ImageStore, LayerHandle, ReferenceStore};
-use crate::{Error, ErrorClass, Result};
+use crate::base::archive::Budget;
+use crate::base::digest::{ChainId, DiffId, Digest, ImageId};
+use crate::base::error::{Error, ErrorClass, Result};
+use crate::document::image::Image;
+use crate::graph::store::{ImageStore, LayerHandle, ReferenceStore};
 
 /// One image of the archive.
 #[derive(Debug, Default, Deserialize)]

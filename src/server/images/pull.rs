@@ -13,11 +13,11 @@ use super::change::{log_as, named};
 use super::import::ARCHITECTURE;
 use super::load::plain_tar;
 use super::source;
-use crate::digest::{ChainId, DiffId, Digest, ImageId};
-use crate::image::Image;
-use crate::reference::Reference;
-use crate::store::{ImageStore, ReferenceStore};
-use crate::{Error, ErrorClass, Result};
+use crate::base::digest::{ChainId, DiffId, Digest, ImageId};
+use crate::base::error::{Error, ErrorClass, Result};
+use crate::document::image::Image;
+use crate::document::reference::Reference;
+use crate::graph::store::{ImageStore, ReferenceStore};
 
 pub fn pull(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     let platform = Platform::parse(call.form.get("platform"))?;
@@ -204,7 +204,7 @@ impl Said {
     }
 
     fn layer(&mut self, bytes: &[u8]) {
-        let id = crate::digest::short(&Digest::of(bytes).to_string()).to_owned();
+        let id = crate::base::digest::short(&Digest::of(bytes).to_string()).to_owned();
         let line = format!("{{\"status\":\"Pull complete\",\"progressDetail\":{{}},\"id\":\"{id}\"}}\r\n");
         self.0.extend_from_slice(line.as_bytes());
     }

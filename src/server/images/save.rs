@@ -9,11 +9,11 @@ use serde::Serialize;
 use super::super::answer::{Answer, Refusal};
 use super::super::daemon::Daemon;
 use super::change::log;
-use crate::digest::{ChainId, DiffId, Digest, ImageId};
-use crate::image::Image;
-use crate::reference::{AnyReference, Reference};
-use crate::store::{ImageStore, ReferenceStore};
-use crate::{Error, Result};
+use crate::base::digest::{ChainId, DiffId, Digest, ImageId};
+use crate::base::error::{Error, Result};
+use crate::document::image::Image;
+use crate::document::reference::{AnyReference, Reference};
+use crate::graph::store::{ImageStore, ReferenceStore};
 
 pub fn save(daemon: &Daemon, names: &[&str]) -> Result<Answer, Refusal> {
     let chosen = choose(daemon, names)?;

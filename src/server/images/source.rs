@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::super::platform::Platform;
-use crate::digest::Digest;
-use crate::reference::Reference;
-use crate::{Error, Result};
+use crate::base::digest::Digest;
+use crate::base::error::{Error, Result};
+use crate::document::reference::Reference;
 
 /// The most that a manifest or a config may hold.
 const LARGEST_DOCUMENT: u64 = 16 << 20;

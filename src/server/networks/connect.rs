@@ -9,7 +9,7 @@ use super::super::daemon::Daemon;
 use super::super::record::Record;
 use super::super::shape::{ENDPOINT, Object, find};
 use super::network::{Network, is_predefined};
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 fn named(daemon: &Daemon, name: &str) -> Result<Network> {
     daemon.networks.find(name, |term, count, by| {

@@ -10,7 +10,7 @@ use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::shape::{Object, find};
 use super::network::{Ipam, Network, Pool, is_predefined};
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// Drivers that a daemon has by itself and a network can be made of.
 const DRIVERS: [&str; 3] = ["bridge", "ipvlan", "macvlan"];

@@ -6,8 +6,8 @@ use super::super::daemon::Daemon;
 use super::super::pattern::Patterns;
 use super::network::Network;
 use super::remove::is_in_use;
-use crate::filters::Filters;
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
+use crate::document::filters::Filters;
 
 const ACCEPTED: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
 

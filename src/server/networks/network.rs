@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::super::answer::Refusal;
 use super::super::ids::Ids;
 use super::super::shape::Nothing;
-use crate::event::{Actor, EventLog};
+use crate::api::event::{Actor, EventLog};
+use crate::base::error::{Error, Result};
+use crate::base::sync::Mutex;
 use crate::go::time::Timestamp;
-use crate::sync::Mutex;
-use crate::{Error, Result};
 
 /// One network.
 #[derive(Debug, Clone)]

@@ -7,9 +7,9 @@ use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::shape::Object;
 use super::network::Network;
-use crate::Result;
-use crate::filters::Filters;
-use crate::sync::atomic::Ordering;
+use crate::base::error::Result;
+use crate::base::sync::atomic::Ordering;
+use crate::document::filters::Filters;
 
 /// A container runs on it.
 pub(super) fn is_in_use(daemon: &Daemon, network: &Network) -> bool {

@@ -11,8 +11,8 @@ use super::super::daemon::Daemon;
 use super::super::pattern::Patterns;
 use super::super::shape::{Object, find};
 use super::volume::{Shown, Usage, Volume, log};
-use crate::filters::Filters;
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
+use crate::document::filters::Filters;
 
 const ACCEPTED: [&str; 4] = ["dangling", "driver", "label", "name"];
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::event::{Actor, EventLog};
+use crate::api::event::{Actor, EventLog};
+use crate::base::error::{Error, Result};
+use crate::base::sync::Mutex;
 use crate::go::time::Timestamp;
-use crate::sync::Mutex;
-use crate::{Error, Result};
 
 /// One volume, made by the driver `local`.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use super::service;
 use super::variables::{UNKNOWN, Variables, substitute};
 use super::yaml::{self, Mapping, Node};
 use super::{Named, at, dotenv};
-use crate::{Error, Result};
+use crate::base::error::{Error, Result};
 
 /// The limit of `extends` and of `include` within each other.
 const DEEPEST: usize = 32;
@@ -182,7 +182,7 @@ fn extended(
         let file = file.scalar().ok_or_else(|| refused("`extends.file` is no text"))?;
         let file = files.within(path.parent().unwrap_or_else(|| Path::new("")), file, path)?;
         let mut others = Mapping::new();
-        for document in files.documents(&file)? {
+        for document in documents(&file, &files.read(&file)?)? {
             let found = self::services(&document, variables).map_err(|problem| at(&file, &problem))?;
             for (name, node) in found.unwrap_or_default() {
                 let merged = service::merged(others.get(&name), &node);
@@ -232,7 +232,7 @@ fn included(
         let mut sources = Vec::new();
         for file in &paths {
             let file = files.within(around, file, path)?;
-            sources.push(Source { documents: files.documents(&file)?, path: file });
+            sources.push(Source { documents: documents(&file, &files.read(&file)?)?, path: file });
         }
         let first = sources.first().and_then(|source| source.path.parent()).unwrap_or(around);
         let inner = match entry.get("project_directory") {

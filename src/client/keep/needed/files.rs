@@ -3,12 +3,10 @@
 use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
+use super::at;
 use super::variables::Variables;
-use super::yaml::Node;
-use super::{at, compose};
-use crate::{Error, ErrorClass, Result};
+use crate::base::error::{Error, ErrorClass, Result};
 
 /// The limit of the files of a project: each may include others twice.
 const MOST: usize = 256;
@@ -40,10 +38,6 @@ impl<'a> Files<'a> {
         let text = read(path)?;
         check_length(path, &text)?;
         Ok(text)
-    }
-
-    pub fn documents(&self, path: &Path) -> Result<Vec<Rc<Node>>> {
-        compose::documents(path, &self.read(path)?)
     }
 
     /// The path, if a file is there. One that cannot be looked at is an error.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::files::{Files, system};
 use super::variables::unknown;
 use super::{Named, at};
-use crate::Result;
+use crate::base::error::Result;
 
 /// Whether a file is a unit, by its name as for Podman.
 pub fn is_unit(path: &Path) -> bool {

@@ -1,0 +1,15 @@
+//! What stands on nothing of ours.
+
+#[cfg(any(feature = "server", feature = "fit"))]
+pub(crate) mod archive;
+pub(crate) mod arena;
+pub mod cancel;
+pub(crate) mod digest;
+pub(crate) mod error;
+#[cfg(any(feature = "client", feature = "registry"))]
+pub(crate) mod glob;
+pub(crate) mod guard;
+pub(crate) mod hash;
+pub(crate) mod shuffle;
+pub(crate) mod sync;
+pub mod units;

@@ -33,6 +33,16 @@ pub fn differences(
     (count, differences)
 }
 
+/// The body with the networks of an error in order: moby walks a map, and says `b, a` now and then.
+fn in_order(body: String) -> String {
+    const BEFORE: &str = "cannot be connected to network endpoints: ";
+    let Some((before, rest)) = body.split_once(BEFORE) else { return body };
+    let (names, after) = rest.split_at(rest.find('"').unwrap_or(rest.len()));
+    let mut names: Vec<_> = names.split(", ").collect();
+    names.sort_unstable();
+    format!("{before}{BEFORE}{}{after}", names.join(", "))
+}
+
 /// One daemon under test.
 pub struct Subject<'a> {
     pub socket: &'a Path,
@@ -61,6 +71,7 @@ impl<'a> Subject<'a> {
             let made: Value = serde_json::from_str(&reply.body).unwrap();
             self.exec = Some(made["Id"].as_str().unwrap().to_owned());
         }
+        reply.body = in_order(reply.body);
         reply
             .headers
             .retain(|(name, _)| matches!(name.as_str(), "content-type" | "api-version" | "location"));

@@ -60,6 +60,15 @@ const EXAMPLES: &[Example] = &[
         invert: |semantics| semantics.bad_filter_class = ErrorClass::System,
     },
     Example {
+        field: "history_error_class",
+        asked: "class of the error about an image with more layers in its history than in its `rootfs`",
+        answer: |semantics| {
+            let config = r#"{"rootfs":{"type":"layers"},"history":[{"created_by":"x"}]}"#;
+            format!("`{:?}`", Stores::new(semantics).images.create(config).unwrap_err().class())
+        },
+        invert: |semantics| semantics.history_error_class = ErrorClass::System,
+    },
+    Example {
         field: "bad_filter_text",
         asked: r#"`filters={"label":1}`"#,
         answer: |semantics| text(PruneRequest::parse(r#"{"label":1}"#, semantics, NOW)),
@@ -283,6 +292,17 @@ const EXAMPLES: &[Example] = &[
             format!("`{}`", serde_json::to_value(&usage.images[0].repo_tags).unwrap())
         },
         invert: |semantics| semantics.unreferenced_tags_are_null = false,
+    },
+    Example {
+        field: "empty_build_cache_is_a_list",
+        asked: "`BuildCache` of nothing, in `GET /system/df`",
+        answer: |semantics| {
+            let daemon = TestDaemon::builder().semantics(*semantics).start().unwrap();
+            let body: Value =
+                serde_json::from_str(&get(daemon.socket().unwrap(), "/system/df").body).unwrap();
+            format!("`{}`", body["BuildCache"])
+        },
+        invert: |semantics| semantics.empty_build_cache_is_a_list = false,
     },
     Example {
         field: "zero_builder_size_is_omitted",

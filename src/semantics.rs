@@ -68,6 +68,8 @@ pub struct Semantics {
     pub version: &'static str,
     /// The class of a JSON error in `filters` (F-1).
     pub bad_filter_class: ErrorClass,
+    /// The class of the error about a history with too many layers (I-3).
+    pub history_error_class: ErrorClass,
     /// The text of a JSON error in `filters` (F-1).
     pub bad_filter_text: BadFilterText,
     /// `Invalid filter` or `invalid filter` (F-2, F-8).
@@ -117,6 +119,8 @@ pub struct Semantics {
     pub concurrent_usage_is_refused: bool,
     /// `RepoTags` and `RepoDigests` of an unreferenced image are null in disk usage (U-3).
     pub unreferenced_tags_are_null: bool,
+    /// The build cache of disk usage is a list even if `BuildKit` has no record, instead of null (U-6).
+    pub empty_build_cache_is_a_list: bool,
     /// `BuilderSize` is omitted when zero (U-6).
     pub zero_builder_size_is_omitted: bool,
     /// `LayersSize` is omitted when zero (U-6).

@@ -201,8 +201,7 @@ impl Image {
         if !self.rarity.as_ref().is_some_and(|rarity| rarity.has_too_much_history) {
             return Ok(());
         }
-        // Since 23.0 the image store's errors have classes (I-3), as those of filters.
-        Err(Error::new(semantics.bad_filter_class, "too many non-empty layers in History section"))
+        Err(Error::new(semantics.history_error_class, "too many non-empty layers in History section"))
     }
 }
 

@@ -132,7 +132,7 @@ pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal
     let lines = || Line::all(&usage.images, call.version);
     let running = || daemon.shelf.all().iter().filter(|record| record.state.is_running()).count();
     // Until BuildKit has a record there is no list in 20.10.
-    let has_cache_list = wanted.build_cache && semantics.unreferenced_tags_are_null;
+    let has_cache_list = wanted.build_cache && semantics.empty_build_cache_is_a_list;
     Ok(Answer::json(&DiskUsage {
         layers_size: (!layers_are_omitted).then_some(layers_size),
         images: list(is_omitted(wanted.images), wanted.images, lines),

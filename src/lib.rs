@@ -98,6 +98,31 @@ pub mod _docs {
     pub mod differences {}
     #[doc = include_str!("docs/glossary.md")]
     pub mod glossary {}
+    #[doc = include_str!("docs/guide/README.md")]
+    pub mod guide {
+        #[doc = include_str!("docs/guide/command.md")]
+        pub mod command {}
+        #[doc = include_str!("docs/guide/disk.md")]
+        pub mod disk {}
+        #[doc = include_str!("docs/guide/agent.md")]
+        pub mod agent {}
+        #[doc = include_str!("docs/guide/registry.md")]
+        pub mod registry {}
+        #[doc = include_str!("docs/guide/fit.md")]
+        pub mod fit {}
+        #[doc = include_str!("docs/guide/serve.md")]
+        pub mod serve {}
+        #[doc = include_str!("docs/guide/oracle.md")]
+        pub mod oracle {}
+        #[doc = include_str!("docs/guide/library.md")]
+        pub mod library {}
+        #[doc = include_str!("docs/guide/fidelity.md")]
+        pub mod fidelity {}
+        #[doc = include_str!("docs/guide/performance.md")]
+        pub mod performance {}
+        #[doc = include_str!("docs/guide/source.md")]
+        pub mod source {}
+    }
     #[doc = include_str!("docs/podman.md")]
     pub mod podman {}
     #[doc = include_str!("docs/rules/README.md")]

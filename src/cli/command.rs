@@ -90,3 +90,49 @@ pub fn asks_for_json(arguments: &[OsString]) -> bool {
     let follows = |pair: &[OsString]| matches!(pair, [key, value] if key == "--format" && value == "json");
     arguments.iter().any(|argument| argument == "--format=json") || arguments.windows(2).any(follows)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+    use std::process::Command as Process;
+    use std::{fs, str};
+
+    use super::*;
+
+    /// The words of every command line of ours in the code blocks of a text, as a shell reads them.
+    fn command_lines(text: &str) -> Vec<Vec<String>> {
+        let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let lines = blocks.flat_map(str::lines).filter(|line| line.starts_with("image-prune "));
+        let words = |line: &str| {
+            let (line, _) = line.split_once(" && ").unwrap_or((line, ""));
+            let line = line.trim_end().trim_end_matches('&');
+            let script = format!("printf '%s\\0' {line}");
+            let said = Process::new("sh").args(["-c", &script]).output().unwrap();
+            assert!(said.status.success(), "{line}");
+            let words = str::from_utf8(&said.stdout).unwrap().trim_end_matches('\0');
+            words.split('\0').map(str::to_owned).collect()
+        };
+        lines.map(words).collect()
+    }
+
+    #[test]
+    fn command_lines_of_the_documents_are_understood() {
+        let guides = fs::read_dir("src/docs/guide").unwrap().map(|entry| entry.unwrap().path());
+        let mut seen = 0;
+        for path in guides.chain(["README.md".into()]) {
+            for words in command_lines(&fs::read_to_string(&path).unwrap()) {
+                seen += 1;
+                if let Err(error) = Args::try_parse_from(&words) {
+                    panic!("{}: {}\n{error}", path.display(), words.join(" "));
+                }
+            }
+        }
+        assert!(seen > 30, "{seen}");
+    }
+
+    #[test]
+    fn the_readme_is_short() {
+        let words = fs::read_to_string("README.md").unwrap().split_whitespace().count();
+        assert!(words <= 1_200, "{words} words");
+    }
+}

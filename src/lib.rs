@@ -52,6 +52,7 @@
 //! * `registry`: retention in a registry.
 //! * `fit`: whether an update fits on the disk.
 //! * `cli`: the `image-prune` command, with all other features. Adds argument parsing, tables and progress.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "needs a feature"))]
 
 mod api;

@@ -12,6 +12,7 @@ use super::conform::ConformArgs;
 use super::df::DfArgs;
 use super::explain::ExplainArgs;
 use super::fit::args::FitArgs;
+use super::man::{self, ManArgs};
 use super::registry::args::RegistryArgs;
 use super::serve::ServeArgs;
 
@@ -22,7 +23,7 @@ With --format json an error is also printed on stdout, as {\"error\":{\"class\",
 /// What `docker image prune` deletes, before it does: which images go, why each other one stays, and how
 /// many bytes come back.
 #[derive(Debug, Parser)]
-#[command(name = "image-prune", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "image-prune", version, long_version = man::version(), max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -56,15 +57,13 @@ pub enum Command {
     Conform(ConformArgs),
     /// Print a rule of moby's behaviour, such as `D-12`, or the list of all
     Explain(ExplainArgs),
-    /// Print a completion script
-    #[command(hide = true)]
+    /// Print a script that completes commands and flags in a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    #[command(hide = true)]
-    Man,
+    /// Print a page of the manual, or write all into a folder
+    Man(ManArgs),
 }
 
 impl Command {

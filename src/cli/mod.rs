@@ -4,10 +4,9 @@
 //! terminal as it is: see [`render::escape`].
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 mod agent;
 mod args;
@@ -27,6 +26,7 @@ mod host;
 mod json;
 mod keep;
 mod logs;
+mod man;
 mod plan;
 mod progress;
 mod prune;
@@ -74,11 +74,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Check(args) => check::run(&args),
         Command::Conform(args) => conform::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "image-prune", &mut script);
-            Ok(std::io::stdout().lock().write_all(&script)?)
-        }
-        Command::Man => Ok(clap_mangen::Man::new(Args::command()).render(&mut std::io::stdout().lock())?),
+        Command::Completions { shell } => man::completions(shell),
+        Command::Man(args) => man::run(&args),
     }
 }

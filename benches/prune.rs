@@ -64,7 +64,7 @@ fn prunes(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(images), |bencher| {
             bencher.iter_batched_ref(
                 || engine(Shape::plain(images)),
-                |engine| engine.prune(FILTERS, prune_now(), &Never),
+                |engine| engine.prune(&store::filters(), prune_now(), &Never),
                 BatchSize::PerIteration,
             );
         });

@@ -8,7 +8,7 @@ use image_prune::graph::select::Order;
 use image_prune::graph::store::ImageStore;
 use image_prune::oracle::graph::Model;
 use image_prune::replay::Subject;
-use image_prune::{PruneRequest, World};
+use image_prune::{Filters, PruneRequest, World};
 use proptest::prelude::*;
 
 use crate::support::requests::visits;
@@ -84,7 +84,7 @@ fn at_every_poll_of(world: &World, filters: &str, seed: u64) -> Result<(), TestC
 fn an_empty_store_never_notices() {
     // P-4
     let engine = engine(&World::default(), image_prune::Semantics::MOBY_20_10);
-    let report = engine.prune("", now(), &AfterPolls::new(0)).unwrap();
+    let report = engine.prune(&Filters::default(), now(), &AfterPolls::new(0)).unwrap();
     assert!(report.images_deleted.is_empty() && !report.cancelled);
     assert_eq!(engine.events().take(), [ImageEvent::Prune(0)]);
 }
@@ -103,7 +103,7 @@ fn time_that_ran_out_has_a_text_of_its_own() {
     }
     let engine = engine(&World::default(), image_prune::Semantics::MOBY_20_10);
     engine.stores().images.create(r#"{"rootfs":{}}"#.as_bytes()).unwrap();
-    let error = engine.prune("", now(), &Late).unwrap_err();
+    let error = engine.prune(&Filters::default(), now(), &Late).unwrap_err();
     assert_eq!(error.to_string(), "context deadline exceeded");
     assert!(error.is_cancelled());
 }

@@ -10,7 +10,7 @@ use image_prune::oracle::graph::Model;
 use image_prune::replay::{Scenario, Subject, differences, replay};
 use image_prune::{ImageId, Semantics, World, cancel, world};
 
-use crate::support::{ALL, engine, now};
+use crate::support::{ALL, engine, now, parsed};
 
 fn files() -> Vec<PathBuf> {
     let entries = fs::read_dir("testdata/cases").unwrap().map(|entry| entry.unwrap().path());
@@ -68,7 +68,7 @@ fn ten_thousand_ancestors_go_along() {
     let depth = 10_000;
     for filters in ["", ALL] {
         let engine = engine(&ancestors(depth), Semantics::MOBY_20_10);
-        let report = engine.prune(filters, now(), &cancel::Never).unwrap();
+        let report = engine.prune(&parsed(filters), now(), &cancel::Never).unwrap();
         assert_eq!(report.images_deleted.len(), depth);
         assert!(engine.stores().images.is_empty());
         engine.stores().validate().unwrap();
@@ -84,7 +84,7 @@ fn a_ring_of_ten_thousand_stays() {
     ring.images[0].parent = Some(ring.images[9_999].id);
     let engine = engine(&ring, Semantics::MOBY_20_10);
     for filters in ["", ALL] {
-        let report = engine.prune(filters, now(), &cancel::Never).unwrap();
+        let report = engine.prune(&parsed(filters), now(), &cancel::Never).unwrap();
         assert!(report.images_deleted.is_empty());
     }
     assert_eq!(engine.stores().images.len(), 10_000);

@@ -167,7 +167,7 @@ impl Coverage {
         for image in &before.images {
             self.see_selection(engine, &request, image.id);
         }
-        let report = engine.prune(filters, now, &AfterPolls::new(polls.unwrap_or(usize::MAX)));
+        let report = engine.prune(request.filters(), now, &AfterPolls::new(polls.unwrap_or(usize::MAX)));
         let Ok(report) = report else { return self.hit("P cancelled in phase 1") };
         self.hit_if(report.cancelled, "P cancelled in phase 2");
         self.hit_if(report.images_deleted.is_empty(), "P nothing deleted");

@@ -22,7 +22,7 @@ use image_prune::graph::store::Stores;
 use image_prune::graph::usage::usage;
 use image_prune::oracle::check::{Asked, Observed, Verdict};
 use image_prune::replay::EventText;
-use image_prune::{Error, ImageId, Now, Semantics, World, oracle};
+use image_prune::{Error, Filters, ImageId, Now, Semantics, World, oracle};
 use serde_json::{Value, json};
 
 #[test]
@@ -134,7 +134,8 @@ impl<'a> Recording<'a> {
     /// What a prune leaves; everything, where it is refused.
     fn pruned(&self) -> Stores {
         let engine = Engine::new(self.stores(), *self.semantics, Recorder::default());
-        let _refusal = engine.prune(self.filters(), self.now(), &Never);
+        let _refusal = Filters::parse(self.filters(), self.semantics)
+            .and_then(|filters| engine.prune(&filters, self.now(), &Never));
         engine.stores().copy()
     }
 

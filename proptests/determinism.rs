@@ -1,7 +1,7 @@
 //! The same input gives the same output, byte for byte, on every run and every machine.
 
 use image_prune::graph::select::{Order, list, select};
-use image_prune::{PruneRequest, Semantics, World, cancel, world};
+use image_prune::{Filters, PruneRequest, Semantics, World, cancel, world};
 use proptest::prelude::*;
 
 use crate::support::{ALL, Shape, config, engine, filters, now, semantics_of, world};
@@ -17,7 +17,8 @@ proptest! {
         for order in [Order::ById, Order::Shuffled(seed)] {
             let run = || {
                 let engine = engine(&world, semantics).with_order(order.clone());
-                let report = engine.prune(&filters, now(), &cancel::Never);
+                let filters = Filters::parse(&filters, &semantics);
+                let report = filters.and_then(|filters| engine.prune(&filters, now(), &cancel::Never));
                 let report = report.map(|report| serde_json::to_string(&report).unwrap());
                 let events = serde_json::to_string(&engine.events().take()).unwrap();
                 (report, events, serde_json::to_string(&engine.stores().to_world()).unwrap())

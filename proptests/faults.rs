@@ -12,12 +12,12 @@ use image_prune::graph::select::Order;
 use image_prune::graph::store::{Images, Layers, References, Stores};
 use image_prune::oracle::graph::Model;
 use image_prune::replay::Subject;
-use image_prune::{Digest, Error, ImageId, PruneRequest, World, cancel};
+use image_prune::{Digest, Error, Filters, ImageId, PruneRequest, World, cancel};
 use proptest::prelude::*;
 
 use crate::support::faulty::{Fault, FaultyEngine, Plan, faulty_engine, faulty_model, into_plain};
 use crate::support::requests::visits;
-use crate::support::{ALL, Shape, as_text, config, filters, now, semantics_of, sorted, world};
+use crate::support::{ALL, Shape, as_text, config, filters, now, parsed, semantics_of, sorted, world};
 
 const SEEDS: &str = "proptests/regressions/faults.txt";
 
@@ -76,7 +76,7 @@ proptest! {
             }
         };
         let engine = Engine::new(Stores::load(world, &semantics).unwrap(), semantics, sink);
-        let run = || engine.prune(ALL, now(), &cancel::Never).map(drop);
+        let run = || engine.prune(&parsed(ALL), now(), &cancel::Never).map(drop);
         let panicked = catch_unwind(AssertUnwindSafe(run)).is_err();
         prop_assert_eq!(panicked, calls.get() > at);
         prop_assert_eq!(engine.stores().validate(), Ok(()));
@@ -345,20 +345,21 @@ fn a_second_prune_at_once_is_refused() {
     let engine: Engine<Recorder, Images, References> =
         Engine::new(Stores::new(&semantics), semantics, Recorder::default());
     engine.stores().images.create(r#"{"rootfs":{}}"#.as_bytes()).unwrap();
+    let unknown = parsed(r#"{"nonsense":["1"]}"#);
     let refused = Cell::new(0);
     let nested = || {
         // Whatever is wrong with the filters: the guard comes first (P-2).
-        let error = engine.prune("nonsense", now(), &cancel::Never).unwrap_err();
+        let error = engine.prune(&unknown, now(), &cancel::Never).unwrap_err();
         assert!(error.is_conflict());
         assert_eq!(error.to_string(), "a prune operation is already running");
         refused.set(refused.get() + 1);
         false
     };
-    let report = engine.prune("", now(), &nested).unwrap();
+    let report = engine.prune(&Filters::default(), now(), &nested).unwrap();
     assert_eq!(report.images_deleted.len(), 1);
     assert_eq!(refused.get(), 2);
-    assert!(engine.prune("", now(), &cancel::Never).is_ok());
+    assert!(engine.prune(&Filters::default(), now(), &cancel::Never).is_ok());
     // Refused filters release it, too.
-    assert!(engine.prune("nonsense", now(), &cancel::Never).unwrap_err().is_system());
-    assert!(engine.prune("", now(), &cancel::Never).is_ok());
+    assert!(engine.prune(&unknown, now(), &cancel::Never).unwrap_err().is_invalid_parameter());
+    assert!(engine.prune(&Filters::default(), now(), &cancel::Never).is_ok());
 }

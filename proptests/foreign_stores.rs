@@ -9,11 +9,11 @@ use image_prune::graph::select::Order;
 use image_prune::graph::store::{Layer, LayerStore, Stores};
 use image_prune::graph::usage::usage;
 use image_prune::replay::Action;
-use image_prune::{ChainId, Digest, Error, ImageId, Semantics, World, cancel, world};
+use image_prune::{ChainId, Digest, Error, Filters, ImageId, Semantics, World, cancel, world};
 use proptest::prelude::*;
 
 use crate::support::foreign::{Shelf, foreign_engine};
-use crate::support::{ALL, Shape, config, engine, now, scenario, sorted};
+use crate::support::{ALL, Shape, config, engine, now, parsed, scenario, sorted};
 
 const SEEDS: &str = "proptests/regressions/foreign_stores.txt";
 
@@ -30,9 +30,10 @@ proptest! {
                 Action::Prune { filters, cancel_after_polls, .. } => {
                     ours.set_order(Order::Given(op.order.clone()));
                     theirs.set_order(Order::Given(op.order.clone()));
+                    let Ok(filters) = Filters::parse(filters, &semantics) else { continue };
                     let polls = cancel_after_polls.unwrap_or(usize::MAX);
-                    let ours = ours.prune(filters, now(), &cancel::AfterPolls::new(polls));
-                    let theirs = theirs.prune(filters, now(), &cancel::AfterPolls::new(polls));
+                    let ours = ours.prune(&filters, now(), &cancel::AfterPolls::new(polls));
+                    let theirs = theirs.prune(&filters, now(), &cancel::AfterPolls::new(polls));
                     prop_assert_eq!(ours, theirs);
                 }
                 Action::Delete { reference, force, prune } => {
@@ -88,8 +89,11 @@ fn an_image_loaded_behind_the_sizes_is_no_candidate() {
         let layers = Loading { shelf: shelf.clone(), loaded: one_image("new") };
         let stores =
             Stores { images: shelf.clone(), references: shelf.clone(), layers, containers: shelf.clone() };
-        let report =
-            Engine::new(stores, semantics, Recorder::default()).prune(filters, now(), &cancel::Never);
+        let report = Engine::new(stores, semantics, Recorder::default()).prune(
+            &parsed(filters),
+            now(),
+            &cancel::Never,
+        );
         assert_eq!(report.unwrap().space_reclaimed, 10);
         assert_eq!(shelf.world(), sorted(one_image("new")));
     }

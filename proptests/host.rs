@@ -144,7 +144,9 @@ fn sizes_that_nobody_tells_are_estimated() {
         Semantics::MOBY_20_10,
         image_prune::event::Recorder::default(),
     );
-    let exact = exact.prune(crate::support::ALL, now(), &image_prune::cancel::Never).unwrap();
+    let exact = exact
+        .prune(&crate::support::parsed(crate::support::ALL), now(), &image_prune::cancel::Never)
+        .unwrap();
     assert!((low..=high).contains(&exact.space_reclaimed), "{low} to {high}: {exact:?}");
     assert_eq!(plan["estimate"]["why"].as_array().unwrap().is_empty(), low == high);
 }

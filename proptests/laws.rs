@@ -10,12 +10,12 @@ use image_prune::graph::select::{Candidates, Order, list, select};
 use image_prune::graph::store::Stores;
 use image_prune::graph::{Engine, PruneReport};
 use image_prune::{
-    ChainId, DiffId, Digest, ImageId, PruneRequest, Record, Reference, Semantics, World, cancel,
+    ChainId, DiffId, Digest, Filters, ImageId, PruneRequest, Record, Reference, Semantics, World, cancel,
 };
 use proptest::prelude::*;
 
 use crate::support::{
-    ALL, Shape, config, engine, filters, multiset, now, semantics_of, sorted, valid, world,
+    ALL, Shape, config, engine, filters, multiset, now, parsed, semantics_of, sorted, valid, world,
 };
 
 const SEEDS: &str = "proptests/regressions/laws.txt";
@@ -32,7 +32,8 @@ impl Done {
     fn new(world: &World, filters: &str) -> Option<Self> {
         let engine = engine(world, semantics_of(world));
         let before = engine.stores().to_world();
-        let report = engine.prune(filters, now(), &cancel::Never).ok()?;
+        let filters = Filters::parse(filters, &semantics_of(world)).ok()?;
+        let report = engine.prune(&filters, now(), &cancel::Never).ok()?;
         Some(Self { before, after: engine.stores().to_world(), report })
     }
 
@@ -193,9 +194,9 @@ proptest! {
     #[test]
     fn all_mode_leaves_nothing_to_a_second_prune(world in world(Shape::broken())) {
         let engine = engine(&world, semantics_of(&world));
-        engine.prune(ALL, now(), &cancel::Never).unwrap();
+        engine.prune(&parsed(ALL), now(), &cancel::Never).unwrap();
         let once = engine.stores().to_world();
-        let again = engine.prune(ALL, now(), &cancel::Never).unwrap();
+        let again = engine.prune(&parsed(ALL), now(), &cancel::Never).unwrap();
         prop_assert_eq!(again.images_deleted, []);
         prop_assert_eq!(again.space_reclaimed, 0);
         prop_assert_eq!(engine.stores().to_world(), once);
@@ -215,7 +216,8 @@ proptest! {
         let before = engine.stores().to_world();
         let plan = image_prune::graph::plan::plan(engine.stores(), &filters, &semantics, now(), &Order::ById);
         prop_assert_eq!(engine.stores().to_world(), before);
-        match (plan, engine.prune(&filters, now(), &cancel::Never)) {
+        let filters = Filters::parse(&filters, &semantics);
+        match (plan, filters.and_then(|filters| engine.prune(&filters, now(), &cancel::Never))) {
             (Ok(plan), Ok(report)) => {
                 prop_assert_eq!(plan.report, report);
                 prop_assert_eq!(plan.events, engine.events().take());
@@ -300,7 +302,7 @@ fn a_layer_registered_during_a_prune_counts_nothing() {
             }
             false
         };
-        let report = engine.prune("", now(), &at_second_poll).unwrap();
+        let report = engine.prune(&Filters::default(), now(), &at_second_poll).unwrap();
         assert_eq!(polls.get(), 2);
         assert_eq!(report.images_deleted.len(), 4, "both images, both layers");
         let layer = Record::Layer(ChainId::on(None, new));
@@ -313,6 +315,6 @@ fn a_layer_registered_during_a_prune_counts_nothing() {
         let handle = stores.layers.register(new, None, 70).unwrap();
         stores.images.create(image_on(&[new], "parent")).unwrap();
         stores.layers.release(handle).unwrap();
-        assert_eq!(engine.prune("", now(), &cancel::Never).unwrap().space_reclaimed, 70);
+        assert_eq!(engine.prune(&Filters::default(), now(), &cancel::Never).unwrap().space_reclaimed, 70);
     }
 }

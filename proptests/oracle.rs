@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use crate::scenarios::lines;
 use crate::support::faulty::{Fault, Plan, faulty_model};
-use crate::support::{ALL, Shape, config, filters, now, semantics_of, world};
+use crate::support::{ALL, Shape, config, filters, now, parsed, semantics_of, world};
 
 const SEEDS: &str = "proptests/regressions/oracle.txt";
 
@@ -227,7 +227,7 @@ proptest! {
         };
         let stores = Stores::load(world.clone(), &semantics).unwrap();
         let engine = Engine::new(stores, semantics, Recorder::default()).with_order(Order::Given(order));
-        let report = engine.prune(ALL, now(), &Never).unwrap();
+        let report = engine.prune(&parsed(ALL), now(), &Never).unwrap();
         let records = Some(report.images_deleted.iter().map(RecordText::from).collect());
         let answer = Answer::Done { records, space_reclaimed: Some(report.space_reclaimed) };
         prop_assert_eq!(observed.answer, Some(answer));

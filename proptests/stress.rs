@@ -16,7 +16,7 @@ use image_prune::graph::store::{
     Container, ContainerState, ContainerStore, ImageStore, LayerStore, ReferenceStore, Stores,
 };
 use image_prune::graph::usage::usage;
-use image_prune::{ContainerId, DiffId, Digest, ImageId, Now, Reference, Semantics, Timestamp};
+use image_prune::{ContainerId, DiffId, Digest, Filters, ImageId, Now, Reference, Semantics, Timestamp};
 
 const SEMANTICS: Semantics = Semantics::MOBY_26_1;
 const TIME: Duration = Duration::from_secs(3);
@@ -151,7 +151,8 @@ impl Daemon {
 
     fn prune(&self, round: usize) {
         let filters = if round.is_multiple_of(2) { "" } else { r#"{"dangling":["false"]}"# };
-        self.engine.prune(filters, now(), &Never).unwrap();
+        let filters = Filters::parse(filters, &SEMANTICS).unwrap();
+        self.engine.prune(&filters, now(), &Never).unwrap();
     }
 }
 

@@ -27,6 +27,7 @@ use image_prune::{
 use serde_json::Value;
 
 use crate::support::http::{get, post};
+use crate::support::parsed;
 use crate::tables;
 
 /// 2024-03-10T12:00:00.9Z
@@ -154,7 +155,7 @@ const EXAMPLES: &[Example] = &[
         answer: |semantics| {
             let engine = Engine::new(Stores::new(semantics), *semantics, Recorder::default());
             engine.stores().images.create(r#"{"rootfs":{"type":"layers"}}"#).unwrap();
-            let report = engine.prune(r#"{"until":["24h"]}"#, NOW, &Never).unwrap();
+            let report = engine.prune(&parsed(r#"{"until":["24h"]}"#), NOW, &Never).unwrap();
             if report.images_deleted.is_empty() { "kept" } else { "deleted" }.to_owned()
         },
         invert: |semantics| semantics.created_is_optional = false,
@@ -244,7 +245,7 @@ const EXAMPLES: &[Example] = &[
             };
             let engine =
                 Engine::new(Stores::load(world, semantics).unwrap(), *semantics, Recorder::default());
-            let report = engine.prune(r#"{"dangling":["false"]}"#, NOW, &Never).unwrap();
+            let report = engine.prune(&parsed(r#"{"dangling":["false"]}"#), NOW, &Never).unwrap();
             if report.images_deleted.is_empty() { "kept" } else { "deleted" }.to_owned()
         },
         invert: |semantics| semantics.image_mounts_are_use = false,

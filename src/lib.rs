@@ -6,7 +6,7 @@
 //! use image_prune::event::EventLog;
 //! use image_prune::graph::Engine;
 //! use image_prune::graph::store::{ReferenceStore, Stores};
-//! use image_prune::{Now, Reference, Semantics, Timestamp};
+//! use image_prune::{Filters, Now, Reference, Semantics, Timestamp};
 //!
 //! let semantics = Semantics::MOBY_20_10;
 //! let stores = Stores::new(&semantics);
@@ -17,7 +17,8 @@
 //!
 //! let engine = Engine::new(stores, semantics, EventLog::new(|| Timestamp::new(1_890_000_000, 0)));
 //! let now = Now::utc(chrono::DateTime::UNIX_EPOCH);
-//! let report = engine.prune(r#"{"dangling":["false"],"until":["2025-01-01"]}"#, now, &Never)?;
+//! let filters = Filters::parse(r#"{"dangling":["false"],"until":["2025-01-01"]}"#, &semantics)?;
+//! let report = engine.prune(&filters, now, &Never)?;
 //!
 //! let lines: Vec<_> = report.images_deleted.iter().map(ToString::to_string).collect();
 //! assert_eq!(lines, ["untagged: app:1".to_owned(), format!("deleted: {old}")]);

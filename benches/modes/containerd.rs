@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::support::containerd::{SEMANTICS, engine, stores};
 use crate::support::figures::{Settings, median, peak_rss, timed, us_each};
-use crate::support::store::{FILTERS, prune_now};
+use crate::support::store::{FILTERS, filters, prune_now};
 
 pub fn run(settings: &Settings) {
     let bytes = if settings.has("--lean") { Bytes::None } else { Bytes::Json };
@@ -60,7 +60,7 @@ impl Run {
         let metadata = &engine.stores().metadata;
         let (collection, ()) = timed(|| metadata.collect(prune_now().instant).unwrap());
         let before = Keys::of(&engine.stores().to_world());
-        let (prune, report) = timed(|| engine.prune(FILTERS, prune_now(), &Never).unwrap());
+        let (prune, report) = timed(|| engine.prune(&filters(), prune_now(), &Never).unwrap());
         let after = Keys::of(&engine.stores().to_world());
         drop(engine);
         let mut floor = Floor::new(&before);
@@ -146,7 +146,7 @@ fn check_against_model() {
     let world = stores(200, Bytes::All).to_world();
     let mut model = Model::new(&world, &SEMANTICS).unwrap();
     let expected = model.prune(FILTERS, prune_now(), &[], Cancellation::Never).report.unwrap();
-    let report = engine.prune(FILTERS, prune_now(), &Never).unwrap();
+    let report = engine.prune(&filters(), prune_now(), &Never).unwrap();
     let records: Vec<RecordText> = report.images_deleted.iter().map(RecordText::from).collect();
     assert_eq!((records, report.space_reclaimed), (expected.records, expected.space_reclaimed));
 }

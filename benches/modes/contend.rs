@@ -16,7 +16,7 @@ use image_prune::graph::store::{ContainerStore, ImageStore, ReferenceStore};
 use image_prune::{ImageId, Reference};
 
 use crate::support::figures::Settings;
-use crate::support::store::{FILTERS, SEMANTICS, Shape, build_image, described, engine, prune_now};
+use crate::support::store::{SEMANTICS, Shape, build_image, described, engine, filters, prune_now};
 
 /// Layers of its own that each image has.
 const OWN_LAYERS: usize = 2;
@@ -59,7 +59,7 @@ fn together(engine: &Engine<EventLog>, images: usize, prune: Option<&mut Duratio
             None => thread::sleep(ALONE),
             Some(time) => {
                 let started = Instant::now();
-                engine.prune(FILTERS, prune_now(), &Never).unwrap();
+                engine.prune(&filters(), prune_now(), &Never).unwrap();
                 *time = started.elapsed();
             }
         }

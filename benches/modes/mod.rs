@@ -5,7 +5,7 @@ use image_prune::cancel::Never;
 use image_prune::graph::PruneReport;
 use image_prune::oracle::graph::Model;
 
-use crate::support::store::{FILTERS, SEMANTICS, Shape, engine, prune_now, stores};
+use crate::support::store::{FILTERS, SEMANTICS, Shape, engine, filters, prune_now, stores};
 
 pub mod containerd;
 pub mod contend;
@@ -19,7 +19,7 @@ pub mod state_file;
 
 /// Prunes what the bench prunes.
 pub fn prune(engine: &image_prune::graph::Engine<image_prune::event::EventLog>) -> PruneReport {
-    engine.prune(FILTERS, prune_now(), &Never).unwrap()
+    engine.prune(&filters(), prune_now(), &Never).unwrap()
 }
 
 /// Holds the measured prune against the model at a small size: the same records and bytes.

@@ -6,10 +6,17 @@ use chrono::{DateTime, TimeDelta, Utc};
 use image_prune::event::EventLog;
 use image_prune::graph::Engine;
 use image_prune::graph::store::{Container, LayerHandle, Stores};
-use image_prune::{ChainId, ContainerId, DiffId, Digest, ImageId, Now, Reference, Semantics, Timestamp};
+use image_prune::{
+    ChainId, ContainerId, DiffId, Digest, Filters, ImageId, Now, Reference, Semantics, Timestamp,
+};
 
 /// What is asked of the store: all images older than a day that are not for production.
 pub const FILTERS: &str = r#"{"dangling":["false"],"until":["24h"],"label!":["env=prod"]}"#;
+
+/// [`FILTERS`], read.
+pub fn filters() -> Filters {
+    Filters::parse(FILTERS, &SEMANTICS).unwrap()
+}
 
 pub const SEMANTICS: Semantics = Semantics::MOBY_20_10;
 

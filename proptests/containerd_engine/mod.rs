@@ -8,12 +8,12 @@ use image_prune::containerd::free::Sharing;
 use image_prune::containerd::plan::{Reason, Verdict, plan};
 use image_prune::containerd::removal::{marginal, remove_images};
 use image_prune::containerd::store::{Freed, Stores};
-use image_prune::containerd::{Engine, Order};
+use image_prune::containerd::{Engine, Order, PruneError};
 use image_prune::event::Recorder;
 use image_prune::oracle::containerd::Model;
 use image_prune::replay::containerd::{Op, Subject, differences, step};
 use image_prune::world::ContainerdWorld;
-use image_prune::{Now, Semantics, Timestamp};
+use image_prune::{Filters, Now, Semantics, Timestamp};
 
 use made::Random;
 
@@ -90,7 +90,9 @@ fn planned(seed: u64, oddity: usize) {
     assert_eq!(sorted(stores.to_world()), sorted(before.clone()), "seed {seed}: a plan changes nothing");
     let size = stores.metadata.sizes();
     let engine = Engine::new(stores, semantics, Recorder::default()).with_order(order);
-    let done = engine.prune(filters, now, &Never);
+    let done = Filters::parse(filters, &semantics)
+        .map_err(PruneError::from)
+        .and_then(|filters| engine.prune(&filters, now, &Never));
     let Ok(planned) = planned else {
         assert!(done.is_err_and(|error| error.report().is_none()), "seed {seed}");
         return;

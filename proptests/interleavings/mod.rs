@@ -20,8 +20,8 @@ use image_prune::graph::store::{
 use image_prune::graph::usage::usage;
 use image_prune::graph::{Engine, PruneReport};
 use image_prune::{
-    ChainId, ContainerId, DiffId, Digest, ImageId, Now, Record, Reference, Result, Semantics, Timestamp,
-    World,
+    ChainId, ContainerId, DiffId, Digest, Filters, ImageId, Now, Record, Reference, Result, Semantics,
+    Timestamp, World,
 };
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::atomic::{AtomicBool, Ordering};
@@ -112,7 +112,7 @@ impl Daemon {
     }
 
     fn prune(&self, filters: &str) -> Result<PruneReport> {
-        self.engine.prune(filters, now(), &Never)
+        self.engine.prune(&parsed(filters), now(), &Never)
     }
 
     fn has(&self, image: ImageId) -> bool {
@@ -146,6 +146,10 @@ fn container(name: &str) -> ContainerId {
 
 fn reference(name: &str) -> Reference {
     Reference::parse(name, &SEMANTICS).unwrap()
+}
+
+fn parsed(filters: &str) -> Filters {
+    Filters::parse(filters, &SEMANTICS).unwrap()
 }
 
 fn now() -> Now {

@@ -134,7 +134,7 @@ fn snapshots_are_of_one_moment() {
             let copy = daemon.stores().copy();
             copy.validate().unwrap();
             let engine = Engine::new(copy, SEMANTICS, Recorder::default());
-            let report = engine.prune(ALL, now(), &Never).unwrap();
+            let report = engine.prune(&parsed(ALL), now(), &Never).unwrap();
             assert_eq!(report.skipped, []);
             listed
         };
@@ -153,8 +153,10 @@ fn cancellation_meets_the_last_deletion() {
         let images = ["a", "b"].map(|name| daemon.image(name, &[name]));
         let gave_up = AtomicBool::new(false);
         let cancel = || gave_up.load(Ordering::SeqCst);
-        let (answer, ()) =
-            both(|| daemon.engine.prune(ALL, now(), &cancel), || gave_up.store(true, Ordering::SeqCst));
+        let (answer, ()) = both(
+            || daemon.engine.prune(&parsed(ALL), now(), &cancel),
+            || gave_up.store(true, Ordering::SeqCst),
+        );
         let gone = images.iter().filter(|image| !daemon.has(**image)).count();
         let outcome = match answer {
             Ok(report) => {

@@ -26,7 +26,7 @@ use image_prune::event::{ImageEvent, Recorder};
 use image_prune::graph::Engine;
 use image_prune::graph::store::Stores;
 use image_prune::replay::EventText;
-use image_prune::{Now, Semantics, Timestamp, World};
+use image_prune::{Filters, Now, Semantics, Timestamp, World};
 use proptest::test_runner::TestCaseError;
 
 /// Every Rust file below a folder, sorted.
@@ -59,6 +59,11 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Asks for everything that is unused.
 pub const ALL: &str = r#"{"dangling":["false"]}"#;
+
+/// Filters that every version can read.
+pub fn parsed(filters: &str) -> Filters {
+    Filters::parse(filters, &Semantics::default()).unwrap()
+}
 
 /// The wall clock of all requests.
 pub const NOW: &str = "2020-06-01T00:00:00Z";

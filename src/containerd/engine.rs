@@ -14,6 +14,7 @@ use crate::base::cancel::Cancel;
 use crate::base::error::Result;
 use crate::base::guard::Guard;
 use crate::base::sync::atomic::AtomicBool;
+use crate::document::filters::Filters;
 use crate::go::time::Now;
 use crate::semantics::Semantics;
 
@@ -65,20 +66,20 @@ impl<E, S, C> Engine<E, S, C> {
 }
 
 impl<E: EventSink, S: MetadataStore, C: ContainerStore> Engine<E, S, C> {
-    /// Deletes unused names, and what no name holds any more: moby's `ImagePrune`. `filters` is the raw query value.
+    /// Deletes unused names, and what no name holds any more: moby's `ImagePrune`.
     ///
     /// # Errors
     ///
-    /// In this order: another prune is running; the filters are wrong; the store cannot be read; records that
+    /// In this order: another prune is running; a filter is wrong; the store cannot be read; records that
     /// could not be deleted, with the report of those that were.
     pub fn prune(
         &self,
-        filters: &str,
+        filters: &Filters,
         now: Now,
         cancel: &(impl Cancel + ?Sized),
     ) -> Result<PruneReport, PruneError> {
         let _guard = Guard::of_prune(&self.is_pruning)?;
-        let request = Request::parse(filters, &self.semantics, now)?;
+        let request = Request::from_filters(filters, &self.semantics, now)?;
         self.run(&request, &self.order, cancel, &mut |_, _| {})
     }
 

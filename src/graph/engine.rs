@@ -11,6 +11,7 @@ use crate::base::digest::ImageId;
 use crate::base::error::{Error, Result};
 use crate::base::guard::Guard;
 use crate::base::sync::atomic::AtomicBool;
+use crate::document::filters::Filters;
 use crate::document::image::Image;
 use crate::go::time::Now;
 use crate::graph::account::account;
@@ -90,15 +91,15 @@ where
     L: LayerStore,
     C: ContainerStore,
 {
-    /// Deletes unused images: moby's `ImagesPrune`. `filters` is the raw query value.
+    /// Deletes unused images: moby's `ImagesPrune`.
     ///
     /// # Errors
     ///
-    /// In this order (P-2): another prune is running; the filters are wrong; the caller gave up before
+    /// In this order (P-2): another prune is running; a filter is wrong; the caller gave up before
     /// anything was deleted.
-    pub fn prune(&self, filters: &str, now: Now, cancel: &(impl Cancel + ?Sized)) -> Result<PruneReport> {
+    pub fn prune(&self, filters: &Filters, now: Now, cancel: &(impl Cancel + ?Sized)) -> Result<PruneReport> {
         let _guard = self.guard()?;
-        let request = PruneRequest::parse(filters, &self.semantics, now)?;
+        let request = PruneRequest::from_filters(filters, &self.semantics, now)?;
         self.run(&request, &self.order, cancel)
     }
 

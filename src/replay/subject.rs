@@ -6,6 +6,7 @@ use crate::api::request::PruneRequest;
 use crate::base::cancel::{AfterPolls, Cancel, Never};
 use crate::base::digest::ImageId;
 use crate::base::error::Result;
+use crate::document::filters::Filters;
 use crate::document::world::World;
 use crate::go::time::Now;
 use crate::graph::delete::Extent;
@@ -100,7 +101,8 @@ impl Subject for Engine<Recorder> {
         cancel: &dyn Cancel,
     ) -> Result<(Vec<Record>, u64)> {
         self.set_order(Order::Given(order.to_vec()));
-        let report = Self::prune(self, filters, now, cancel)?;
+        let filters = Filters::parse(filters, self.semantics())?;
+        let report = Self::prune(self, &filters, now, cancel)?;
         Ok((report.images_deleted, report.space_reclaimed))
     }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use image_prune::Filters;
 use image_prune::cancel::Never;
 use image_prune::containerd::Engine;
 use image_prune::containerd::plan::plan;
@@ -24,9 +25,10 @@ pub fn run(source: &Source, args: &PruneArgs, output: &Path) -> Result<()> {
     if !args.force && !is_confirmed(args)? {
         return print_table(&[] as &[image_prune::containerd::Record], 0);
     }
+    let filters = Filters::parse(&selection.filters, &source.semantics)?;
     let engine = Engine::new(stores, source.semantics, Recorder::default()).with_order(selection.order);
     let stage = progress::of_images(source.world.images.len(), "pruning");
-    let done = engine.prune(&selection.filters, selection.now, &Never);
+    let done = engine.prune(&filters, selection.now, &Never);
     drop(stage);
     // What failed in the middle has deleted the rest all the same; the plan has warned of it.
     let (report, error) = match done {

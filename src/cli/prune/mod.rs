@@ -7,7 +7,7 @@ use image_prune::cancel::Never;
 use image_prune::event::Recorder;
 use image_prune::graph::Engine;
 use image_prune::graph::plan::plan;
-use image_prune::{Record, World};
+use image_prune::{Filters, Record, World};
 use serde_json::json;
 
 use super::args::{Format, PruneArgs};
@@ -43,9 +43,10 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         return print_table(&[] as &[Record], 0);
     }
 
+    let filters = Filters::parse(&selection.filters, &semantics)?;
     let engine = Engine::new(stores, semantics, Recorder::default()).with_order(selection.order);
     let stage = progress::of_images(engine.stores().images.len(), "pruning");
-    let report = engine.prune(&selection.filters, selection.now, &Never)?;
+    let report = engine.prune(&filters, selection.now, &Never)?;
     drop(stage);
     let left = engine.stores().to_world();
     stand_ins.retain(|id| left.images.iter().any(|image| image.id == *id));

@@ -11,7 +11,7 @@
 //! use image_prune::cancel::Never;
 //! use image_prune::event::Recorder;
 //! use image_prune::graph::store::{ContainerState, ContainerStore, Stores};
-//! use image_prune::{ContainerId, Digest, graph::Engine, ImageId, Now, Semantics};
+//! use image_prune::{ContainerId, Digest, Filters, graph::Engine, ImageId, Now, Semantics};
 //!
 //! /// A runtime that runs everything from one image.
 //! struct Runtime {
@@ -36,7 +36,7 @@
 //!
 //! let stores = Stores { images, references, layers, containers };
 //! let engine = Engine::new(stores, Semantics::MOBY_20_10, Recorder::default());
-//! let report = engine.prune("", Now::utc(chrono::DateTime::UNIX_EPOCH), &Never)?;
+//! let report = engine.prune(&Filters::default(), Now::utc(chrono::DateTime::UNIX_EPOCH), &Never)?;
 //! assert_eq!(report.images_deleted[0].to_string(), format!("deleted: {unused}"));
 //! assert!(engine.stores().images.contains(used));
 //! # Ok::<(), image_prune::Error>(())

@@ -6,6 +6,7 @@ use super::super::daemon::Daemon;
 use crate::api::event::Actor;
 use crate::base::digest::ImageId;
 use crate::base::error::{Error, ErrorClass, Result};
+use crate::document::filters::Filters;
 use crate::document::image::Labels;
 use crate::document::reference::Reference;
 use crate::graph::delete::Extent;
@@ -86,8 +87,8 @@ pub fn remove(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusa
 
 /// `POST /images/prune` (H-3 to H-8).
 pub fn prune(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
-    // H-4: filters are read before the guard is asked.
-    crate::document::filters::Filters::parse(call.form.get("filters"), daemon.semantics())?;
-    let report = daemon.engine().prune(call.form.get("filters"), daemon.now(), &*call.is_cancelled)?;
+    // H-4: before the guard is asked.
+    let filters = Filters::parse(call.form.get("filters"), daemon.semantics())?;
+    let report = daemon.engine().prune(&filters, daemon.now(), &*call.is_cancelled)?;
     Ok(Answer::json(&report))
 }

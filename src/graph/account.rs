@@ -1,8 +1,7 @@
 //! How many bytes a prune gave back (P-9).
 
-use crate::api::record::Record;
 use crate::base::digest::ChainId;
-use crate::graph::delete::DeleteLog;
+use crate::graph::delete::{DeleteLog, Deleted};
 use crate::graph::store::LayerSizes;
 
 /// The sum of the sizes, before the prune, of all layers that the records name.
@@ -11,16 +10,15 @@ use crate::graph::store::LayerSizes;
 /// size, or a sum beyond 2^64, wraps.
 pub fn account(before: &impl LayerSizes, log: &DeleteLog) -> u64 {
     let newcomers = before.newcomers();
-    let freed_size = |chain: ChainId, size: i64| match &newcomers {
-        None => before.diff_size(chain),
-        Some(newcomers) => (newcomers.is_empty() || !newcomers.contains(&chain)).then_some(size),
+    let freed_size = |chain: &ChainId, size: i64| match &newcomers {
+        None => before.diff_size(*chain),
+        Some(newcomers) => (newcomers.is_empty() || !newcomers.contains(chain)).then_some(size),
     };
-    let mut layer_sizes = log.layer_sizes.iter();
-    let size = |record: &Record| match record {
-        Record::Untagged(_) => None,
-        Record::Image(id) => before.diff_size(ChainId::from(id.digest())),
-        Record::Layer(chain) => freed_size(*chain, *layer_sizes.next()?),
+    let size = |deleted: &Deleted| match deleted {
+        Deleted::Untagged(_) => None,
+        Deleted::Image(id) => before.diff_size(ChainId::from(id.digest())),
+        Deleted::Layer(chain, size) => freed_size(chain, *size),
     };
-    let sizes = log.records.iter().filter_map(size);
+    let sizes = log.deleted.iter().filter_map(size);
     sizes.fold(0, |sum, size| sum.wrapping_add(size.cast_unsigned()))
 }

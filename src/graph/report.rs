@@ -21,8 +21,9 @@ pub struct PruneReport {
 
 impl PruneReport {
     pub(crate) fn new(log: DeleteLog, space_reclaimed: u64) -> Self {
-        let DeleteLog { records, skipped, cancelled, .. } = log;
-        Self { images_deleted: records, space_reclaimed, skipped, cancelled }
+        let DeleteLog { deleted, skipped, cancelled } = log;
+        let images_deleted = deleted.into_iter().map(Record::from).collect();
+        Self { images_deleted, space_reclaimed, skipped, cancelled }
     }
 }
 

@@ -1,8 +1,7 @@
 //! The delete loop of a prune (P-5 to P-8).
 
-use super::{Deletion, Extent, Failure, Gone};
+use super::{Deleted, Deletion, Extent, Failure, Gone};
 use crate::api::event::EventSink;
-use crate::api::record::Record;
 use crate::base::cancel::Cancel;
 use crate::base::digest::ImageId;
 use crate::document::reference::Reference;
@@ -13,9 +12,7 @@ use crate::graph::store::{ContainerStore, ImageStore, ReferenceStore};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeleteLog {
     /// What went, in order.
-    pub records: Vec<Record>,
-    /// The sizes of the layers among the records, in their order.
-    pub layer_sizes: Vec<i64>,
+    pub deleted: Vec<Deleted>,
     /// What a deletion was tried of in vain. moby logs all but the conflicts, and returns none (P-6).
     pub skipped: Vec<Skipped>,
     /// Whether the caller gave up, so that candidates were left (P-5).
@@ -78,7 +75,7 @@ where
             log.attempt(id, Some(reference), &mut gone, |gone| deletion.delete_named(reference, gone));
         }
     }
-    DeleteLog { records: gone.records, layer_sizes: gone.layer_sizes, ..log }
+    DeleteLog { deleted: gone.deleted, ..log }
 }
 
 impl DeleteLog {
@@ -90,10 +87,9 @@ impl DeleteLog {
         gone: &mut Gone,
         delete: impl FnOnce(&mut Gone) -> Result<(), Failure>,
     ) {
-        let before = (gone.records.len(), gone.layer_sizes.len());
+        let before = gone.deleted.len();
         if let Err(failure) = delete(gone) {
-            gone.records.truncate(before.0);
-            gone.layer_sizes.truncate(before.1);
+            gone.deleted.truncate(before);
             self.skipped.push(Skipped { image, reference: reference.cloned(), failure });
         }
     }

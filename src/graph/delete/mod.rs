@@ -1,27 +1,26 @@
 //! `ImageDelete`: one reference or image goes, and what hangs on it (rules D; moby's
 //! `daemon/images/image_delete.go`).
 
+use std::sync::Arc;
+
 use crate::api::event::{EventSink, ImageEvent};
 use crate::api::record::Record;
-use crate::base::digest::ImageId;
-use crate::base::error::Result;
+use crate::base::digest::{ChainId, ImageId};
+use crate::base::error::{Error, Result};
 use crate::document::image::Image;
-use crate::document::reference::Reference;
-use crate::graph::store::{ContainerStore, FreedLayer, ImageStore, ReferenceStore, Stores};
+use crate::document::reference::{AnyReference, Reference};
+use crate::graph::store::{ContainerState, ContainerStore, FreedLayer, ImageStore, ReferenceStore, Stores};
 use crate::semantics::Semantics;
 
 mod candidates;
 mod conflict;
 mod failure;
-mod resolve;
-mod untag;
 
 pub use candidates::{DeleteLog, Skipped, delete_candidates};
 pub use conflict::{Conflict, Obstacle};
 pub use failure::{DeleteError, Failure};
 
 use conflict::Mask;
-use resolve::Path;
 
 /// What a deletion works on: the stores, and who hears of it.
 #[derive(Debug)]
@@ -34,12 +33,31 @@ pub struct Deletion<'a, I, R, L, C, E> {
     pub semantics: &'a Semantics,
 }
 
+/// One thing that went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deleted {
+    /// A reference.
+    Untagged(Reference),
+    /// An image.
+    Image(ImageId),
+    /// A layer, and its own size in bytes, which nobody can tell any more.
+    Layer(ChainId, i64),
+}
+
+impl From<Deleted> for Record {
+    fn from(deleted: Deleted) -> Self {
+        match deleted {
+            Deleted::Untagged(reference) => Self::Untagged(reference),
+            Deleted::Image(id) => Self::Image(id),
+            Deleted::Layer(chain, _) => Self::Layer(chain),
+        }
+    }
+}
+
 /// What a deletion has taken away so far.
 #[derive(Debug, Default)]
 struct Gone {
-    records: Vec<Record>,
-    /// The size of each layer of the records, in their order.
-    layer_sizes: Vec<i64>,
+    deleted: Vec<Deleted>,
     /// The layers of the last image; kept for its memory.
     freed: Vec<FreedLayer>,
 }
@@ -47,19 +65,29 @@ struct Gone {
 impl Gone {
     /// Most images have a reference, and a layer or two of their own.
     fn with_capacity(images: usize) -> Self {
-        let (records, layer_sizes) = (Vec::with_capacity(images * 4), Vec::with_capacity(images * 2));
-        Self { records, layer_sizes, freed: Vec::new() }
+        Self { deleted: Vec::with_capacity(images * 4), freed: Vec::new() }
     }
 
     fn untagged(&mut self, reference: Reference) {
-        self.records.push(Record::Untagged(reference));
+        self.deleted.push(Deleted::Untagged(reference));
     }
 
     fn image(&mut self, id: ImageId) {
-        self.records.push(Record::Image(id));
-        self.records.extend(self.freed.iter().map(|layer| Record::Layer(layer.chain_id)));
-        self.layer_sizes.extend(self.freed.iter().map(|layer| layer.diff_size));
+        let layer = |freed: &FreedLayer| Deleted::Layer(freed.chain_id, freed.diff_size);
+        self.deleted.push(Deleted::Image(id));
+        self.deleted.extend(self.freed.iter().map(layer));
     }
+
+    fn records(self) -> Vec<Record> {
+        self.deleted.into_iter().map(Record::from).collect()
+    }
+}
+
+/// Which way a deletion goes (D-3).
+#[derive(Debug)]
+enum Path {
+    Reference(Reference),
+    Id,
 }
 
 /// How far a deletion goes.
@@ -94,8 +122,51 @@ where
             Path::Id => self.delete_id(id, &image, extent, &mut gone),
         });
         match done {
-            Ok(()) => Ok(gone.records),
-            Err(failure) => Err(DeleteError::new(failure, gone.records)),
+            Ok(()) => Ok(gone.records()),
+            Err(failure) => Err(DeleteError::new(failure, gone.records())),
+        }
+    }
+
+    /// D-5: removes `reference` from the image that it names; `given` is what the caller wrote.
+    fn delete_reference(
+        &self,
+        (id, image): (ImageId, &Image),
+        given: &str,
+        reference: Reference,
+        extent: Extent,
+        gone: &mut Gone,
+    ) -> Result<(), Failure> {
+        let references = &self.stores.references;
+        if !extent.force && references.has_single_reference(id) {
+            self.refuse_last_reference(id, given)?;
+        }
+        let reference = reference.tag_name_only();
+        let mut left = references.untag(id, &reference)?;
+        self.publish_untag(id, image);
+        gone.untagged(reference);
+        // D-5.4: once no tag of the repository is left on the image, its digests of that repository go, too.
+        for digest in std::mem::take(&mut left.orphaned_digests) {
+            left = references.untag(id, &digest).map_err(Failure::CleanUp)?;
+            gone.untagged(digest);
+        }
+        if left.any {
+            return Ok(());
+        }
+        self.delete_with_parents(id, extent, true, gone)
+    }
+
+    /// D-5.1: the last reference of an image that a container uses stays.
+    fn refuse_last_reference(&self, image: ImageId, given: &str) -> Result<(), Failure> {
+        let containers = &self.stores.containers;
+        let mounting = || {
+            if self.semantics.image_mounts_are_use { containers.first_mounting(image) } else { None }
+        };
+        match containers.first(image, ContainerState::Any).or_else(mounting) {
+            None => Ok(()),
+            Some(container) => {
+                let obstacle = Obstacle::LastReference(given.into(), container);
+                Err(Conflict { image, obstacle }.into())
+            }
         }
     }
 
@@ -160,4 +231,53 @@ where
     fn is_dangling(&self, id: ImageId) -> bool {
         !self.stores.references.has_references(id) && !self.stores.images.has_children(id)
     }
+}
+
+impl<I: ImageStore, R: ReferenceStore, L, C, E> Deletion<'_, I, R, L, C, E> {
+    fn resolve(&self, text: &str) -> Result<(ImageId, Arc<Image>, Path), Failure> {
+        let (id, image) = self.find(text)?;
+        self.check_os(&image)?;
+        if is_prefix(id, text) {
+            return Ok((id, image, Path::Id));
+        }
+        // By the rule for names alone, as moby does.
+        Ok((id, image, Path::Reference(Reference::parse(text, self.semantics)?)))
+    }
+
+    /// G-1.
+    pub(crate) fn find(&self, text: &str) -> Result<(ImageId, Arc<Image>), Failure> {
+        match Reference::parse_any(text, self.semantics)? {
+            AnyReference::Digest(digest) => digest
+                .parse()
+                .ok()
+                .and_then(|id| self.read(id))
+                .ok_or_else(|| Error::not_found(format!("No such image: {digest}")).into()),
+            AnyReference::Named(reference) => self
+                .named(&reference)
+                .or_else(|| self.read(self.stores.images.search(text).ok()?))
+                .ok_or(Failure::NoSuchImage(reference)),
+        }
+    }
+
+    /// The image that a reference names now, if it can be read.
+    fn named(&self, reference: &Reference) -> Option<(ImageId, Arc<Image>)> {
+        self.read(self.stores.references.get(reference)?)
+    }
+
+    fn read(&self, id: ImageId) -> Option<(ImageId, Arc<Image>)> {
+        self.stores.images.get(id).ok().map(|image| (id, image))
+    }
+
+    /// D-2.
+    fn check_os(&self, image: &Image) -> Result<()> {
+        if self.semantics.os_is_checked_on_delete && !image.is_os_supported() {
+            return Err(Error::system(r#"unable to delete image: "operating system is not supported""#));
+        }
+        Ok(())
+    }
+}
+
+fn is_prefix(id: ImageId, text: &str) -> bool {
+    let id = id.to_string();
+    id.starts_with(text) || id.split_once(':').is_some_and(|(_, hex)| hex.starts_with(text))
 }

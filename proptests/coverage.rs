@@ -185,7 +185,7 @@ impl Coverage {
             Some(Exclusion::Intermediate) => self.hit("P intermediate"),
             Some(Exclusion::Filtered(Rejection::Label)) => self.hit("L label rejects"),
             Some(Exclusion::Filtered(Rejection::NegatedLabel)) => self.hit("L label! rejects"),
-            Some(Exclusion::Filtered(Rejection::NewerThanUntil)) => match image.created() {
+            Some(Exclusion::Filtered(Rejection::NewerThanUntil { created, .. })) => match created {
                 Some(_) => self.hit("T newer than until"),
                 None => self.hit("T kept for want of a date"),
             },

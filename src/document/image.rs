@@ -186,6 +186,12 @@ impl Image {
         }
     }
 
+    /// The top layer; `None` for an image without layers, and for one whose chain no layer store can hold.
+    #[must_use]
+    pub fn top_layer(&self) -> Option<ChainId> {
+        self.chain().ok().flatten()
+    }
+
     /// Reads what a filter and a deletion will touch.
     pub(crate) fn fetch(&self) -> u8 {
         self.labels.fetch()

@@ -104,7 +104,7 @@ fn alone(stores: &Stores, semantics: &Semantics, id: ImageId) -> u64 {
             sum += if is_free { i128::from(layer.diff_size) } else { 0 };
             is_free
         };
-        if let Some(top) = image.chain().ok().flatten() {
+        if let Some(top) = image.top_layer() {
             stores.layers.walk(top, &mut release);
         }
         (gone, next) = (Some(id), stores.images.parent(id));

@@ -200,7 +200,7 @@ impl Entry {
         let image = stores.images.get(id).ok()?;
         let references = stores.references.references(id);
         let is_intermediate = references.is_empty() && stores.images.has_children(id);
-        let mut next = image.chain().ok().flatten();
+        let mut next = image.top_layer();
         let mut size = next.map_or(Some(0), |top| sizes.layer(top).map(|_| 0));
         let mut chains = Vec::new();
         while let Some(chain) = next {

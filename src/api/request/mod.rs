@@ -44,7 +44,12 @@ pub struct PruneRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
     /// Created after `until` (T-10), or without `created` where that counts (T-11).
-    NewerThanUntil,
+    NewerThanUntil {
+        /// When it was created; `None` where the config does not say.
+        created: Option<Timestamp>,
+        /// The limit.
+        until: Timestamp,
+    },
     /// A `label` does not match (L-2).
     Label,
     /// All `label!` match (L-3).
@@ -105,8 +110,10 @@ impl PruneRequest {
     /// Why the filters keep `image`, none where it may go (P-4).
     #[must_use]
     pub fn rejection(&self, image: &Image) -> Option<Rejection> {
-        if self.until.is_some_and(|limit| self.is_newer(image, limit)) {
-            return Some(Rejection::NewerThanUntil);
+        if let Some(until) = self.until
+            && self.is_newer(image.created(), until)
+        {
+            return Some(Rejection::NewerThanUntil { created: image.created(), until });
         }
         if !image.has_config() {
             return None; // L-1
@@ -119,8 +126,8 @@ impl PruneRequest {
         negated.then_some(Rejection::NegatedLabel)
     }
 
-    fn is_newer(&self, image: &Image, limit: Timestamp) -> bool {
-        match image.created() {
+    fn is_newer(&self, created: Option<Timestamp>, limit: Timestamp) -> bool {
+        match created {
             Some(created) => created > limit,
             // T-11: kept, or as old as Go's zero time.
             None => self.created_is_optional || Timestamp::ZERO > limit,

@@ -207,14 +207,10 @@ impl<'a> Rehearsal<'a> {
         if let Some(child) = self.engine.stores().images.children(image.id).into_iter().min() {
             return Why::Prune(Reason::HasChild(child));
         }
-        let reason = match (self.rejection(image), self.request.until()) {
-            (Some(Rejection::Label), _) => Reason::Label,
-            (Some(Rejection::NewerThanUntil), Some(until)) => {
-                let found = self.view.stores.images.get(image.id).ok();
-                Reason::NewerThanUntil { created: found.and_then(|image| image.created()), until }
-            }
+        Why::Prune(match self.rejection(image) {
+            Some(Rejection::Label) => Reason::Label,
+            Some(Rejection::NewerThanUntil { created, until }) => Reason::NewerThanUntil { created, until },
             _ => Reason::NegatedLabel,
-        };
-        Why::Prune(reason)
+        })
     }
 }

@@ -100,7 +100,7 @@ pub(super) fn normalized(name: &str, semantics: &Semantics) -> Result<String, Cl
 
 fn size_of(image: &world::Image, world: &World, semantics: &Semantics) -> i64 {
     let parsed = crate::document::image::Image::parse(image.config.clone(), semantics).ok();
-    let mut next = parsed.and_then(|image| image.chain().ok().flatten());
+    let mut next = parsed.and_then(|image| image.top_layer());
     let mut size = 0_i64;
     while let Some(layer) = next.and_then(|chain| world.layers.iter().find(|layer| layer.chain_id == chain)) {
         size = size.saturating_add(layer.size);

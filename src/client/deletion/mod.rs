@@ -230,7 +230,7 @@ impl Walk<'_> {
 
     fn layers(&self, image: ImageId) -> BTreeSet<ChainId> {
         let mut layers = BTreeSet::new();
-        let top = self.view.stores.images.get(image).ok().and_then(|image| image.chain().ok().flatten());
+        let top = self.view.stores.images.get(image).ok().and_then(|image| image.top_layer());
         if let Some(top) = top {
             self.view.stores.layers.walk(top, &mut |chain, _| layers.insert(chain));
         }

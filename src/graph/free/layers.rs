@@ -22,7 +22,7 @@ pub(super) fn shared(
         stores.layers.walk(top, &mut |chain, _| marked.insert(chain));
     };
     for (id, image, _) in stores.images.images() {
-        let Some(top) = image.chain().ok().flatten() else { continue };
+        let Some(top) = image.top_layer() else { continue };
         mark(top, &mut held);
         match places.get(&id) {
             None => mark(top, &mut pinned),

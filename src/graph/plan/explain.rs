@@ -55,7 +55,7 @@ impl Explanation<'_> {
     }
 
     fn size(&self, id: ImageId) -> i64 {
-        let top = self.before.images.get(id).ok().and_then(|image| image.chain().ok().flatten());
+        let top = self.before.images.get(id).ok().and_then(|image| image.top_layer());
         top.and_then(|top| self.before.layers.chain_size(top)).unwrap_or(0)
     }
 
@@ -72,18 +72,12 @@ impl Explanation<'_> {
         match exclusion(self.before, self.request, id) {
             Some(Exclusion::Filtered(Rejection::Label)) => Reason::Label,
             Some(Exclusion::Filtered(Rejection::NegatedLabel)) => Reason::NegatedLabel,
-            Some(Exclusion::Filtered(Rejection::NewerThanUntil)) => self.newer(id),
+            Some(Exclusion::Filtered(Rejection::NewerThanUntil { created, until })) => {
+                Reason::NewerThanUntil { created, until }
+            }
             Some(Exclusion::Unreadable) => Reason::Failed("its config cannot be read".to_owned()),
             Some(Exclusion::NotAHead | Exclusion::Intermediate) => self.why_blocked(id),
             None => self.first_tag(id).map_or_else(|| self.why_blocked(id), Reason::Tagged),
-        }
-    }
-
-    fn newer(&self, id: ImageId) -> Reason {
-        let created = self.before.images.get(id).ok().and_then(|image| image.created());
-        match self.request.until() {
-            Some(until) => Reason::NewerThanUntil { created, until },
-            None => Reason::Failed("newer than a limit that is off".to_owned()),
         }
     }
 
@@ -105,16 +99,15 @@ impl Explanation<'_> {
             return container;
         }
         match self.failures.get(&id) {
-            Some(Failure::Conflict(conflict)) if conflict.is_used() => {
-                return conflict.container().map_or_else(
-                    || Reason::Failed(conflict.to_string()),
-                    |id| Reason::Container { id, running: self.is_running(id) },
-                );
+            None | Some(Failure::NoSuchImage(_)) => {}
+            Some(failure) => {
+                let conflict =
+                    if let Failure::Conflict(conflict) = failure { conflict.container() } else { None };
+                return match conflict {
+                    Some(id) => Reason::Container { id, running: self.is_running(id) },
+                    None => Reason::Failed(failure.to_string()),
+                };
             }
-            Some(failure) if !matches!(failure, Failure::NoSuchImage(_)) => {
-                return Reason::Failed(failure.to_string());
-            }
-            _ => {}
         }
         match self.after.references.references(id).into_iter().next() {
             Some(reference) if reference.is_canonical() => Reason::Referenced(reference),

@@ -352,7 +352,7 @@ impl ImageStore for Images {
     fn announce(&self, ids: &[ImageId]) {
         let inner = self.inner.read();
         inner.images.fetch(ids, |entry| entry.image.fetch());
-        let top = |id: &ImageId| inner.images.get(*id)?.image.chain().ok()?;
+        let top = |id: &ImageId| inner.images.get(*id)?.image.top_layer();
         let tops: SmallVec<[ChainId; 64]> = ids.iter().filter_map(top).collect();
         self.layers.announce(&tops);
     }
@@ -386,7 +386,7 @@ impl ImageStore for Images {
 
 impl Entry {
     fn handle(&self) -> Option<LayerHandle> {
-        let chain = self.image.chain().ok().flatten().filter(|_| self.handle != 0)?;
+        let chain = self.image.top_layer().filter(|_| self.handle != 0)?;
         Some(LayerHandle::new(chain, self.handle))
     }
 }

@@ -152,7 +152,7 @@ impl<'a> Reasons<'a> {
         let parsed = Image::parse(before.config.clone(), self.case.semantics);
         if let Some(rejection) = parsed.ok().and_then(|image| self.request.rejection(&image)) {
             return match rejection {
-                Rejection::NewerThanUntil => ("T-10", format!("image {id} is newer than `until`")),
+                Rejection::NewerThanUntil { .. } => ("T-10", format!("image {id} is newer than `until`")),
                 Rejection::Label => ("L-2", format!("a `label` does not match image {id}")),
                 Rejection::NegatedLabel => ("L-3", format!("every `label!` matches image {id}")),
             };

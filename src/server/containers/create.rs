@@ -127,7 +127,7 @@ fn add(daemon: &Daemon, record: &Record) -> Result<()> {
     let stores = daemon.stores();
     let (id, image) = (record.id, record.image);
     let image_mounts = image_mounts(daemon, &record.host_config)?;
-    let chain = stores.images.get(image)?.chain().ok().flatten();
+    let chain = stores.images.get(image)?.top_layer();
     daemon.shelf.add(record.clone())?;
     let undo = |error: Error| {
         daemon.shelf.remove(id, |_| true);

@@ -97,7 +97,7 @@ fn current_name(daemon: &Daemon, record: &Record) -> String {
 /// Bytes of the image; a container that never ran has written nothing of its own.
 fn root_size(daemon: &Daemon, record: &Record) -> i64 {
     let stores = daemon.stores();
-    let chain = stores.images.get(record.image).ok().and_then(|image| image.chain().ok().flatten());
+    let chain = stores.images.get(record.image).ok().and_then(|image| image.top_layer());
     chain.and_then(|chain| stores.layers.chain_size(chain)).unwrap_or(0)
 }
 

@@ -6,6 +6,7 @@
 pub mod case;
 mod endless;
 mod machine;
+mod page;
 mod view;
 
 use std::fs;

@@ -22,6 +22,12 @@ pub struct PlanArgs {
     /// Only print what `docker rmi` takes to delete the images that would go, in an order in which it succeeds
     #[arg(short, long, conflicts_with_all = ["format", "why"])]
     pub quiet: bool,
+    /// Show bases and what stands on them, with the bytes that each shares and has alone
+    #[arg(long, conflicts_with_all = ["format", "why", "quiet", "all_rows"])]
+    pub tree: bool,
+    /// Also write a page for a browser: the layers by their bytes, what would go, and why each image stays
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["why", "quiet"])]
+    pub html: Option<PathBuf>,
     /// Only tell about this image: a reference, an ID or the beginning of one
     #[arg(long, value_name = "IMAGE")]
     pub why: Option<String>,

@@ -17,8 +17,11 @@ use super::request::Selection;
 use super::source::EitherSource;
 use super::{containerd, progress, units, why};
 
+mod bases;
+mod html;
 mod quiet;
 mod rows;
+mod tree;
 mod view;
 
 pub use rows::Scene;
@@ -46,16 +49,24 @@ pub fn run(args: &PlanArgs) -> Result<()> {
     for doubt in &bytes.why {
         render::line_to_stderr("estimated", doubt);
     }
+    let scene = Scene {
+        plan: &plan,
+        stores: &stores,
+        semantics: &semantics,
+        now: selection.now,
+        filters: &selection.filters,
+        containers: &containers,
+        is_whole: args.no_trunc,
+    };
+    if let Some(file) = &args.html {
+        html::write(file, &scene, &bytes)?;
+    }
     match args.format {
+        _ if args.tree => tree::print(&scene),
         _ if args.quiet => quiet::print(&plan, &stores, args.no_trunc),
         Format::Json => print_json(&plan, &of_root, estimate.is_some().then_some(&bytes)),
         Format::Table if args.all_rows => print_table(&plan, &bytes, args.no_trunc),
-        Format::Table => {
-            let (semantics, now, filters) = (&semantics, selection.now, &*selection.filters);
-            let (plan, stores, containers) = (&plan, &stores, &containers);
-            let scene = Scene { plan, stores, semantics, now, filters, containers, is_whole: args.no_trunc };
-            print_view(&scene, &bytes)
-        }
+        Format::Table => print_view(&scene, &bytes),
     }
 }
 

@@ -26,15 +26,18 @@ pub fn print(scene: &Scene, bytes: &Bytes) -> Result<()> {
     Ok(out.flush()?)
 }
 
-fn lines(scene: &Scene, bytes: &Bytes, width: usize) -> Vec<String> {
-    let Rows { rows, steps_that_go } = scene.rows();
+/// How many images go, lose a name and stay; and what that frees.
+pub fn summary(scene: &Scene, bytes: &Bytes, rows: &Rows) -> [String; 2] {
+    let Rows { rows, steps_that_go } = rows;
     let count = |verdict| rows.iter().filter(|row| row.image.verdict == verdict).count();
-    let mut lines = headline(
-        [count(Verdict::Delete), count(Verdict::Untag), count(Verdict::Keep)],
-        steps_that_go,
-        &reclaimed(scene, bytes),
-        width,
-    );
+    let counts = [count(Verdict::Delete), count(Verdict::Untag), count(Verdict::Keep)];
+    [counted(counts, *steps_that_go), reclaimed(scene, bytes)]
+}
+
+fn lines(scene: &Scene, bytes: &Bytes, width: usize) -> Vec<String> {
+    let rows = scene.rows();
+    let mut lines = headline(&summary(scene, bytes, &rows), width);
+    let rows = rows.rows;
     if rows.is_empty() {
         return lines;
     }
@@ -71,7 +74,7 @@ fn reclaimed(scene: &Scene, bytes: &Bytes) -> String {
     }
 }
 
-fn headline([go, lose, stay]: [usize; 3], steps: usize, frees: &str, width: usize) -> Vec<String> {
+fn counted([go, lose, stay]: [usize; 3], steps: usize) -> String {
     let plural =
         |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let steps = match steps {
@@ -87,11 +90,14 @@ fn headline([go, lose, stay]: [usize; 3], steps: usize, frees: &str, width: usiz
         parts.push(format!("{lose} would lose {}", if lose == 1 { "its name" } else { "names" }));
     }
     parts.push(plural(stay, "stays", "stay"));
-    let counts = format!("{}.", parts.join(", "));
+    format!("{}.", parts.join(", "))
+}
+
+fn headline([counts, frees]: &[String; 2], width: usize) -> Vec<String> {
     if width == usize::MAX || counts.width() + 3 + frees.width() <= width {
         vec![format!("{}   {}", bold(counts), bold(frees))]
     } else {
-        wrap(&counts, width).iter().chain(&wrap(frees, width)).map(bold).collect()
+        wrap(counts, width).iter().chain(&wrap(frees, width)).map(bold).collect()
     }
 }
 
@@ -204,7 +210,7 @@ fn right(text: &str, width: usize) -> String {
 }
 
 /// A name without its middle: the end tells images apart, the beginning the registry.
-fn cut(name: &str, width: usize) -> String {
+pub fn cut(name: &str, width: usize) -> String {
     if name.width() <= width {
         return name.to_owned();
     }

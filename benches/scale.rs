@@ -6,7 +6,7 @@
 //!
 //! * none: prune over floor, memory. `--lean`: the same without raw configs.
 //! * `--store containerd`: the same for the containerd image store; its floor has the keys of all that went.
-//! * `--plan`: plan over prune.
+//! * `--plan`: plan over prune, and the prune of an overlay beside that of a copy.
 //! * `--containers`: many containers over few.
 //! * `--tags`: many tags over one.
 //! * `--depth`: long chains of parents and of layers.

@@ -6,7 +6,7 @@ use image_prune::graph::delete::Extent;
 use image_prune::graph::free::Sharing;
 use image_prune::graph::plan::{Verdict, plan};
 use image_prune::graph::select::Order;
-use image_prune::graph::store::{ReferenceStore, Stores};
+use image_prune::graph::store::{ImageStore, ReferenceStore, Stores};
 use image_prune::{ImageId, Semantics, World};
 use proptest::prelude::*;
 

@@ -51,6 +51,7 @@ mod locks;
 #[cfg(feature = "client")]
 mod needed;
 mod oracle;
+mod overlay;
 mod partial_outcomes;
 #[cfg(feature = "cli")]
 mod registry;

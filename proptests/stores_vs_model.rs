@@ -350,7 +350,7 @@ proptest! {
                 prop_assert_eq!(containers.first(id, ContainerState::Running), with(true));
                 prop_assert_eq!(containers.first(id, ContainerState::Stopped), with(false));
                 let mounting = naive.iter().filter(|container| container.image_mounts.contains(&id));
-                prop_assert_eq!(containers.first_mounting(id), mounting.map(|one| one.id).min());
+                prop_assert_eq!(containers.first_mounting(id, ContainerState::Any), mounting.map(|one| one.id).min());
             }
         }
     }

@@ -102,7 +102,7 @@ fn containers_come_and_go() {
                     assert!(users.running.is_none() || users.stopped.is_none());
                     assert!(stores.containers.count(image) <= 2);
                     let _any = stores.containers.first(image, ContainerState::Any);
-                    let _mounting = stores.containers.first_mounting(image);
+                    let _mounting = stores.containers.first_mounting(image, ContainerState::Any);
                 }
                 assert!(stores.containers.containers().len() <= 2);
             });

@@ -54,7 +54,9 @@ impl Shelf {
     pub fn add(&self, world: &World, semantics: Semantics) {
         let mut state = self.0.borrow_mut();
         for layer in &world.layers {
-            let described = Layer { diff_id: layer.diff_id, parent: layer.parent, diff_size: layer.size };
+            // How many hold it is counted when somebody asks.
+            let (diff_id, parent, diff_size) = (layer.diff_id, layer.parent, layer.size);
+            let described = Layer { diff_id, parent, diff_size, holders: 0 };
             state.layers.insert(layer.chain_id, described);
         }
         for image in &world.images {
@@ -75,7 +77,7 @@ impl Shelf {
         let state = self.0.borrow();
         let mut world = World::default();
         for (chain_id, layer) in &state.layers {
-            let Layer { diff_id, parent, diff_size: size } = *layer;
+            let Layer { diff_id, parent, diff_size: size, .. } = *layer;
             world.layers.push(world::Layer { chain_id: *chain_id, diff_id, parent, size });
         }
         for (id, (image, parent)) in &state.images {
@@ -90,11 +92,11 @@ impl Shelf {
 }
 
 impl State {
-    fn is_held(&self, chain: ChainId) -> bool {
-        let is_top = |(image, _): &(Arc<Image>, _)| image.chain() == Ok(Some(chain));
-        self.images.values().any(is_top)
-            || self.layers.values().any(|layer| layer.parent == Some(chain))
-            || self.containers.values().any(|container| container.rw_layer_parent == Some(chain))
+    fn holders(&self, chain: ChainId) -> usize {
+        let tops = self.images.values().map(|(image, _)| image.top_layer());
+        let above = self.layers.values().map(|layer| layer.parent);
+        let writable = self.containers.values().map(|container| container.rw_layer_parent);
+        tops.chain(above).chain(writable).filter(|held| *held == Some(chain)).count()
     }
 }
 
@@ -132,22 +134,31 @@ impl ImageStore for Shelf {
         self.0.borrow().images.get(&id)?.1
     }
 
-    fn delete(&self, id: ImageId) -> Result<Vec<FreedLayer>> {
-        let mut state = self.0.borrow_mut();
-        let Some((image, _)) = state.images.get(&id).cloned() else {
+    fn check_delete(&self, id: ImageId) -> Result<()> {
+        let state = self.0.borrow();
+        let Some((image, _)) = state.images.get(&id) else {
             return Err(Error::system(format!("unrecognized image ID {id}")));
         };
         if state.os_is_checked && !image.is_os_supported() {
             return Err(Error::system(format!("unsupported image operating system {:?}", image.os())));
         }
+        Ok(())
+    }
+
+    fn delete(&self, id: ImageId) -> Result<Vec<FreedLayer>> {
+        self.check_delete(id)?;
+        let mut state = self.0.borrow_mut();
+        let Some((image, _)) = state.images.get(&id).cloned() else { unreachable!("it was there") };
         state.images.remove(&id);
         for (_, parent) in state.images.values_mut() {
             *parent = parent.filter(|parent| *parent != id);
         }
         let mut freed = Vec::new();
         let mut next = image.chain().unwrap_or_default();
-        while let Some(chain_id) = next.filter(|chain| !state.is_held(*chain)) {
-            let Some(Layer { diff_id, parent, diff_size }) = state.layers.remove(&chain_id) else { break };
+        while let Some(chain_id) = next.filter(|chain| state.holders(*chain) == 0) {
+            let Some(Layer { diff_id, parent, diff_size, .. }) = state.layers.remove(&chain_id) else {
+                break;
+            };
             freed.push(FreedLayer { chain_id, diff_id, diff_size });
             next = parent;
         }
@@ -182,20 +193,22 @@ impl LayerStore for Shelf {
     }
 
     fn layer(&self, chain: ChainId) -> Option<Layer> {
-        self.0.borrow().layers.get(&chain).copied()
+        let state = self.0.borrow();
+        state.layers.get(&chain).map(|layer| Layer { holders: state.holders(chain), ..*layer })
+    }
+}
+
+fn is_in(container: &world::Container, state: ContainerState) -> bool {
+    match state {
+        ContainerState::Running => container.running,
+        ContainerState::Stopped => !container.running,
+        ContainerState::Any => true,
     }
 }
 
 impl ContainerStore for Shelf {
     fn first(&self, image: ImageId, state: ContainerState) -> Option<ContainerId> {
-        let is_meant = |container: &&world::Container| {
-            container.image == image
-                && match state {
-                    ContainerState::Running => container.running,
-                    ContainerState::Stopped => !container.running,
-                    ContainerState::Any => true,
-                }
-        };
+        let is_meant = |container: &&world::Container| container.image == image && is_in(container, state);
         self.0.borrow().containers.values().find(is_meant).map(|container| container.id)
     }
 
@@ -203,9 +216,9 @@ impl ContainerStore for Shelf {
         self.0.borrow().containers.values().filter(|container| container.image == image).count()
     }
 
-    fn first_mounting(&self, image: ImageId) -> Option<ContainerId> {
-        let state = self.0.borrow();
-        let mut mounting = state.containers.values().filter(|one| one.image_mounts.contains(&image));
-        mounting.next().map(|container| container.id)
+    fn first_mounting(&self, image: ImageId, state: ContainerState) -> Option<ContainerId> {
+        let shelf = self.0.borrow();
+        let mut mounting = shelf.containers.values().filter(|one| one.image_mounts.contains(&image));
+        mounting.find(|container| is_in(container, state)).map(|container| container.id)
     }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde::Serialize;
 
 use crate::base::digest::{ChainId, ImageId};
-use crate::graph::store::{ContainerStore, ImageStore, ReferenceStore, Stores};
+use crate::graph::store::{ContainerStore, ImageStore, LayerStore, ReferenceStore, Stores};
 
 mod gather;
 mod gone;
@@ -83,11 +83,15 @@ impl Sharing {
     /// How `candidates` share layers with each other and with everything else. A set that would free a layer of
     /// `needed` is none. An image whose child is no candidate cannot go, and is left out.
     #[must_use]
-    pub fn new(stores: &Stores, candidates: &[ImageId], needed: &HashSet<ChainId>) -> Self {
-        let images = deletable(stores, candidates);
+    pub fn new<I: ImageStore, R: ReferenceStore, L: LayerStore, C: ContainerStore>(
+        stores: &Stores<I, R, L, C>,
+        candidates: &[ImageId],
+        needed: &HashSet<ChainId>,
+    ) -> Self {
+        let images = deletable(&stores.images, candidates);
         let places: HashMap<ImageId, usize> = images.iter().enumerate().map(|(at, id)| (*id, at)).collect();
         let mut links: Vec<Links> = images.iter().map(|id| links_of(stores, *id, &places)).collect();
-        let layers = layers::shared(stores, &places, needed, &mut links);
+        let layers = layers::shared(stores, &images, needed, &mut links);
         Self { images, links, layers }
     }
 
@@ -184,7 +188,11 @@ impl Sharing {
     }
 }
 
-fn links_of(stores: &Stores, id: ImageId, places: &HashMap<ImageId, usize>) -> Links {
+fn links_of<I: ImageStore, R: ReferenceStore, L, C: ContainerStore>(
+    stores: &Stores<I, R, L, C>,
+    id: ImageId,
+    places: &HashMap<ImageId, usize>,
+) -> Links {
     let has_children = stores.images.has_children(id);
     Links {
         parent: stores.images.parent(id).and_then(|parent| places.get(&parent).copied()),
@@ -194,20 +202,20 @@ fn links_of(stores: &Stores, id: ImageId, places: &HashMap<ImageId, usize>) -> L
 }
 
 /// The candidates whose descendants are candidates, too, sorted; of a circle of parents none.
-fn deletable(stores: &Stores, candidates: &[ImageId]) -> Vec<ImageId> {
-    let is_there = |id: &ImageId| stores.images.contains(*id);
+fn deletable(images: &impl ImageStore, candidates: &[ImageId]) -> Vec<ImageId> {
+    let there: HashSet<ImageId> = images.ids(false).into_iter().collect();
     let mut children: HashMap<ImageId, usize> = candidates
         .iter()
         .copied()
-        .filter(is_there)
-        .map(|id| (id, stores.images.children(id).len()))
+        .filter(|id| there.contains(id))
+        .map(|id| (id, images.children(id).len()))
         .collect();
     let mut next: Vec<ImageId> =
         children.iter().filter(|(_, children)| **children == 0).map(|(id, _)| *id).collect();
     let mut deletable = Vec::with_capacity(children.len());
     while let Some(id) = next.pop() {
         deletable.push(id);
-        let parent = stores.images.parent(id);
+        let parent = images.parent(id);
         if let Some((parent, left)) = parent.and_then(|parent| Some((parent, children.get_mut(&parent)?))) {
             *left = left.saturating_sub(1);
             if *left == 0 {

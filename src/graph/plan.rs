@@ -1,4 +1,4 @@
-//! The dry run: the same pipeline on a copy of the stores, and for every image what becomes of it and why.
+//! The dry run: the same pipeline on an overlay over the stores, and for every image what becomes of it and why.
 
 use serde::Serialize;
 use serde::ser::SerializeMap;
@@ -14,7 +14,7 @@ use crate::go::time::{Now, Timestamp};
 use crate::graph::engine::Engine;
 use crate::graph::report::PruneReport;
 use crate::graph::select::Order;
-use crate::graph::store::Stores;
+use crate::graph::store::{ContainerStore, ImageStore, LayerStore, ReferenceStore, Stores};
 use crate::semantics::Semantics;
 
 mod explain;
@@ -175,12 +175,18 @@ fn familiar<S: serde::Serializer>(references: &[Reference], serializer: S) -> Re
     serializer.collect_seq(references.iter().map(Reference::familiar))
 }
 
-/// Runs a prune on a copy of the stores, and explains it.
+/// Runs a prune on an [overlay](Stores::overlay) over the stores, whichever they are, and explains it.
 ///
 /// # Errors
 ///
 /// Where a prune would refuse the filters (P-2).
-pub fn plan(stores: &Stores, filters: &str, semantics: &Semantics, now: Now, order: &Order) -> Result<Plan> {
+pub fn plan<I: ImageStore, R: ReferenceStore, L: LayerStore, C: ContainerStore>(
+    stores: &Stores<I, R, L, C>,
+    filters: &str,
+    semantics: &Semantics,
+    now: Now,
+    order: &Order,
+) -> Result<Plan> {
     let request = PruneRequest::parse(filters, semantics, now)?;
     let (report, events, images) = run(stores, &request, semantics, order)?;
     let mut warnings = request.warnings();
@@ -190,14 +196,14 @@ pub fn plan(stores: &Stores, filters: &str, semantics: &Semantics, now: Now, ord
     Ok(Plan { report, events, images, warnings })
 }
 
-/// What a prune of a copy answers and says, and what becomes of every image.
-fn run(
-    stores: &Stores,
+/// What a prune answers and says, and what becomes of every image.
+fn run<I: ImageStore, R: ReferenceStore, L: LayerStore, C: ContainerStore>(
+    stores: &Stores<I, R, L, C>,
     request: &PruneRequest,
     semantics: &Semantics,
     order: &Order,
 ) -> Result<(PruneReport, Vec<ImageEvent>, Vec<ImagePlan>)> {
-    let engine = Engine::new(stores.copy(), *semantics, Recorder::default());
+    let engine = Engine::new(stores.overlay(), *semantics, Recorder::default());
     let report = engine.prune_request(request, order, &Never)?;
     let images = explain::explain(stores, engine.stores(), request, &report);
     Ok((report, engine.events().take(), images))

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use image_prune::client::{KeepReason, KeepRules};
 use image_prune::graph::free::Sharing;
 use image_prune::graph::removal::{Removal, marginal, remove};
-use image_prune::graph::store::{ContainerStore, ReferenceStore, Stores};
+use image_prune::graph::store::{ContainerState, ContainerStore, ImageStore, ReferenceStore, Stores};
 use image_prune::{Error, ImageId, Semantics};
 use serde_json::json;
 
@@ -100,7 +100,9 @@ impl Question {
         }
         let kept = self.kept_with_parents(&keeping.images);
         let Stores { containers, .. } = &self.stores;
-        let is_used = |id: ImageId| containers.count(id) > 0 || containers.first_mounting(id).is_some();
+        let is_used = |id: ImageId| {
+            containers.count(id) > 0 || containers.first_mounting(id, ContainerState::Any).is_some()
+        };
         let may_go = |id: &ImageId| !kept.contains(id) && !is_used(*id);
         let all = self.stores.images.images().into_iter().map(|(id, ..)| id);
         let candidates: Vec<ImageId> = all.filter(may_go).collect();

@@ -167,7 +167,7 @@ impl<'a> Rehearsal<'a> {
         let goes =
             |image: &&ImagePlan| image.verdict == Verdict::Delete && !keeping.images.contains_key(&image.id);
         let candidates: Vec<ImageId> = images.iter().filter(goes).map(|image| image.id).collect();
-        for id in children_first(&view.stores, &candidates) {
+        for id in children_first(&view.stores.images, &candidates) {
             let is_filtered = by_id.get(&id).is_some_and(|image| rehearsal.rejection(image).is_some());
             if !is_filtered && !rehearsal.engine.stores().images.has_children(id) {
                 rehearsal.delete(id)?;

@@ -57,7 +57,7 @@ impl Step {
     /// The deletions of a set of images, children before their parents.
     #[must_use]
     pub fn children_first(stores: &Stores, images: &[ImageId]) -> Vec<Self> {
-        children_first(stores, images).into_iter().map(|image| Self::new(stores, image)).collect()
+        children_first(&stores.images, images).into_iter().map(|image| Self::new(stores, image)).collect()
     }
 }
 

@@ -159,7 +159,11 @@ where
     fn refuse_last_reference(&self, image: ImageId, given: &str) -> Result<(), Failure> {
         let containers = &self.stores.containers;
         let mounting = || {
-            if self.semantics.image_mounts_are_use { containers.first_mounting(image) } else { None }
+            if self.semantics.image_mounts_are_use {
+                containers.first_mounting(image, ContainerState::Any)
+            } else {
+                None
+            }
         };
         match containers.first(image, ContainerState::Any).or_else(mounting) {
             None => Ok(()),

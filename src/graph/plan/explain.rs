@@ -1,50 +1,55 @@
 //! Why each image goes or stays: the stores before a prune compared with those after it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{ImagePlan, Reason, Verdict};
 use crate::api::request::{PruneRequest, Rejection};
-use crate::base::digest::{ContainerId, ImageId};
+use crate::base::digest::ImageId;
 use crate::document::reference::Reference;
-use crate::graph::delete::Failure;
+use crate::graph::delete::{Conflict, Failure, Obstacle};
 use crate::graph::report::PruneReport;
 use crate::graph::select::{Exclusion, exclusion};
-use crate::graph::store::{ContainerState, ContainerStore, ImageStore, ReferenceStore, Stores};
+use crate::graph::store::{
+    ContainerState, ContainerStore, ImageStore, LayerStore, Overlay, ReferenceStore, Stores,
+};
 
 /// What became of every image, by ID.
-pub(super) fn explain(
-    before: &Stores,
-    after: &Stores,
+pub(super) fn explain<I: ImageStore, R: ReferenceStore, L: LayerStore, C: ContainerStore>(
+    before: &Stores<I, R, L, C>,
+    after: &Overlay<'_, I, R, L, C>,
     request: &PruneRequest,
     report: &PruneReport,
 ) -> Vec<ImagePlan> {
+    let mut ids = before.images.ids(false);
+    let left: HashSet<ImageId> = after.images.ids(false).into_iter().collect();
     let mut deleted_children = HashMap::new();
-    for (id, _, parent) in before.images.images() {
-        if let Some(parent) = parent.filter(|_| !after.images.contains(id)) {
+    for &id in ids.iter().filter(|id| !left.contains(id)) {
+        if let Some(parent) = before.images.parent(id) {
             deleted_children.entry(parent).and_modify(|child| *child = id.min(*child)).or_insert(id);
         }
     }
     // The last failure counts: the references before it went.
     let failures = report.skipped.iter().map(|skipped| (skipped.image, &skipped.failure)).collect();
-    let explanation = Explanation { before, after, request, deleted_children, failures };
-    let mut ids = before.images.ids(false);
+    let explanation = Explanation { before, after, request, left, deleted_children, failures };
     ids.sort_unstable();
     ids.into_iter().map(|id| explanation.image(id)).collect()
 }
 
-struct Explanation<'a> {
-    before: &'a Stores,
-    after: &'a Stores,
+struct Explanation<'a, I, R, L, C> {
+    before: &'a Stores<I, R, L, C>,
+    after: &'a Overlay<'a, I, R, L, C>,
     request: &'a PruneRequest,
+    /// The images that stay.
+    left: HashSet<ImageId>,
     /// By parent, the first of its children that went.
     deleted_children: HashMap<ImageId, ImageId>,
     failures: HashMap<ImageId, &'a Failure>,
 }
 
-impl Explanation<'_> {
+impl<I: ImageStore, R: ReferenceStore, L: LayerStore, C: ContainerStore> Explanation<'_, I, R, L, C> {
     fn image(&self, id: ImageId) -> ImagePlan {
         let references = self.before.references.references(id);
-        let (verdict, reason) = if !self.after.images.contains(id) {
+        let (verdict, reason) = if !self.left.contains(&id) {
             (Verdict::Delete, self.why_deleted(id))
         } else if self.after.references.references(id).len() < references.len() {
             (Verdict::Untag, self.why_blocked(id))
@@ -55,8 +60,14 @@ impl Explanation<'_> {
     }
 
     fn size(&self, id: ImageId) -> i64 {
-        let top = self.before.images.get(id).ok().and_then(|image| image.top_layer());
-        top.and_then(|top| self.before.layers.chain_size(top)).unwrap_or(0)
+        let mut size = 0_i64;
+        if let Some(top) = self.before.images.get(id).ok().and_then(|image| image.top_layer()) {
+            self.before.layers.walk(top, &mut |_, layer| {
+                size = size.wrapping_add(layer.diff_size);
+                true
+            });
+        }
+        size
     }
 
     fn why_deleted(&self, id: ImageId) -> Reason {
@@ -100,14 +111,8 @@ impl Explanation<'_> {
         }
         match self.failures.get(&id) {
             None | Some(Failure::NoSuchImage(_)) => {}
-            Some(failure) => {
-                let conflict =
-                    if let Failure::Conflict(conflict) = failure { conflict.container() } else { None };
-                return match conflict {
-                    Some(id) => Reason::Container { id, running: self.is_running(id) },
-                    None => Reason::Failed(failure.to_string()),
-                };
-            }
+            Some(Failure::Conflict(conflict)) => return self.obstacle(conflict),
+            Some(failure) => return Reason::Failed(failure.to_string()),
         }
         match self.after.references.references(id).into_iter().next() {
             Some(reference) if reference.is_canonical() => Reason::Referenced(reference),
@@ -121,7 +126,20 @@ impl Explanation<'_> {
         Some(Reason::Container { id: container, running: state == ContainerState::Running })
     }
 
-    fn is_running(&self, id: ContainerId) -> bool {
-        self.after.containers.get(id).is_some_and(|container| container.running)
+    /// What was in the way of a deletion, and is not to be seen any more.
+    fn obstacle(&self, conflict: &Conflict) -> Reason {
+        let (id, running) = match &conflict.obstacle {
+            Obstacle::RunningContainer(id) => (*id, true),
+            Obstacle::StoppedContainer(id) => (*id, false),
+            // Containers made from the image are seen, so that this one mounts it.
+            Obstacle::LastReference(_, id) => {
+                let running = self.after.containers.first_mounting(conflict.image, ContainerState::Running);
+                (*id, running == Some(*id))
+            }
+            Obstacle::DependentChildren | Obstacle::References => {
+                return Reason::Failed(conflict.to_string());
+            }
+        };
+        Reason::Container { id, running }
     }
 }

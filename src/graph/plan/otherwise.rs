@@ -5,12 +5,12 @@ use crate::api::request::PruneRequest;
 use crate::api::warning::{Warning, WarningKind};
 use crate::base::error::Result;
 use crate::graph::select::Order;
-use crate::graph::store::{ImageStore, Stores};
+use crate::graph::store::{ContainerStore, ImageStore, LayerStore, ReferenceStore, Stores};
 use crate::semantics::Semantics;
 
 /// A warning for each image that fares otherwise, or one where the filter is refused.
-pub(super) fn of_until(
-    stores: &Stores,
+pub(super) fn of_until<I: ImageStore, R: ReferenceStore, L: LayerStore, C: ContainerStore>(
+    stores: &Stores<I, R, L, C>,
     request: &PruneRequest,
     semantics: &Semantics,
     order: &Order,

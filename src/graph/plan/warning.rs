@@ -7,7 +7,11 @@ use crate::document::reference::Reference;
 use crate::graph::store::{ImageStore, Stores};
 
 /// Whether what a warning about the filters says comes true here: two are about every request with a filter.
-pub(super) fn comes_true(kind: WarningKind, stores: &Stores, images: &[ImagePlan]) -> bool {
+pub(super) fn comes_true<I: ImageStore, R, L, C>(
+    kind: WarningKind,
+    stores: &Stores<I, R, L, C>,
+    images: &[ImagePlan],
+) -> bool {
     let mut deleted = images.iter().filter(|image| image.verdict == Verdict::Delete);
     match kind {
         WarningKind::ImagesWithoutConfig => {

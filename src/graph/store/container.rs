@@ -55,8 +55,8 @@ impl Clone for Containers {
     fn clone(&self) -> Self {
         let copy = Self::new();
         for container in self.containers() {
-            // No ID is there twice, so that none is refused.
-            drop(copy.create(container));
+            copy.index(&container);
+            copy.by_id.insert(container.id, container);
         }
         copy
     }
@@ -79,15 +79,19 @@ impl Containers {
         match self.by_id.entry(container.id) {
             MapEntry::Occupied(_) => Err(taken()),
             MapEntry::Vacant(vacant) => {
-                let user = User { id: container.id, running: container.running };
-                add_user(&self.by_image, container.image, user);
-                for image in &container.image_mounts {
-                    add_user(&self.by_mount, *image, user);
-                    self.mounting.fetch_add(1, Ordering::Release);
-                }
+                self.index(&container);
                 vacant.insert(container);
                 Ok(())
             }
+        }
+    }
+
+    fn index(&self, container: &Container) {
+        let user = User { id: container.id, running: container.running };
+        add_user(&self.by_image, container.image, user);
+        for image in &container.image_mounts {
+            add_user(&self.by_mount, *image, user);
+            self.mounting.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -169,6 +173,15 @@ impl Containers {
     }
 }
 
+fn first_of(users: &[User], state: ContainerState) -> Option<ContainerId> {
+    let is_meant = |user: &&User| match state {
+        ContainerState::Any => true,
+        ContainerState::Running => user.running,
+        ContainerState::Stopped => !user.running,
+    };
+    users.iter().find(is_meant).map(|user| user.id)
+}
+
 fn add_user(map: &UserLists, image: ImageId, user: User) {
     let mut users = map.entry(image).or_default();
     let place = users.partition_point(|other| other.id < user.id);
@@ -177,14 +190,7 @@ fn add_user(map: &UserLists, image: ImageId, user: User) {
 
 impl ContainerStore for Containers {
     fn first(&self, image: ImageId, state: ContainerState) -> Option<ContainerId> {
-        let users = self.by_image.get(&image)?;
-        let mut users = users.iter();
-        let user = match state {
-            ContainerState::Any => users.next(),
-            ContainerState::Running => users.find(|user| user.running),
-            ContainerState::Stopped => users.find(|user| !user.running),
-        };
-        user.map(|user| user.id)
+        first_of(&*self.by_image.get(&image)?, state)
     }
 
     fn users(&self, image: ImageId) -> Users {
@@ -197,10 +203,10 @@ impl ContainerStore for Containers {
         self.by_image.get(&image).map_or(0, |users| users.len())
     }
 
-    fn first_mounting(&self, image: ImageId) -> Option<ContainerId> {
+    fn first_mounting(&self, image: ImageId, state: ContainerState) -> Option<ContainerId> {
         if self.mounting.load(Ordering::Acquire) == 0 {
             return None;
         }
-        self.by_mount.get(&image).and_then(|users| users.first().map(|user| user.id))
+        first_of(&*self.by_mount.get(&image)?, state)
     }
 }

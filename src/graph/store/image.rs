@@ -155,6 +155,20 @@ impl Images {
         Ok(true)
     }
 
+    /// The place of an image that may go.
+    fn deletable(&self, inner: &Inner, id: ImageId) -> Result<Place> {
+        let Some(place) = inner.images.find(id) else {
+            return Err(Error::system(format!("unrecognized image ID {id}")));
+        };
+        match inner.images.at(place) {
+            Some(entry) if self.semantics.os_is_checked_on_delete && !entry.image.is_os_supported() => {
+                let os = crate::go::quote::quote(entry.image.os().as_bytes(), self.semantics.unicode);
+                Err(Error::system(format!("unsupported image operating system {os}")))
+            }
+            _ => Ok(place),
+        }
+    }
+
     fn hold_layers(&self, image: &Image) -> Result<Option<LayerHandle>> {
         let failed =
             |chain: &str| Error::system(format!("failed to get layer {chain}: layer does not exist"));
@@ -202,25 +216,6 @@ impl Images {
             (Some(place), Some(above)) => inner.join_parent(place, above),
             _ => drop(inner.loose_parents.insert(child, parent)),
         }
-    }
-
-    /// The children of an image, in no particular order (I-9).
-    #[must_use]
-    pub fn children(&self, id: ImageId) -> Vec<ImageId> {
-        let inner = self.inner.read();
-        let Some(place) = inner.images.find(id) else { return Vec::new() };
-        let mut children: Vec<_> =
-            inner.children(place).filter_map(|child| inner.images.key(child)).collect();
-        children.extend(inner.phantoms.get(&id).into_iter().flatten());
-        children
-    }
-
-    /// Whether an image has any child but `one`. Does not list them: there may be thousands.
-    pub(crate) fn has_child_besides(&self, id: ImageId, one: Option<ImageId>) -> bool {
-        let inner = self.inner.read();
-        let Some(place) = inner.images.find(id) else { return false };
-        let mut children = inner.children(place).filter_map(|child| inner.images.key(child));
-        inner.phantoms.contains_key(&id) || children.any(|child| Some(child) != one)
     }
 
     /// Whether the image is in the store.
@@ -310,23 +305,13 @@ impl ImageStore for Images {
     }
 
     fn search(&self, term: &str) -> Result<ImageId> {
-        let not_found = || Error::not_found(format!("No such image: {term}"));
-        // I-12: an algorithm counts only in front of something, and only `sha256` has images; a full
-        // digest that is not valid is taken as a prefix whole, and no ID begins with that.
-        let prefix = match term.split_once(':') {
-            Some(("sha256", hex)) if !hex.is_empty() => hex,
-            Some(_) => return Err(not_found()),
-            None => term,
-        };
-        if let Some(digest) = Digest::from_hex(prefix) {
-            return self.inner.read().images.find(digest.into()).map(|_| digest.into()).ok_or_else(not_found);
-        }
         let inner = self.inner.read();
-        let mut found = inner.images.iter().map(|(id, _)| id).filter(|id| id.digest().has_prefix(prefix));
-        match (found.next(), found.next()) {
-            (Some(id), None) => Ok(id),
-            (None, _) => Err(not_found()),
-            (Some(_), Some(_)) => Err(Error::system("ambiguous digest string")),
+        match prefix(term).and_then(Digest::from_hex) {
+            Some(digest) => {
+                let found = inner.images.find(digest.into()).map(|_| digest.into());
+                found.ok_or_else(|| no_such_image(term))
+            }
+            None => find_by_prefix(term, inner.images.iter().map(|(id, _)| id)),
         }
     }
 
@@ -341,6 +326,19 @@ impl ImageStore for Images {
             Some(entry) => inner.parent(id, entry),
             None => inner.loose_parents.get(&id).copied(),
         }
+    }
+
+    fn children(&self, id: ImageId) -> Vec<ImageId> {
+        let inner = self.inner.read();
+        let Some(place) = inner.images.find(id) else { return Vec::new() };
+        let mut children: Vec<_> =
+            inner.children(place).filter_map(|child| inner.images.key(child)).collect();
+        children.extend(inner.phantoms.get(&id).into_iter().flatten());
+        children
+    }
+
+    fn check_delete(&self, id: ImageId) -> Result<()> {
+        self.deletable(&self.inner.read(), id).map(drop)
     }
 
     fn delete(&self, id: ImageId) -> Result<Vec<FreedLayer>> {
@@ -359,16 +357,7 @@ impl ImageStore for Images {
 
     fn delete_into(&self, id: ImageId, freed: &mut Vec<FreedLayer>) -> Result<Option<ImageId>> {
         let mut inner = self.inner.write();
-        let Some(place) = inner.images.find(id) else {
-            return Err(Error::system(format!("unrecognized image ID {id}")));
-        };
-        if let Some(entry) = inner.images.at(place)
-            && self.semantics.os_is_checked_on_delete
-            && !entry.image.is_os_supported()
-        {
-            let os = crate::go::quote::quote(entry.image.os().as_bytes(), self.semantics.unicode);
-            return Err(Error::system(format!("unsupported image operating system {os}")));
-        }
+        let place = self.deletable(&inner, id)?;
         let parent = inner.images.at(place).and_then(|entry| inner.parent(id, entry));
         inner.orphan_children(id, place);
         inner.leave_parent(id, place);
@@ -382,6 +371,31 @@ impl ImageStore for Images {
         drop(removed);
         released.map(|()| parent)
     }
+}
+
+/// I-12: an algorithm counts only in front of something, and only `sha256` has images; a full digest that is not valid
+/// is taken as a prefix whole, and no ID begins with that.
+fn prefix(term: &str) -> Option<&str> {
+    match term.split_once(':') {
+        Some(("sha256", hex)) if !hex.is_empty() => Some(hex),
+        Some(_) => None,
+        None => Some(term),
+    }
+}
+
+/// I-12, among these images.
+pub(super) fn find_by_prefix(term: &str, mut ids: impl Iterator<Item = ImageId>) -> Result<ImageId> {
+    let prefix = prefix(term).ok_or_else(|| no_such_image(term))?;
+    let mut next = || ids.find(|id| id.digest().has_prefix(prefix));
+    match (next(), next()) {
+        (Some(id), None) => Ok(id),
+        (None, _) => Err(no_such_image(term)),
+        (Some(_), Some(_)) => Err(Error::system("ambiguous digest string")),
+    }
+}
+
+fn no_such_image(term: &str) -> Error {
+    Error::not_found(format!("No such image: {term}"))
 }
 
 impl Entry {

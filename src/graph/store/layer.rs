@@ -306,14 +306,6 @@ impl Layers {
         self.len() == 0
     }
 
-    /// What holds a layer: layers above it, images and others that asked for it, writable layers (Y-5).
-    #[must_use]
-    pub(crate) fn count(&self, chain: ChainId) -> usize {
-        let inner = self.inner.read();
-        let entry = inner.layers.find(chain).and_then(|place| inner.layers.at(place));
-        entry.map_or(0, |entry| entry.count.try_into().unwrap_or(usize::MAX))
-    }
-
     /// All layers, in no particular order.
     #[must_use]
     pub fn layers(&self) -> Vec<crate::document::world::Layer> {
@@ -427,7 +419,12 @@ impl Inner {
     }
 
     fn describe(&self, entry: &Entry) -> Layer {
-        Layer { diff_id: entry.diff_id, parent: self.layers.key(entry.parent), diff_size: entry.size }
+        Layer {
+            diff_id: entry.diff_id,
+            parent: self.layers.key(entry.parent),
+            diff_size: entry.size,
+            holders: entry.count as usize,
+        }
     }
 
     fn depth(&self, top: Place) -> usize {

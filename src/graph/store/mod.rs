@@ -5,11 +5,15 @@
 //! leaves a method. A store may call stores behind it in this order, never back:
 //! images → layers. References and containers call nobody.
 //!
-//! A store of your own takes the place of one of ours, the engine does not notice:
+//! A store of your own takes the place of one of ours, the engine does not notice. Nor do
+//! [`plan`](crate::graph::plan), [`removal`](crate::graph::removal) and [`free`](crate::graph::free), which say what would
+//! happen, and change nothing:
 //!
 //! ```
 //! use image_prune::cancel::Never;
 //! use image_prune::event::Recorder;
+//! use image_prune::graph::plan::{Verdict, plan};
+//! use image_prune::graph::select::Order;
 //! use image_prune::graph::store::{ContainerState, ContainerStore, Stores};
 //! use image_prune::{ContainerId, Digest, Filters, graph::Engine, ImageId, Now, Semantics};
 //!
@@ -35,8 +39,13 @@
 //! let containers = Runtime { image: used, process: Digest::of(b"a process").into() };
 //!
 //! let stores = Stores { images, references, layers, containers };
+//! let now = Now::utc(chrono::DateTime::UNIX_EPOCH);
+//! let plan = plan(&stores, "", &Semantics::MOBY_20_10, now, &Order::ById)?;
+//! let goes: Vec<_> = plan.images.iter().filter(|image| image.verdict == Verdict::Delete).collect();
+//! assert_eq!((goes.len(), goes[0].id, stores.images.len()), (1, unused, 2));
+//!
 //! let engine = Engine::new(stores, Semantics::MOBY_20_10, Recorder::default());
-//! let report = engine.prune(&Filters::default(), Now::utc(chrono::DateTime::UNIX_EPOCH), &Never)?;
+//! let report = engine.prune(&Filters::default(), now, &Never)?;
 //! assert_eq!(report.images_deleted[0].to_string(), format!("deleted: {unused}"));
 //! assert!(engine.stores().images.contains(used));
 //! # Ok::<(), image_prune::Error>(())
@@ -56,12 +65,14 @@ mod container;
 mod image;
 mod layer;
 mod load;
+mod overlay;
 mod reference;
 
 pub use container::{Container, Containers};
 pub use image::Images;
 pub use layer::{LayerHandle, LayerSnapshot, Layers, Mount};
 pub use load::LoadError;
+pub use overlay::{Overlay, OverlayImages, OverlayLayers, OverlayReferences, OverlaySizes};
 pub use reference::References;
 
 /// The image store (rules I; moby's `image/store.go`).
@@ -90,6 +101,15 @@ pub trait ImageStore {
     /// The stored parent link; it may name an image that is gone (I-8).
     fn parent(&self, id: ImageId) -> Option<ImageId>;
 
+    /// The children of an image, in any order (I-9). A prune does not ask, a plan does, for each image with children;
+    /// this looks at every image, so that a store that knows better should say.
+    fn children(&self, id: ImageId) -> Vec<ImageId> {
+        if !self.has_children(id) {
+            return Vec::new();
+        }
+        self.ids(false).into_iter().filter(|child| self.parent(*child) == Some(id)).collect()
+    }
+
     /// Some images in their order, and whether each has children; those that cannot be read are left out. Ends
     /// when `visit` says so.
     fn visit(&self, ids: &[ImageId], visit: &mut dyn FnMut(ImageId, &Image, bool) -> ControlFlow<()>) {
@@ -100,6 +120,16 @@ pub trait ImageStore {
                 return;
             }
         }
+    }
+
+    /// Whether [`delete`](ImageStore::delete) would take the image out, as far as that can be told before. Only plans
+    /// ask; a store that refuses what it can read should say so here, too.
+    ///
+    /// # Errors
+    ///
+    /// Where the image is unknown or must not go.
+    fn check_delete(&self, id: ImageId) -> Result<()> {
+        self.get(id).map(drop)
     }
 
     /// Takes the image out and releases its layers: those that went, top to base (I-10).
@@ -261,9 +291,9 @@ pub trait ContainerStore {
     /// The number of containers made from the image, in any state (U-3).
     fn count(&self, image: ImageId) -> usize;
 
-    /// A container that mounts the image (D-5.1, since moby 28.0).
-    fn first_mounting(&self, image: ImageId) -> Option<ContainerId> {
-        let _ = image;
+    /// A container that mounts the image and has the state asked for (D-5.1, since moby 28.0).
+    fn first_mounting(&self, image: ImageId, state: ContainerState) -> Option<ContainerId> {
+        let _ = (image, state);
         None
     }
 }
@@ -297,6 +327,9 @@ pub struct Layer {
     pub parent: Option<ChainId>,
     /// The layer's own size in bytes.
     pub diff_size: i64,
+    /// How many hold it: layers above it, images and others that asked for it, writable layers (Y-5). It goes with the
+    /// last of them.
+    pub holders: usize,
 }
 
 /// A layer that went with the last that held it (Y-5).

@@ -215,7 +215,7 @@ fn refuse_ambiguous(reference: &Reference) -> Result<()> {
 }
 
 /// what the store holds has either a tag or a digest.
-fn stored_form(reference: &Reference) -> Cow<'_, Reference> {
+pub(super) fn stored_form(reference: &Reference) -> Cow<'_, Reference> {
     if reference.tag().is_some() == reference.is_canonical() {
         return Cow::Owned(reference.clone().favor_digest().tag_name_only());
     }

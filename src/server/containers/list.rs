@@ -12,6 +12,7 @@ use super::show::Summary;
 use crate::base::digest::{ContainerId, ImageId};
 use crate::base::error::{Error, Result};
 use crate::document::filters::Filters;
+use crate::graph::store::ImageStore;
 use crate::semantics::Semantics;
 
 const ACCEPTED: [&str; 15] = [

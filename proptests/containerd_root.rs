@@ -14,6 +14,8 @@ use image_prune::world::ContainerdWorld;
 use image_prune::{Digest, Error, Now, Reference, Semantics};
 use serde_json::{Value, json};
 
+use crate::support::containerd_root::ContainerdRoot;
+
 /// The recordings of one version, unpacked for as long as the folder lives.
 fn recordings(profile: &str) -> (tempfile::TempDir, Vec<PathBuf>) {
     let unpacked = tempfile::tempdir().unwrap();
@@ -357,4 +359,46 @@ fn what_is_missing_is_said_with_what_to_do() {
     let snapshotter = Some("zfs".to_owned());
     let error = fails(Options { containerd_root, snapshotter, ..Options::default() });
     assert!(error.contains("no snapshotter `zfs`; there are: overlayfs"), "{error}");
+}
+
+/// `k8s.io`: containerd's own containers protect by name, and keep their snapshots; no data root is needed.
+#[cfg(feature = "cli")]
+#[test]
+fn another_namespace_is_planned_with_containerds_own_containers() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut root = ContainerdRoot::new(folder.path(), "k8s.io", "overlayfs");
+    let [used, unused, gone] =
+        ["registry.k8s.io/used:1", "registry.k8s.io/unused:1", "registry.k8s.io/gone:1"];
+    root.image(used, 1_700_000_000, 1000);
+    root.image(unused, 1_700_000_000, 2000);
+    let layer = Digest::of(unused.as_bytes()).to_string();
+    // Its image's name is gone; what it stands on is unused otherwise.
+    for (id, image, parent) in [("a", used, None), ("b", gone, Some(layer.as_str()))] {
+        root.snapshot(id, parent, None);
+        root.container(id, image);
+    }
+    root.write();
+    let plan = |options: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_image-prune"));
+        command.args(["plan", "-a", "--format", "json", "--now", "2026-01-01T00:00:00Z"]).args(options);
+        command.arg("--data-root").arg(folder.path().join("no-docker-here"));
+        command.arg("--containerd-root").arg(folder.path()).output().unwrap()
+    };
+    let output = plan(&["--namespace", "k8s.io"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("the namespace `k8s.io` is the kubelet's, which deletes unused images by"),
+        "{told}"
+    );
+    let plan_of_all: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let verdicts: Vec<_> = plan_of_all["names"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| (name["name"].as_str().unwrap(), name["verdict"].as_str().unwrap()))
+        .collect();
+    assert_eq!(verdicts, [(unused, "delete"), (used, "keep")], "{plan_of_all}");
+    assert_eq!(plan_of_all["freed"]["snapshots"], 0, "a container stands on it: {plan_of_all}");
+    let output = plan(&[]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no namespace `moby`; there are: k8s.io"));
 }

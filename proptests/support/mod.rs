@@ -1,6 +1,10 @@
 //! What the property tests share: worlds, requests, and how they are run.
 
+#[cfg(feature = "data-root")]
+pub mod bolt;
 pub mod config;
+#[cfg(feature = "data-root")]
+pub mod containerd_root;
 #[cfg(feature = "server")]
 pub mod dockerd;
 pub mod faulty;

@@ -106,13 +106,17 @@ pub struct SourceArgs {
     /// `containerd/daemon` in the data root; for /var/lib/docker also /var/lib/containerd]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["state", "host"])]
     pub containerd_root: Option<PathBuf>,
+    /// The namespace in containerd: `k8s.io` is the kubelet's, `default` nerdctl's [default: moby]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["state", "host"])]
+    pub namespace: Option<String>,
     /// A running daemon instead, asked over its API [default: `$DOCKER_HOST`, where it is set]
     #[arg(long, value_name = "URL", conflicts_with = "state")]
     pub host: Option<String>,
     /// A state file instead, as `export` writes it; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
-    /// Behave like this version [default: that of the state file or of the daemon, or moby-20.10]
+    /// Behave like this version [default: that of the state file or of the daemon, or moby-20.10; of the
+    /// containerd image store the newest]
     #[arg(long, value_name = "VERSION", value_parser = semantics())]
     pub semantics: Option<Semantics>,
 }

@@ -144,6 +144,7 @@ fn read(args: &ServeArgs) -> Result<World> {
         data_root: args.data_root.clone(),
         driver: args.driver.clone(),
         containerd_root: None,
+        namespace: None,
         host: None,
         state: args.state.clone(),
         semantics: args.semantics,

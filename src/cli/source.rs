@@ -128,7 +128,7 @@ impl EitherSource {
         }
         match (&args.data_root, daemon(args)) {
             (Some(root), _) => Self::read_root(root, args),
-            (None, Some(host)) if args.containerd_root.is_none() => {
+            (None, Some(host)) if args.containerd_root.is_none() && args.namespace.is_none() => {
                 Source::read_host(&host::client(&host)?, args.semantics).map(Self::Classic)
             }
             (None, _) => Self::read_root(Path::new("/var/lib/docker"), args),
@@ -139,6 +139,7 @@ impl EitherSource {
     fn read_root(root: &Path, args: &SourceArgs) -> Result<Self> {
         let asked = args.semantics.map(|semantics| semantics.containerd.is_some());
         let is_containerd = args.containerd_root.is_some()
+            || args.namespace.is_some()
             || asked
                 .unwrap_or_else(|| !data_root::has_graph_driver(root) && root::find(root, None).is_some());
         if is_containerd {

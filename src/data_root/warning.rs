@@ -60,6 +60,8 @@ kinds! {
     OtherDriver = "other-driver",
     /// The root has a graph driver's image store and containerd's.
     TwoImageStores = "two-image-stores",
+    /// A containerd namespace of other clients than Docker.
+    OtherNamespace = "other-namespace",
     /// A record of containerd's that is not understood.
     BadRecord = "bad-record",
     /// Content that is missing, too large, or not what its digest says.

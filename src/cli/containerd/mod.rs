@@ -40,6 +40,7 @@ impl Source {
         let semantics = fitting(args.semantics, "", Semantics::MOBY_29_CONTAINERD, root)?;
         let options = Options {
             containerd_root: args.containerd_root.clone(),
+            namespace: args.namespace.clone(),
             snapshotter: args.driver.clone(),
             ..Options::default()
         };

@@ -1,13 +1,15 @@
-//! The daemon's containers, which are not containerd's (Z-5).
+//! Containers: in Docker's namespace the daemon's, which are not containerd's (Z-5); in others containerd's own.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::super::open::{Failure, Folder, fatal};
 use super::super::warning::{Warning, WarningKind};
 use super::super::{CONFIG_FILE, json};
+use super::metadata::ContainerRecord;
 use crate::base::digest::Digest;
 use crate::base::error::Result;
-use crate::document::world::containerd::{Container, Mount};
+use crate::document::world::containerd::{Container, ImageRecord, Labels, Lease, Mount};
 
 const FOLDER: &str = "containers";
 const LEFT_OUT: &str = "the daemon does not load this container, so it does not protect its image";
@@ -69,4 +71,35 @@ pub(super) fn read(root: &Path, snapshotter: &str, warnings: &mut Vec<Warning>) 
         }
     }
     Ok(containers)
+}
+
+/// The containers of a namespace without a Docker daemon, as far as their images are there. containerd does not store
+/// whether they run.
+pub(super) fn of_records(records: &[ContainerRecord], images: &[ImageRecord]) -> Vec<Container> {
+    let targets: BTreeMap<&str, Digest> =
+        images.iter().map(|image| (image.name.as_str(), image.target.digest)).collect();
+    let container = |record: &ContainerRecord| {
+        Some(Container {
+            id: record.id.clone(),
+            image: record.image.clone(),
+            image_id: *targets.get(record.image.as_str())?,
+            running: false,
+            mounts: Vec::new(),
+            platform: None,
+            image_manifest: None,
+        })
+    };
+    records.iter().filter_map(container).collect()
+}
+
+/// Leases in place of the containers, which keep their snapshots without one (B-6).
+pub(super) fn leases_of_records(records: &[ContainerRecord], snapshotter: &str) -> Vec<Lease> {
+    let own = records.iter().filter(|one| one.snapshotter == snapshotter && !one.snapshot_key.is_empty());
+    own.map(|record| Lease {
+        id: format!("container {}", record.id),
+        labels: Labels::new(),
+        snapshots: vec![record.snapshot_key.clone()],
+        ..Lease::default()
+    })
+    .collect()
 }

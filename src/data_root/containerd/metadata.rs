@@ -25,6 +25,8 @@ pub(super) struct Metadata {
     pub(super) leases: Vec<Lease>,
     /// The snapshots that leases hold: the snapshotter, the place of the lease, and the key.
     pub(super) leased: Vec<(String, usize, String)>,
+    /// containerd's own containers; the daemon's are elsewhere (Z-5).
+    pub(super) containers: Vec<ContainerRecord>,
     /// Entries that were not understood, each with the reason.
     pub(super) odd: Vec<(String, &'static str)>,
 }
@@ -34,6 +36,16 @@ pub(super) struct Metadata {
 pub(super) struct Named {
     pub(super) name: String,
     pub(super) snapshot: Option<Snapshot>,
+}
+
+/// A container as containerd keeps it. It is a root of the collector (B-6).
+#[derive(Debug, Default)]
+pub(super) struct ContainerRecord {
+    pub(super) id: String,
+    /// The name of its image.
+    pub(super) image: String,
+    pub(super) snapshotter: String,
+    pub(super) snapshot_key: String,
 }
 
 /// Reads the namespace `wanted`.
@@ -89,7 +101,7 @@ impl Builder {
     /// Takes an entry below a namespace, and says whether to descend into it.
     fn entry(&mut self, path: &[&[u8]], key: &[u8], entry: Entry<'_>) -> bool {
         match path {
-            [] => matches!(key, b"images" | b"content" | b"snapshots" | b"leases"),
+            [] => matches!(key, b"images" | b"content" | b"snapshots" | b"leases" | b"containers"),
             [b"images"] => {
                 self.finish_image();
                 self.image = Some(Image { name: text(key), ..Image::default() });
@@ -123,6 +135,23 @@ impl Builder {
             [b"snapshots", of, rest @ ..] => {
                 let snapshots = self.metadata.snapshots.entry(text(of)).or_default();
                 snapshot_entry(snapshots, rest, key, entry)
+            }
+            [b"containers"] => {
+                self.metadata
+                    .containers
+                    .push(ContainerRecord { id: text(key), ..ContainerRecord::default() });
+                true
+            }
+            [b"containers", _] => {
+                if let (Entry::Value(value), Some(container)) = (entry, self.metadata.containers.last_mut()) {
+                    match key {
+                        b"image" => container.image = text(value),
+                        b"snapshotter" => container.snapshotter = text(value),
+                        b"snapshotKey" => container.snapshot_key = text(value),
+                        _ => {}
+                    }
+                }
+                false
             }
             [b"leases"] => {
                 self.metadata.leases.push(Lease { id: text(key), ..Lease::default() });

@@ -52,7 +52,8 @@ const ATTEMPTS: usize = 3;
 pub struct Options {
     /// containerd's folder; `None` looks for it, see [`find`].
     pub containerd_root: Option<PathBuf>,
-    /// The namespace; `None` is [`NAMESPACE`].
+    /// The namespace; `None` is [`NAMESPACE`]. Of another the containers are containerd's own, each with a lease on its
+    /// snapshot, and nothing is read of the data root.
     pub namespace: Option<String>,
     /// The snapshotter; `None` is the only one with snapshots, or `overlayfs`.
     pub snapshotter: Option<String>,
@@ -157,7 +158,15 @@ fn attempt_read(
         })
         .collect();
     let snapshotter = choose_snapshotter(&metadata, options.snapshotter.as_deref(), &path)?;
-    let containers = container::read(data_root, &snapshotter, &mut warnings)?;
+    let mut leases =
+        leases(std::mem::take(&mut metadata.leases), std::mem::take(&mut metadata.leased), &snapshotter);
+    let containers = if namespace == NAMESPACE {
+        container::read(data_root, &snapshotter, &mut warnings)?
+    } else {
+        leases.extend(container::leases_of_records(&metadata.containers, &snapshotter));
+        warnings.push(Warning::new(WarningKind::OtherNamespace, path.clone(), other_clients(namespace)));
+        container::of_records(&metadata.containers, &metadata.images)
+    };
     content::read(folder, &metadata.images, &mut metadata.blobs, &mut warnings)?;
     let snapshots = snapshots(folder, &mut metadata, &snapshotter, &mut warnings)?;
     let world = ContainerdWorld {
@@ -166,11 +175,28 @@ fn attempt_read(
         blobs: metadata.blobs.into_values().collect(),
         images: metadata.images,
         snapshots,
-        leases: leases(metadata.leases, metadata.leased, &snapshotter),
+        leases,
         containers,
         ..ContainerdWorld::default()
     };
     Ok(Reading { world, warnings, snapshotter, containerd_root: folder.path_of("") })
+}
+
+/// Whose a namespace is that is not Docker's, and how they prune.
+fn other_clients(namespace: &str) -> String {
+    let clients = match namespace {
+        "k8s.io" => {
+            "the kubelet's, which deletes unused images by the time of their last use when the disk is nearly full, and \
+             never a pinned one"
+        }
+        "default" => "that of nerdctl and ctr, which prune by rules of their own",
+        _ => "not Docker's, and its clients may prune by other rules",
+    };
+    format!(
+        "the namespace `{}` is {clients}; this is what Docker's prune would do to it, with containerd's own containers \
+         in place of a daemon's, none of which is known to run",
+        namespace.escape_debug()
+    )
 }
 
 /// The daemon uses one snapshotter: the one named, or the only one with snapshots, or its default.

@@ -4,6 +4,8 @@
 #[cfg(feature = "cli")]
 mod command;
 mod coverage;
+mod faults;
+mod faulty;
 mod laws;
 mod oracle;
 mod recorded;

@@ -18,7 +18,7 @@ use image_prune::{Filters, Now, Semantics, Timestamp};
 use made::Random;
 
 /// What two descriptions of one store have in common, whatever their order.
-fn sorted(mut world: ContainerdWorld) -> ContainerdWorld {
+pub fn sorted(mut world: ContainerdWorld) -> ContainerdWorld {
     world.blobs.sort_by_key(|blob| blob.digest);
     world.images.sort_by(|a, b| a.name.cmp(&b.name));
     world.snapshots.sort_by(|a, b| a.key.cmp(&b.key));

@@ -170,10 +170,7 @@ impl Log<'_> {
         let name = image.familiar(self.semantics);
         self.report.images_deleted.push(Record::Untagged(Arc::clone(&name)));
         events.publish(ImageEvent::UntagName(image.id(), Arc::clone(&name)));
-        // A blob that cannot be looked for is not known to be gone.
-        if metadata.gone(&mut self.walk).is_err() {
-            return Ok(());
-        }
+        metadata.gone(&mut self.walk);
         observe(image, &self.walk);
         let before = self.report.images_deleted.len();
         let mut freed = self.report.space_reclaimed;

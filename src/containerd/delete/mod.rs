@@ -165,13 +165,26 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
         if !options.force {
             return Err(conflict::used(reference.familiar(), id, &container));
         }
+        self.soft_delete(image, all)?;
+        self.untagged(image, reference.familiar().into(), records);
+        Ok(())
+    }
+
+    /// X-7c: a name goes; the last one leaves a dangling record behind. One that went meanwhile is no error.
+    fn soft_delete(&self, image: &Image, all: &[Arc<Image>]) -> Result<()> {
+        let (name, digest) = (image.name(), image.digest());
         if all.len() == 1 {
             let mut labels = image.labels().clone();
             labels.retain(|key, _| !LABELS_OF_NAMES.contains(&key.as_str()));
-            self.stores.metadata.create_image(image.dangling(labels, self.now))?;
+            self.stores.metadata.create_image(image.dangling(labels, self.now)).map_err(|error| {
+                Error::system(format!(
+                    "failed to create a dangling image for the replaced image {name} with digest {digest}: {error}"
+                ))
+            })?;
         }
-        self.delete_record(image, Collection::Later)?;
-        self.untagged(image, reference.familiar().into(), records);
+        self.stores.metadata.delete_image(name, Collection::Later).map_err(|error| {
+            Error::system(format!("failed to delete image {name} which existed a moment before: {error}"))
+        })?;
         Ok(())
     }
 
@@ -195,7 +208,8 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
         prune: bool,
         records: &mut Vec<Record>,
     ) -> Result<()> {
-        let parents = if prune { self.parents(id)? } else { Vec::new() };
+        // Parents that cannot be read are none; moby logs why.
+        let parents = if prune { self.parents(id).unwrap_or_default() } else { Vec::new() };
         for image in all {
             self.delete_one(image, all, checks, records)?;
         }
@@ -219,7 +233,10 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
         };
         let is_last_name = all.len() == 1 && !image.is_dangling() && checks.names;
         if is_last_name && self.stores.metadata.has_children(image.digest())? {
-            self.stores.metadata.create_image(image.dangling(image.labels().clone(), self.now))?;
+            let dangling = image.dangling(image.labels().clone(), self.now);
+            self.stores.metadata.create_image(dangling).map_err(|error| {
+                Error::new(error.class(), format!("failed to create dangling image: {error}"))
+            })?;
         }
         self.delete_record(image, Collection::Now(self.now))?;
         if !image.is_dangling() {

@@ -383,7 +383,7 @@ impl MetadataStore for Metadata {
         }
     }
 
-    fn gone(&self, walk: &mut Walk) -> Result<()> {
+    fn gone(&self, walk: &mut Walk) {
         let graph = self.0.read();
         // As long as nothing has come since, what is not at its place is gone.
         let is_still = walk.version == Some(graph.version);
@@ -401,7 +401,6 @@ impl MetadataStore for Metadata {
                 None => graph.get(key).is_none(),
             };
         }
-        Ok(())
     }
 
     fn any_labels(

@@ -193,16 +193,13 @@ pub trait MetadataStore: ImageStore + ContentStore + SnapshotStore + LeaseStore 
         walk::walk(self, image, with_snapshots, walk)
     }
 
-    /// Which of the blobs and snapshots of a walk are gone now.
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be read.
-    fn gone(&self, walk: &mut Walk) -> Result<()>
+    /// Marks the blobs and snapshots of a walk that are gone now. One that cannot be looked for is not known to be
+    /// gone; the others are told all the same.
+    fn gone(&self, walk: &mut Walk)
     where
         Self: Sized,
     {
-        walk::gone(self, walk)
+        walk::gone(self, walk);
     }
 
     /// Whether some config that is reached from the target passes `matches`, which gets its labels.

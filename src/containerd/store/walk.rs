@@ -163,14 +163,14 @@ pub(super) fn walk<S: ContentStore + SnapshotStore>(
 }
 
 /// See [`MetadataStore::gone`].
-pub(super) fn gone<S: ContentStore + SnapshotStore>(store: &S, walk: &mut Walk) -> Result<()> {
+pub(super) fn gone<S: ContentStore + SnapshotStore>(store: &S, walk: &mut Walk) {
     for blob in &mut walk.blobs {
-        blob.is_gone = !store.contains(blob.digest)?;
+        blob.is_gone = matches!(store.contains(blob.digest), Ok(false));
     }
     for snapshot in &mut walk.snapshots {
-        snapshot.is_gone = snapshot.key.with_text(|key| store.snapshot_size(key))?.is_none();
+        let size = snapshot.key.with_text(|key| store.snapshot_size(key));
+        snapshot.is_gone = matches!(size, Ok(None));
     }
-    Ok(())
 }
 
 /// See [`MetadataStore::any_labels`].

@@ -57,7 +57,7 @@ impl Model {
                 Some(named) if same.is_empty() => return Err(no_such_image(named)), // X-5
                 Some(_) if same.len() < all.len() && call.platforms.is_empty() => {
                     for image in &same {
-                        self.untag(image, call); // X-6
+                        self.untag(image, call)?; // X-6
                     }
                     return Ok(());
                 }
@@ -76,11 +76,20 @@ impl Model {
                 ))); // X-7c
             }
             if call.platforms.is_empty() {
+                let (name, digest) = (&found.name, found.target.digest);
                 if all.len() == 1 {
-                    self.ensure_dangling(found, without_names(&found.labels), call.now);
+                    self.ensure_dangling(found, without_names(&found.labels), call.now).map_err(|error| {
+                        Error::system(format!(
+                            "failed to create a dangling image for the replaced image {name} with digest \
+                             {digest}: {error}"
+                        ))
+                    })?;
                 }
-                self.untag(found, call); // X-7c
-                return Ok(());
+                return self.untag(found, call).map_err(|error| {
+                    let text =
+                        format!("failed to delete image {name} which existed a moment before: {error}");
+                    Error::system(text)
+                }); // X-7c
             }
         }
         if call.platforms.is_empty() {
@@ -176,11 +185,12 @@ impl Model {
     }
 
     /// X-6. No collection follows.
-    fn untag(&mut self, image: &ImageRecord, call: &mut Call<'_>) {
-        self.remove_image(&image.name);
+    fn untag(&mut self, image: &ImageRecord, call: &mut Call<'_>) -> Result<()> {
+        self.remove_image(&image.name)?;
         if let Ok(reference) = Reference::parse(&image.name, &self.semantics) {
             self.say_untagged(call, image, reference.familiar());
         }
+        Ok(())
     }
 
     /// X-8
@@ -239,9 +249,11 @@ impl Model {
         let is_child = |other: &ImageRecord| other.labels.get(PARENT) == Some(&id);
         let is_last = names == 1 && !is_dangling(image) && checks_several;
         if is_last && self.world.images.iter().any(is_child) {
-            self.ensure_dangling(image, image.labels.clone(), call.now);
+            self.ensure_dangling(image, image.labels.clone(), call.now).map_err(|error| {
+                Error::new(error.class(), format!("failed to create dangling image: {error}"))
+            })?;
         }
-        if !self.delete_and_collect(&image.name, call.now) {
+        if !self.delete_and_collect(&image.name, call.now)? {
             return Err(Error::not_found(format!("image \"{}\": not found", image.name)));
         }
         let familiar = match &parsed {
@@ -306,6 +318,7 @@ impl Model {
         };
         let mut deleted = Vec::new();
         for Descriptor { media_type, digest, .. } in self.present(manifest)? {
+            self.change()?;
             let is_named = is_manifest(&media_type) || is_index(&media_type);
             if self.blob(&digest).is_some() && is_named {
                 deleted.push(RecordText::Deleted(digest.clone()));

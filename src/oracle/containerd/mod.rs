@@ -42,6 +42,8 @@ pub struct Model {
     world: ContainerdWorld,
     /// What was said so far, oldest first (V-1 to V-3). The caller may take them away.
     pub events: Vec<EventText>,
+    /// How many changes of the store succeed before one fails, and nothing of it is done; `None` where all succeed.
+    pub changes_before_fault: Option<usize>,
 }
 
 /// The two parts of an answer: over HTTP an error hides the report, in the service it does not.
@@ -73,7 +75,7 @@ impl Model {
         let labels = labels.chain(world.snapshots.iter_mut().map(|snapshot| &mut snapshot.labels));
         let labels = labels.chain(world.leases.iter_mut().map(|lease| &mut lease.labels));
         labels.for_each(|labels| labels.retain(|_, value| !value.is_empty())); // N-1
-        Ok(Self { semantics: *semantics, versions, world, events: Vec::new() })
+        Ok(Self { semantics: *semantics, versions, world, events: Vec::new(), changes_before_fault: None })
     }
 
     /// The store as it is now.
@@ -112,28 +114,43 @@ impl Model {
     }
 
     /// N-8. `labels` are those that go along.
-    fn ensure_dangling(&mut self, image: &ImageRecord, labels: Labels, now: Now) {
+    fn ensure_dangling(&mut self, image: &ImageRecord, labels: Labels, now: Now) -> Result<()> {
+        self.change()?;
         let (name, target) = (dangling_name(image.target.digest), image.target.clone());
         if self.image(&name).is_none() {
             let (created_at, updated_at) = (now.instant, now.instant);
             self.world.images.push(ImageRecord { name, target, labels, created_at, updated_at });
             self.world.images.sort_by(|one, other| one.name.cmp(&other.name));
         }
+        Ok(())
     }
 
-    fn remove_image(&mut self, name: &str) -> bool {
+    /// Asked before each change of the store.
+    fn change(&mut self) -> Result<()> {
+        match self.changes_before_fault {
+            Some(0) => {
+                self.changes_before_fault = None;
+                return Err(Error::system("the store failed"));
+            }
+            left => self.changes_before_fault = left.map(|left| left - 1),
+        }
+        Ok(())
+    }
+
+    fn remove_image(&mut self, name: &str) -> Result<bool> {
+        self.change()?;
         let before = self.world.images.len();
         self.world.images.retain(|image| image.name != name);
-        self.world.images.len() < before
+        Ok(self.world.images.len() < before)
     }
 
     /// Deletes a record with a collection; false where there is none, and then nothing is collected (B-7, B-8).
-    fn delete_and_collect(&mut self, name: &str, now: Now) -> bool {
-        let is_gone = self.remove_image(name);
+    fn delete_and_collect(&mut self, name: &str, now: Now) -> Result<bool> {
+        let is_gone = self.remove_image(name)?;
         if is_gone {
             self.collect(now);
         }
-        is_gone
+        Ok(is_gone)
     }
 
     fn say(&mut self, action: &str, id: Digest, name: &str, labels: Labels) {

@@ -8,7 +8,7 @@ use crate::base::error::{Error, ErrorClass, Result};
 use crate::document::filters::Filters;
 use crate::document::oci::{Descriptor, View, is_config, is_index, is_manifest};
 use crate::document::reference::Reference;
-use crate::document::world::containerd::{ImageRecord, Labels};
+use crate::document::world::containerd::{ImageRecord, Labels, Lease};
 use crate::go::time::{Now, Timestamp};
 
 use super::{Answer, Model, dangling_name, is_dangling};
@@ -56,7 +56,10 @@ impl Model {
             Ok(request) if cancellation != Cancellation::AtOnce => request,
             refused => return Answer { report: None, error: Some(refused.err().unwrap_or_else(cancelled)) },
         };
-        let (mut candidates, is_cancelled) = self.choose(&request, now, cancellation);
+        let (mut candidates, is_cancelled) = match self.choose(&request, now, cancellation) {
+            Ok(chosen) => chosen,
+            Err(error) => return Answer { report: None, error: Some(error) },
+        };
         let (mut pruned, mut errors) = (Pruned { records: Vec::new(), space_reclaimed: 0 }, Vec::new());
         let mut visits: Vec<ImageRecord> = order.iter().filter_map(|name| candidates.remove(name)).collect();
         visits.extend(candidates.into_values());
@@ -77,7 +80,7 @@ impl Model {
     /// What is wrong with the filters.
     pub fn candidates(&self, filters: &str, now: Now) -> Result<Vec<String>> {
         let request = self.request(filters, now)?;
-        Ok(self.clone().choose(&request, now, Cancellation::Never).0.into_keys().collect())
+        Ok(self.clone().choose(&request, now, Cancellation::Never)?.0.into_keys().collect())
     }
 
     /// All that can be wrong with the request, in moby's order.
@@ -101,10 +104,16 @@ impl Model {
         (dangling_only, until, checks): &Request,
         now: Now,
         cancellation: Cancellation,
-    ) -> (BTreeMap<String, ImageRecord>, bool) {
-        let leases = self.world.leases.len();
-        self.world.leases.retain(|lease| !lease.labels.contains_key("moby/prune.images"));
-        if self.world.leases.len() < leases {
+    ) -> Result<(BTreeMap<String, ImageRecord>, bool)> {
+        //
+        let is_pruned = |lease: &&Lease| lease.labels.contains_key("moby/prune.images");
+        let leases = self.world.leases.iter().filter(is_pruned);
+        let leases: BTreeSet<String> = leases.map(|lease| lease.id.clone()).collect();
+        for id in &leases {
+            self.change()?;
+            self.world.leases.retain(|lease| lease.id != *id);
+        }
+        if !leases.is_empty() {
             self.collect(now);
         }
         let (mut count, mut candidates, mut considered) = (BTreeMap::new(), BTreeMap::new(), 0);
@@ -146,7 +155,7 @@ impl Model {
             }
             _ => !used_by_id.contains(&image.target.digest),
         });
-        (candidates, has_gone)
+        Ok((candidates, has_gone))
     }
 
     /// The first config that matches decides, and so does the first blob that does not decode.
@@ -189,7 +198,7 @@ impl Model {
         }
         end?;
         // 3
-        self.delete_and_collect(&image.name, now);
+        self.delete_and_collect(&image.name, now)?;
         // 4
         let familiar = self.familiar(image);
         pruned.records.push(RecordText::Untagged(familiar.clone()));

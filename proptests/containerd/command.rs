@@ -124,3 +124,27 @@ fn replay_tells_what_is_wrong_with_a_row() {
     assert!(stderr.contains("has the containerd image store, the scenario the classic one"), "{stderr}");
     assert_eq!(code, Some(1));
 }
+
+/// A row that does not say which version it was recorded from is answered as the flag says.
+#[test]
+fn replay_takes_the_version_that_a_row_does_not_name() {
+    let rows = rows("moby-28.5-containerd", 300);
+    let nameless: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let mut row: Value = serde_json::from_str(row).unwrap();
+            row.as_object_mut().unwrap().remove("profile");
+            row.to_string()
+        })
+        .collect();
+    let differ = |semantics: &str| {
+        let (stdout, stderr, code) = replay(&nameless, &["--check", "--semantics", semantics]);
+        assert_eq!(code, Some(if stdout.is_empty() { 0 } else { 3 }), "{semantics}: {stderr}");
+        !stdout.is_empty()
+    };
+    assert!(!differ("moby-28.5-containerd"));
+    assert!(differ("moby-29-containerd"));
+    let (_, stderr, code) = replay(&nameless, &["--check"]);
+    assert!(stderr.contains("unknown semantics ``; known: "), "{stderr}");
+    assert_eq!(code, Some(1));
+}

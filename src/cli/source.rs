@@ -52,12 +52,6 @@ impl Source {
         Ok(Self { world, semantics, utc_offset, warnings, driver: None, estimate, containers, label })
     }
 
-    /// Reads a state file; `-` is stdin. Without `semantics` the file chooses. A state of the containerd image store
-    /// is refused.
-    pub fn read_state(file: &Path, semantics: Option<Semantics>) -> Result<Self> {
-        EitherSource::read_state(file, semantics)?.classic()
-    }
-
     fn read_root(root: &Path, args: &SourceArgs) -> Result<Self> {
         let semantics = fitting(args.semantics, "", Semantics::default(), root)?;
         let bar = progress::of_root();
@@ -187,8 +181,9 @@ impl EitherSource {
                 let problem =
                     format!("{label}: is of the containerd image store, which this command does not read");
                 let failure = Failure::from(Error::invalid_parameter(problem));
-                Err(failure
-                    .with_hint("plan, df, prune, export and replay take a state of either image store"))
+                Err(failure.with_hint(
+                    "plan, df, prune, check, export and replay take a state of either image store",
+                ))
             }
         }
     }

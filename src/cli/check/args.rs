@@ -24,7 +24,10 @@ OBSERVED  {"status":200, "body":{"ImagesDeleted":[{"Untagged":"a:1"}],"SpaceRecl
           Each is optional; what is absent is not judged. `body` may be an error, {"message":"…"}.
           "closed":true stands for a connection that was cut instead of an answer. `events` are
           those of /events from the request on. `after` is a state file, parts of one, lists of IDs
-          in the place of its `images` and `layers`, or what /images/json?all=1&digests=1 answers."#;
+          in the place of its `images` and `layers`, or what /images/json?all=1&digests=1 answers.
+          For the containerd image store it is a state file of that, parts of one, lists in the
+          place of its `images` (names), `blobs`, `snapshots` and `leases`, or what
+          /images/json?all=1 answers; `faults` are not judged there."#;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = FILES)]
@@ -38,7 +41,8 @@ pub struct CheckArgs {
     /// What was answered, said and left; --help has the format
     #[arg(long, value_name = "FILE")]
     pub observed: PathBuf,
-    /// Compare with this version [default: that of the state file, or moby-20.10]
+    /// Compare with this version [default: that of the state file, or moby-20.10; moby-29-containerd for containerd's
+    /// store]
     #[arg(long, value_name = "VERSION", value_parser = semantics())]
     pub semantics: Option<Semantics>,
     /// How to print the verdict

@@ -14,19 +14,25 @@ use super::error::{Failure, Result};
 use super::json;
 use super::read::{self, named};
 use super::render::{bold, escape, identifier};
-use super::source::Source;
+use super::source::{EitherSource, Source};
 
 mod args;
+mod containerd;
 
 pub use args::CheckArgs;
 
 pub fn run(args: &CheckArgs) -> Result<()> {
-    let source = Source::read_state(&args.before, args.semantics)?;
+    match EitherSource::read_state(&args.before, args.semantics)? {
+        EitherSource::Classic(source) => classic(args, &source),
+        EitherSource::Containerd(source) => containerd::run(args, &source),
+    }
+}
+
+fn classic(args: &CheckArgs, source: &Source) -> Result<()> {
     let asked = read_request(&args.request, source.utc_offset)?;
     let observed: Observed = read_json(&args.observed)?;
-    let verdict = check(&source.world, &asked, &observed, &source.semantics).map_err(|error: Error| {
-        Failure::at(named(&args.before), error.class(), format_args!("no store is like this: {error}"))
-    })?;
+    let verdict = check(&source.world, &asked, &observed, &source.semantics)
+        .map_err(|error| no_such_store(&args.before, &error))?;
     match args.format {
         Format::Table => print_words(&verdict)?,
         Format::Json => {
@@ -38,6 +44,10 @@ pub fn run(args: &CheckArgs) -> Result<()> {
         Verdict::Impossible(_) => Err(Failure::Differences),
         Verdict::GaveUp { .. } => Err(Failure::Reported),
     }
+}
+
+fn no_such_store(file: &Path, error: &Error) -> Failure {
+    Failure::at(named(file), error.class(), format_args!("no store is like this: {error}"))
 }
 
 fn read_request(file: &Path, utc_offset: Option<i32>) -> Result<Asked> {
@@ -82,34 +92,50 @@ fn print_words(verdict: &Verdict) -> Result<()> {
     let mut out = anstream::stdout().lock();
     match verdict {
         Verdict::Explained { order } => {
-            writeln!(out, "{}: moby can have done this.", bold("Explained"))?;
-            if !order.is_empty() {
-                let order: Vec<String> = order.iter().map(|id| identifier(id, false)).collect();
-                writeln!(out, "Order of visits: {}", order.join(" "))?;
-            }
+            print_explained(&mut out, order.iter().map(|id| identifier(id, false)))?;
         }
         Verdict::Impossible(contradiction) => {
-            writeln!(out, "{}: moby does this in no order.", bold("Impossible"))?;
+            print_impossible(&mut out)?;
             print_contradiction(&mut out, contradiction)?;
         }
         Verdict::GaveUp { tried, nearest } => {
-            writeln!(out, "{} after {tried} runs. The nearest is wrong here:", bold("Gave up"))?;
+            print_given_up(&mut out, *tried)?;
             print_contradiction(&mut out, nearest)?;
         }
     }
     Ok(())
 }
 
+fn print_explained(out: &mut impl Write, order: impl Iterator<Item = String>) -> io::Result<()> {
+    writeln!(out, "{}: moby can have done this.", bold("Explained"))?;
+    let order: Vec<String> = order.collect();
+    if order.is_empty() { Ok(()) } else { writeln!(out, "Order of visits: {}", order.join(" ")) }
+}
+
+fn print_impossible(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}: moby does this in no order.", bold("Impossible"))
+}
+
+fn print_given_up(out: &mut impl Write, tried: usize) -> io::Result<()> {
+    writeln!(out, "{} after {tried} runs. The nearest is wrong here:", bold("Gave up"))
+}
+
 /// In five lines. Also what `conform` and `prune --host` say of a difference.
 pub fn print_contradiction(out: &mut impl Write, contradiction: &Contradiction) -> io::Result<()> {
     let Contradiction { place, observed, moby, rule, why } = contradiction;
-    let text = |side: &Option<String>| match side {
-        Some(text) => escape(text).into_owned(),
-        None => "nothing".to_owned(),
-    };
-    writeln!(out, "  where:    {}", escape(&place.to_string()))?;
-    writeln!(out, "  observed: {}", text(observed))?;
-    writeln!(out, "  moby:     {}", text(moby))?;
+    print_place(out, &place.to_string(), observed.as_deref(), moby.as_deref())?;
     writeln!(out, "  why:      {}", escape(why))?;
     writeln!(out, "  rule:     {}", rules::cite(rule))
+}
+
+fn print_place(
+    out: &mut impl Write,
+    place: &str,
+    observed: Option<&str>,
+    moby: Option<&str>,
+) -> io::Result<()> {
+    let text = |side: Option<&str>| escape(side.unwrap_or("nothing")).into_owned();
+    writeln!(out, "  where:    {}", escape(place))?;
+    writeln!(out, "  observed: {}", text(observed))?;
+    writeln!(out, "  moby:     {}", text(moby))
 }

@@ -130,7 +130,7 @@ fn different_size(observed: u64, expected: u64) -> Option<Contradiction> {
     })
 }
 
-fn in_words(event: &EventText) -> String {
+pub(super) fn in_words(event: &EventText) -> String {
     let attributes = event.attributes.iter().map(|(key, value)| format!("{key}={value}"));
     let attributes: Vec<String> = attributes.collect();
     format!("{} {} {} ({})", event.kind, event.action, event.id, attributes.join(", "))

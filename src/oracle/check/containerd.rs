@@ -22,16 +22,19 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::api::event::EventText;
-use crate::api::record::RecordText;
+use crate::api::record::{ListRow, RecordText};
 use crate::base::error::{Error, Result};
 use crate::document::world::containerd::ContainerdWorld;
 use crate::oracle::containerd::{Cancellation, Model};
 use crate::semantics::Semantics;
 
+use super::compare::in_words;
 use super::{Asked, is_other_value, is_same_failure, is_same_refusal};
+
+mod observed;
 
 /// How many runs of the model an explanation is searched in. A run costs more than one of the classic store, whose
 /// [`TRIES`](super::TRIES) are four times as many.
@@ -41,9 +44,15 @@ pub const TRIES: usize = 1_000;
 const MOST_SILENT: usize = 32;
 
 /// What was seen of a prune. What is `None` was not observed, and is not judged.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+///
+/// As JSON it is what [`Observed`](super::Observed) of the classic store is, but for `after`: a state file of this store
+/// or parts of one, in whose `images`, `blobs`, `snapshots` and `leases` a name, digest, key or ID may stand for each;
+/// or the array that `GET /images/json?all=1` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "observed::ObservedText")]
 pub struct Observed {
-    /// The HTTP status and, where it is no 200, the message. An error hides the report.
+    /// The HTTP status and, where it is no 200, the message, empty where it was not observed. An error hides the report
+    /// . 0 stands for a connection that was cut.
     pub status: Option<(u16, String)>,
     /// The records, in order.
     pub records: Option<Vec<RecordText>>,
@@ -59,6 +68,8 @@ pub struct Observed {
     pub snapshots: Option<BTreeSet<String>>,
     /// The IDs of the leases that are left.
     pub leases: Option<BTreeSet<String>>,
+    /// The IDs and the tags that a list of all images has afterwards (W-1).
+    pub listed: Option<BTreeSet<String>>,
 }
 
 impl Observed {
@@ -228,6 +239,11 @@ impl Search<'_> {
             Observed { status: Some(status), events: Some(model.events.clone()), ..Observed::default() };
         moby.space_reclaimed = report.as_ref().map(|report| report.space_reclaimed);
         moby.records = report.map(|report| report.records);
+        if self.observed.listed.is_some() {
+            let rows = model.list(true, false).ok();
+            let texts = |row: ListRow| row.repo_tags.into_iter().flatten().chain([row.id]);
+            moby.listed = rows.map(|rows| rows.into_iter().flat_map(texts).collect());
+        }
         match self.difference(&moby.left(model.world())) {
             None => {
                 self.explanation = Some(order.to_vec());
@@ -252,15 +268,9 @@ impl Search<'_> {
             && !self.is_same_answer(has, seen)
         {
             let rule = if moby.records.is_some() { "Q-12" } else { "Q-1" };
-            return found(
-                "answer".to_owned(),
-                Some(format!("{seen:?}")),
-                Some(format!("{has:?}")),
-                rule,
-                (0, 0),
-            );
+            return found("answer".to_owned(), Some(words(seen)), Some(words(has)), rule, (0, 0));
         }
-        if let Some((at, seen, has)) = first_other(observed.records.as_deref(), moby.records.as_deref()) {
+        if let Some((at, seen, has)) = first_other(&observed.records, &moby.records, RecordText::to_string) {
             return found(format!("record {at}"), seen, has, "Q-9", (1, at));
         }
         if observed.space_reclaimed.is_some() && observed.space_reclaimed != moby.space_reclaimed {
@@ -268,7 +278,7 @@ impl Search<'_> {
             let (seen, has) = (text(observed.space_reclaimed), text(moby.space_reclaimed));
             return found("space reclaimed".to_owned(), seen, has, "Q-10", (2, 0));
         }
-        if let Some((at, seen, has)) = first_other(observed.events.as_deref(), moby.events.as_deref()) {
+        if let Some((at, seen, has)) = first_other(&observed.events, &moby.events, in_words) {
             return found(format!("event {at}"), seen, has, "V-2", (3, at));
         }
         let left = [
@@ -276,6 +286,7 @@ impl Search<'_> {
             ("content", &observed.blobs, &moby.blobs, "B-6"),
             ("snapshot", &observed.snapshots, &moby.snapshots, "B-6"),
             ("lease", &observed.leases, &moby.leases, "Q-5"),
+            ("image", &observed.listed, &moby.listed, "W-1"),
         ];
         left.into_iter().zip(4..).find_map(|((what, seen, has, rule), agreed)| {
             let (seen, has) = (seen.as_ref()?, has.as_ref()?);
@@ -288,19 +299,28 @@ impl Search<'_> {
     fn is_same_answer(&self, (status, text): &(u16, String), (seen_status, seen): &(u16, String)) -> bool {
         let filters = &self.asked.filters;
         status == seen_status
-            && (is_same_failure(text, seen)
+            && (seen.is_empty()
+                || is_same_failure(text, seen)
                 || *status == 400 && is_same_refusal(filters, self.semantics, text, seen)
                 || is_other_value(filters, self.semantics, text, seen))
     }
 }
 
+fn words((status, text): &(u16, String)) -> String {
+    match status {
+        0 => text.clone(),
+        200 => "200".to_owned(),
+        _ => format!("{status} {text}"),
+    }
+}
+
 /// Where a list first differs from moby's, if it was observed.
-fn first_other<T: PartialEq + std::fmt::Debug>(
-    seen: Option<&[T]>,
-    has: Option<&[T]>,
+fn first_other<T: PartialEq>(
+    seen: &Option<Vec<T>>,
+    has: &Option<Vec<T>>,
+    text: impl Fn(&T) -> String,
 ) -> Option<(usize, Option<String>, Option<String>)> {
-    let (seen, has) = (seen?, has.unwrap_or_default());
+    let (seen, has) = (seen.as_deref()?, has.as_deref().unwrap_or_default());
     let at = (0..seen.len().max(has.len())).find(|at| seen.get(*at) != has.get(*at))?;
-    let text = |one: Option<&T>| one.map(|one| format!("{one:?}"));
-    Some((at, text(seen.get(at)), text(has.get(at))))
+    Some((at, seen.get(at).map(&text), has.get(at).map(text)))
 }

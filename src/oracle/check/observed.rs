@@ -111,7 +111,7 @@ struct ObservedText {
 }
 
 /// `null` is a body, too.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 
@@ -129,7 +129,7 @@ impl TryFrom<ObservedText> for Observed {
     }
 }
 
-fn answer(status: Option<u16>, body: Option<Value>) -> Result<Option<Answer>, String> {
+pub(super) fn answer(status: Option<u16>, body: Option<Value>) -> Result<Option<Answer>, String> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Body {
@@ -166,7 +166,7 @@ fn answer(status: Option<u16>, body: Option<Value>) -> Result<Option<Answer>, St
 
 /// moby's message, or the flat form of the recorded scenarios.
 #[derive(Deserialize)]
-struct EventMessage {
+pub(super) struct EventMessage {
     #[serde(rename = "Type")]
     kind: String,
     #[serde(rename = "Action")]

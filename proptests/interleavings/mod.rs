@@ -27,6 +27,7 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::atomic::{AtomicBool, Ordering};
 use shuttle::{Config, Runner, thread};
 
+mod containerd;
 mod linear;
 mod shared;
 

@@ -7,5 +7,6 @@ mod coverage;
 mod faults;
 mod faulty;
 mod laws;
+mod length;
 mod oracle;
 mod recorded;

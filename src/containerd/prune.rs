@@ -13,7 +13,7 @@ use super::store::walk::Walk;
 use super::store::{Collection, ContainerStore, MetadataStore, Stores};
 use crate::api::event::{EventSink, ImageEvent};
 use crate::base::cancel::Cancel;
-use crate::base::error::{Error, ErrorClass, Result};
+use crate::base::error::{Error, Result};
 use crate::semantics::{Containerd, Semantics};
 
 /// The label of the leases that moby takes itself, and a prune away.
@@ -130,7 +130,7 @@ pub(super) fn prune<S: MetadataStore, C: ContainerStore>(
         }
     }
     let report = log.report;
-    match join(report.kept.iter().map(|(_, error)| error), &containerd) {
+    match containerd.join(report.kept.iter().map(|(_, error)| error)) {
         None => Ok(report),
         Some(error) => Err(PruneError { error, report: Some(Box::new(report)) }),
     }
@@ -190,19 +190,4 @@ impl Log<'_> {
         }
         Ok(())
     }
-}
-
-/// the texts one behind the other, and the first class that is one.
-fn join<'a>(errors: impl Iterator<Item = &'a Error> + Clone, containerd: &Containerd) -> Option<Error> {
-    let texts: Vec<String> = errors.clone().map(ToString::to_string).collect();
-    if texts.is_empty() {
-        return None;
-    }
-    let class = errors.map(Error::class).find(|class| *class != ErrorClass::System);
-    let text = match texts.len() {
-        _ if !containerd.errors_are_a_list => texts.join("\n"),
-        1 => format!("1 error occurred:\n\t* {}\n\n", texts.concat()),
-        count => format!("{count} errors occurred:\n\t* {}\n\n", texts.join("\n\t* ")),
-    };
-    Some(Error::new(class.unwrap_or(ErrorClass::System), text))
 }

@@ -1,6 +1,7 @@
 //! The named differences between versions of the containerd image store (the versions under each rule).
 
 use super::Semantics;
+use crate::base::error::{Error, ErrorClass};
 
 /// How one version of moby, with the containerd that it ships, behaves where versions differ. What the containerd
 /// store shares with the classic one is in [`Semantics`](super::Semantics).
@@ -35,6 +36,19 @@ pub struct Containerd {
 }
 
 impl Containerd {
+    /// Several errors as one: the texts one behind the other, and the first class that is one.
+    pub(crate) fn join<'a>(&self, errors: impl Iterator<Item = &'a Error> + Clone) -> Option<Error> {
+        let texts: Vec<String> = errors.clone().map(ToString::to_string).collect();
+        let class = errors.map(Error::class).find(|class| *class != ErrorClass::System);
+        let text = match texts.len() {
+            0 => return None,
+            _ if !self.errors_are_a_list => texts.join("\n"),
+            1 => format!("1 error occurred:\n\t* {}\n\n", texts.concat()),
+            count => format!("{count} errors occurred:\n\t* {}\n\n", texts.join("\n\t* ")),
+        };
+        Some(Error::new(class.unwrap_or(ErrorClass::System), text))
+    }
+
     /// moby v29.6 to v29.7.2 with containerd 2.3.
     pub const MOBY_29: Self = Self {
         absent_label_passes_negated_value: true,

@@ -9,17 +9,8 @@ use crate::semantics::GoTime;
 
 use super::Model;
 
-/// What the collector marks, by its key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Node {
-    Content(String),
-    Image(String),
-    Snapshot(String),
-    Lease(String),
-}
-
-/// A node, and whether it is held without what it refers to (B-5, `gc.flat`).
-type Held = (Node, bool);
+/// What the collector marks: `content`, `image`, `snapshot` or `lease`, and its key.
+type Node = (&'static str, String);
 
 impl Model {
     /// One run of the collector (B-6).
@@ -28,68 +19,71 @@ impl Model {
         let (mut seen, mut next) = (BTreeSet::new(), self.roots(now));
         while let Some((node, is_flat)) = next.pop() {
             if seen.insert((node.clone(), is_flat)) {
-                next.extend(self.inherent(&node).map(|inherent| (inherent, is_flat)));
-                let named = references.get(&node).filter(|_| !is_flat);
-                next.extend(named.into_iter().flatten().map(|named| (named.clone(), false)));
+                let followed = references.get(&node).into_iter().flatten();
+                let followed = followed.filter(|(_, is_inherent)| *is_inherent || !is_flat);
+                next.extend(followed.map(|(named, _)| (named.clone(), is_flat)));
             }
         }
         let live: BTreeSet<Node> = seen.into_iter().map(|(node, _)| node).collect();
-        self.world.blobs.retain(|blob| live.contains(&Node::Content(blob.digest.to_string())));
-        self.world.images.retain(|image| live.contains(&Node::Image(image.name.clone())));
-        self.world.snapshots.retain(|snapshot| live.contains(&Node::Snapshot(snapshot.key.clone())));
-        self.world.leases.retain(|lease| live.contains(&Node::Lease(lease.id.clone())));
+        let is_live = |kind, key: &str| live.contains(&(kind, key.to_owned()));
+        self.world.blobs.retain(|blob| is_live("content", &blob.digest.to_string()));
+        self.world.images.retain(|image| is_live("image", &image.name));
+        self.world.snapshots.retain(|snapshot| is_live("snapshot", &snapshot.key));
+        self.world.leases.retain(|lease| is_live("lease", &lease.id));
     }
 
     /// Everything that has labels to follow.
-    fn nodes(&self) -> impl Iterator<Item = (Node, &Labels)> {
-        let blobs =
-            self.world.blobs.iter().map(|blob| (Node::Content(blob.digest.to_string()), &blob.labels));
-        let images = self.world.images.iter().map(|image| (Node::Image(image.name.clone()), &image.labels));
+    fn nodes(&self) -> Vec<(Node, &Labels)> {
+        let blobs = self.world.blobs.iter().map(|blob| (("content", blob.digest.to_string()), &blob.labels));
+        let images = self.world.images.iter().map(|image| (("image", image.name.clone()), &image.labels));
         let snapshots = self.world.snapshots.iter();
-        let snapshots = snapshots.map(|snapshot| (Node::Snapshot(snapshot.key.clone()), &snapshot.labels));
-        blobs.chain(images).chain(snapshots)
+        let snapshots = snapshots.map(|snapshot| (("snapshot", snapshot.key.clone()), &snapshot.labels));
+        blobs.chain(images).chain(snapshots).collect()
     }
 
-    /// B-5, B-6
-    fn roots(&self, now: Now) -> Vec<Held> {
+    /// B-5, B-6: each with whether it is held without what it refers to (`gc.flat`).
+    fn roots(&self, now: Now) -> Vec<(Node, bool)> {
         let root = "containerd.io/gc.root";
         let is_root = |key: &String| key == root || self.versions.any_root_label && key.starts_with(root);
-        let holds_itself = |(node, labels): &(Node, &Labels)| match node {
-            Node::Image(_) => !is_expired(labels, now),
-            _ => labels.keys().any(is_root),
-        };
-        let mut roots: Vec<Held> = self.nodes().filter(holds_itself).map(|(node, _)| (node, false)).collect();
+        let mut roots: Vec<(Node, bool)> = Vec::new();
+        for (node, labels) in self.nodes() {
+            let holds_itself =
+                if node.0 == "image" { !is_expired(labels, now) } else { labels.keys().any(is_root) };
+            roots.extend(holds_itself.then_some((node, false)));
+        }
         for lease in self.world.leases.iter().filter(|lease| !is_expired(&lease.labels, now)) {
             let is_flat = lease.labels.contains_key("containerd.io/gc.flat");
-            let content = lease.content.iter().cloned().map(Node::Content);
-            let snapshots = lease.snapshots.iter().cloned().map(Node::Snapshot);
-            let images = lease.images.iter().cloned().map(Node::Image);
-            roots.extend(content.chain(snapshots).chain(images).map(|node| (node, is_flat)));
-            roots.push((Node::Lease(lease.id.clone()), false));
+            let lists =
+                [("content", &lease.content), ("snapshot", &lease.snapshots), ("image", &lease.images)];
+            for (kind, keys) in lists {
+                roots.extend(keys.iter().map(|key| ((kind, key.clone()), is_flat)));
+            }
+            roots.push((("lease", lease.id.clone()), false));
         }
         roots
     }
 
-    /// What a node refers to without a label: an image its target, a snapshot its parent (B-6).
-    fn inherent(&self, node: &Node) -> Option<Node> {
-        match node {
-            Node::Image(name) => Some(Node::Content(self.image(name)?.target.digest.to_string())),
-            Node::Snapshot(key) => Some(Node::Snapshot(self.snapshot(key)?.parent.clone()?)),
-            Node::Content(_) | Node::Lease(_) => None,
+    /// Whom each node keeps alive, and whether without a label: an image its target, a snapshot its parent (B-6). With
+    /// one: whom its own label names, and who names it in a back reference (B-5).
+    fn references(&self) -> BTreeMap<Node, Vec<(Node, bool)>> {
+        let mut references: BTreeMap<Node, Vec<(Node, bool)>> = BTreeMap::new();
+        let mut add = |from, to, is_inherent| references.entry(from).or_default().push((to, is_inherent));
+        for image in &self.world.images {
+            add(("image", image.name.clone()), ("content", image.target.digest.to_string()), true);
         }
-    }
-
-    /// Whom each node keeps alive by labels: whom its own name, and who names it in a back reference (B-5).
-    fn references(&self) -> BTreeMap<Node, Vec<Node>> {
-        let mut references: BTreeMap<Node, Vec<Node>> = BTreeMap::new();
+        for snapshot in &self.world.snapshots {
+            if let Some(parent) = &snapshot.parent {
+                add(("snapshot", snapshot.key.clone()), ("snapshot", parent.clone()), true);
+            }
+        }
         for (node, labels) in self.nodes() {
             for label in labels {
                 if let Some(named) = self.named("containerd.io/gc.ref.", label) {
-                    references.entry(node.clone()).or_default().push(named);
+                    add(node.clone(), named, false);
                 }
                 let named = self.named("containerd.io/gc.bref.", label);
                 if let Some(named) = named.filter(|_| self.versions.back_references) {
-                    references.entry(named).or_default().push(node.clone());
+                    add(named, node.clone(), false);
                 }
             }
         }
@@ -99,14 +93,15 @@ impl Model {
     /// Whom a label names, if its key begins like this (B-5).
     fn named(&self, prefix: &str, (key, value): (&String, &String)) -> Option<Node> {
         let kind = key.strip_prefix(prefix)?;
-        match kind.split(['.', '/']).next()? {
-            "content" => Some(Node::Content(value.clone())),
-            "image" => Some(Node::Image(value.clone())),
+        let kind = match kind.split(['.', '/']).next()? {
+            "content" => "content",
+            "image" => "image",
             _ => {
                 let snapshotter = kind.strip_prefix("snapshot.")?.split('/').next()?;
-                (snapshotter == self.world.snapshotter).then(|| Node::Snapshot(value.clone()))
+                (snapshotter == self.world.snapshotter).then_some("snapshot")?
             }
-        }
+        };
+        Some((kind, value.clone()))
     }
 }
 

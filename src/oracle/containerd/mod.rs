@@ -18,6 +18,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::event::EventText;
+use crate::api::record::RecordText;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::document::reference::Reference;
@@ -42,6 +43,8 @@ pub struct Model {
     world: ContainerdWorld,
     /// What was said so far, oldest first (V-1 to V-3). The caller may take them away.
     pub events: Vec<EventText>,
+    /// Those of the call that runs, in order.
+    records: Vec<RecordText>,
     /// How many changes of the store succeed before one fails, and nothing of it is done; `None` where all succeed.
     pub changes_before_fault: Option<usize>,
 }
@@ -75,7 +78,8 @@ impl Model {
         let labels = labels.chain(world.snapshots.iter_mut().map(|snapshot| &mut snapshot.labels));
         let labels = labels.chain(world.leases.iter_mut().map(|lease| &mut lease.labels));
         labels.for_each(|labels| labels.retain(|_, value| !value.is_empty())); // N-1
-        Ok(Self { semantics: *semantics, versions, world, events: Vec::new(), changes_before_fault: None })
+        let (events, records) = (Vec::new(), Vec::new());
+        Ok(Self { semantics: *semantics, versions, world, events, records, changes_before_fault: None })
     }
 
     /// The store as it is now.
@@ -127,30 +131,27 @@ impl Model {
 
     /// Asked before each change of the store.
     fn change(&mut self) -> Result<()> {
-        match self.changes_before_fault {
-            Some(0) => {
-                self.changes_before_fault = None;
-                return Err(Error::system("the store failed"));
-            }
-            left => self.changes_before_fault = left.map(|left| left - 1),
-        }
-        Ok(())
+        let left = self.changes_before_fault.take();
+        self.changes_before_fault = left.and_then(|left| left.checked_sub(1));
+        if left == Some(0) { Err(Error::system("the store failed")) } else { Ok(()) }
     }
 
-    fn remove_image(&mut self, name: &str) -> Result<bool> {
+    /// Deletes a record; false where there is none. A collection follows where it is asked for, and where there was one
+    /// (B-7, B-8).
+    fn remove(&mut self, name: &str, collection: Option<Now>) -> Result<bool> {
         self.change()?;
-        let before = self.world.images.len();
-        self.world.images.retain(|image| image.name != name);
-        Ok(self.world.images.len() < before)
+        let Some(at) = self.world.images.iter().position(|image| image.name == name) else {
+            return Ok(false);
+        };
+        self.world.images.remove(at);
+        collection.into_iter().for_each(|now| self.collect(now));
+        Ok(true)
     }
 
-    /// Deletes a record with a collection; false where there is none, and then nothing is collected (B-7, B-8).
-    fn delete_and_collect(&mut self, name: &str, now: Now) -> Result<bool> {
-        let is_gone = self.remove_image(name)?;
-        if is_gone {
-            self.collect(now);
-        }
-        Ok(is_gone)
+    /// V-1
+    fn untagged(&mut self, image: &ImageRecord, familiar: &str) {
+        self.say("untag", image.target.digest, familiar, Labels::new());
+        self.records.push(RecordText::Untagged(familiar.to_owned()));
     }
 
     fn say(&mut self, action: &str, id: Digest, name: &str, labels: Labels) {

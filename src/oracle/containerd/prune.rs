@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::record::RecordText;
 use crate::api::request;
-use crate::base::error::{Error, ErrorClass, Result};
+use crate::base::error::{Error, Result};
 use crate::document::filters::Filters;
 use crate::document::oci::{Descriptor, View, is_config, is_index, is_manifest};
 use crate::document::reference::Reference;
@@ -51,26 +51,42 @@ impl Model {
         order: &[String],
         cancellation: Cancellation,
     ) -> Answer<Pruned> {
+        self.records.clear();
+        match self.prune_all(filters, now, order, cancellation) {
+            Err(error) => Answer { report: None, error: Some(error) },
+            Ok((space_reclaimed, errors)) => {
+                let records = std::mem::take(&mut self.records);
+                let error = self.versions.join(errors.iter());
+                Answer { report: Some(Pruned { records, space_reclaimed }), error }
+            }
+        }
+    }
+
+    /// The bytes, and the errors of single records.
+    fn prune_all(
+        &mut self,
+        filters: &str,
+        now: Now,
+        order: &[String],
+        cancellation: Cancellation,
+    ) -> Result<(u64, Vec<Error>)> {
         let cancelled = || Error::cancelled("context canceled");
-        let request = match self.request(filters, now) {
-            Ok(request) if cancellation != Cancellation::AtOnce => request,
-            refused => return Answer { report: None, error: Some(refused.err().unwrap_or_else(cancelled)) },
-        };
-        let (mut candidates, is_cancelled) = match self.choose(&request, now, cancellation) {
-            Ok(chosen) => chosen,
-            Err(error) => return Answer { report: None, error: Some(error) },
-        };
-        let (mut pruned, mut errors) = (Pruned { records: Vec::new(), space_reclaimed: 0 }, Vec::new());
+        let request = self.request(filters, now)?;
+        if cancellation == Cancellation::AtOnce {
+            return Err(cancelled());
+        }
+        let (mut candidates, has_gone) = self.choose(&request, now, cancellation)?;
         let mut visits: Vec<ImageRecord> = order.iter().filter_map(|name| candidates.remove(name)).collect();
         visits.extend(candidates.into_values());
+        let (mut bytes, mut errors) = (0, Vec::new());
         for (visited, image) in visits.iter().enumerate() {
-            if is_cancelled || cancellation == Cancellation::AfterVisited(visited) {
+            if has_gone || cancellation == Cancellation::AfterVisited(visited) {
                 errors.push(cancelled());
                 break;
             }
-            errors.extend(self.prune_one(image, now, &mut pruned).err());
+            errors.extend(self.prune_one(image, now, &mut bytes).err());
         }
-        Answer { report: Some(pruned), error: self.join(&errors) }
+        Ok((bytes, errors))
     }
 
     /// The names that a prune would visit, in their order.
@@ -86,8 +102,8 @@ impl Model {
     /// All that can be wrong with the request, in moby's order.
     fn request(&self, filters: &str, now: Now) -> Result<Request> {
         let filters = Filters::parse(filters, &self.semantics)?;
-        filters.validate(&["dangling", "label", "label!", "until"], &self.semantics)?;
-        let dangling_only = dangling_only(&filters, self.semantics.invalid_filter_prefix)?;
+        filters.validate(&request::ACCEPTED, &self.semantics)?;
+        let dangling_only = request::dangling_only(&filters, &self.semantics)?; // F-8
         //
         let prefix = self.semantics.until_error_prefix;
         let refused = |error: Error| Error::new(error.class(), format!("{prefix}{error}"));
@@ -182,7 +198,7 @@ impl Model {
     }
 
     ///
-    fn prune_one(&mut self, image: &ImageRecord, now: Now, pruned: &mut Pruned) -> Result<()> {
+    fn prune_one(&mut self, image: &ImageRecord, now: Now, bytes: &mut u64) -> Result<()> {
         // 1, 2
         let (visited, end) = self.walk(Descriptor::from(&image.target), |_| false);
         let mut snapshots = BTreeMap::new();
@@ -198,44 +214,32 @@ impl Model {
         }
         end?;
         // 3
-        self.delete_and_collect(&image.name, now)?;
+        self.remove(&image.name, Some(now))?;
         // 4
         let familiar = self.familiar(image);
-        pruned.records.push(RecordText::Untagged(familiar.clone()));
-        self.say("untag", image.target.digest, &familiar, Labels::new());
+        self.untagged(image, &familiar);
         // 5
-        let mut is_deleted = false;
-        for descriptor in visited.iter().filter(|descriptor| self.blob(&descriptor.digest).is_none()) {
-            if is_manifest(&descriptor.media_type) || is_index(&descriptor.media_type) {
-                pruned.records.push(RecordText::Deleted(descriptor.digest.clone()));
-                is_deleted = true;
+        let before = self.records.len();
+        for Descriptor { media_type, digest, size, .. } in &visited {
+            if self.blob(digest).is_some() {
+                continue;
             }
-            pruned.space_reclaimed = pruned.space_reclaimed.wrapping_add_signed(descriptor.size);
+            if is_manifest(media_type) || is_index(media_type) {
+                self.records.push(RecordText::Deleted(digest.clone()));
+            }
+            *bytes = bytes.wrapping_add_signed(*size);
         }
         // 6
         if self.versions.snapshots_are_reclaimed {
             for (_, size) in snapshots.iter().filter(|(chain, _)| self.snapshot(chain).is_none()) {
-                pruned.space_reclaimed = pruned.space_reclaimed.wrapping_add_signed(*size);
+                *bytes = bytes.wrapping_add_signed(*size);
             }
         }
         // 7
-        if is_deleted {
+        if self.records.len() > before {
             self.say("delete", image.target.digest, &familiar, Labels::new());
         }
         Ok(())
-    }
-
-    ///
-    fn join(&self, errors: &[Error]) -> Option<Error> {
-        let class = errors.iter().map(Error::class).find(|class| *class != ErrorClass::System);
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let text = match errors.len() {
-            0 => return None,
-            _ if !self.versions.errors_are_a_list => texts.join("\n"),
-            1 => format!("1 error occurred:\n\t* {}\n\n", texts.concat()),
-            count => format!("{count} errors occurred:\n\t* {}\n\n", texts.join("\n\t* ")),
-        };
-        Some(Error::new(class.unwrap_or(ErrorClass::System), text))
     }
 }
 
@@ -251,21 +255,4 @@ fn check(value: &str, negate: bool) -> Result<Check> {
     }
     let (key, flips) = key.strip_suffix('!').map_or((key, false), |key| (key, true));
     Ok((key.to_owned(), wanted.map(ToOwned::to_owned), negate != flips))
-}
-
-/// F-8
-fn dangling_only(filters: &Filters, prefix: &str) -> Result<bool> {
-    if !filters.contains("dangling") {
-        return Ok(true);
-    }
-    let values: Vec<&str> = filters.get("dangling").collect();
-    if values.is_empty() {
-        return Err(Error::invalid_parameter(format!("{prefix} 'dangling'")));
-    }
-    let says = |words: [&str; 2]| words.iter().any(|word| filters.exact_match("dangling", word));
-    match (says(["true", "1"]), says(["false", "0"])) {
-        (true, false) => Ok(true),
-        (false, true) => Ok(false),
-        _ => Err(Error::invalid_parameter(format!("{prefix} 'dangling=[{}]'", values.join(" ")))),
-    }
 }

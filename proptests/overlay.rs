@@ -28,7 +28,9 @@ const SEEDS: &str = "proptests/regressions/overlay.txt";
 #[derive(Debug, PartialEq)]
 struct Said {
     ids: [BTreeSet<ImageId>; 2],
-    images: Vec<(Option<Image>, Option<ImageId>, BTreeSet<ImageId>, bool, bool)>,
+    images: Vec<(Option<Image>, Option<ImageId>)>,
+    children: Vec<(BTreeSet<ImageId>, bool)>,
+    may_go: Vec<bool>,
     references: Vec<(Vec<Reference>, bool, bool)>,
     named: Vec<Option<ImageId>>,
     layers: Vec<(Option<Layer>, Vec<ChainId>)>,
@@ -46,8 +48,7 @@ impl Said {
         let Stores { images, references, layers, .. } = stores;
         let of_image = |id| {
             let image = images.get(id).ok().map(|image| (*image).clone());
-            let children = images.children(id).into_iter().collect();
-            (image, images.parent(id), children, images.has_children(id), images.check_delete(id).is_ok())
+            (image, images.parent(id))
         };
         let of_references = |id| {
             (references.references(id), references.has_references(id), references.has_single_reference(id))
@@ -67,6 +68,10 @@ impl Said {
         Self {
             ids: [false, true].map(|heads_only| images.ids(heads_only).into_iter().collect()),
             images: ids().map(of_image).collect(),
+            children: ids()
+                .map(|id| (images.children(id).into_iter().collect(), images.has_children(id)))
+                .collect(),
+            may_go: ids().map(|id| images.check_delete(id).is_ok()).collect(),
             references: ids().map(of_references).collect(),
             named: world.references.iter().map(|reference| named(&reference.name)).collect(),
             layers: world.layers.iter().map(|layer| of_layer(layer.chain_id)).collect(),

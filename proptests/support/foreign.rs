@@ -148,8 +148,7 @@ impl ImageStore for Shelf {
     fn delete(&self, id: ImageId) -> Result<Vec<FreedLayer>> {
         self.check_delete(id)?;
         let mut state = self.0.borrow_mut();
-        let Some((image, _)) = state.images.get(&id).cloned() else { unreachable!("it was there") };
-        state.images.remove(&id);
+        let (image, _) = state.images.remove(&id).unwrap();
         for (_, parent) in state.images.values_mut() {
             *parent = parent.filter(|parent| *parent != id);
         }
@@ -217,8 +216,8 @@ impl ContainerStore for Shelf {
     }
 
     fn first_mounting(&self, image: ImageId, state: ContainerState) -> Option<ContainerId> {
-        let shelf = self.0.borrow();
-        let mut mounting = shelf.containers.values().filter(|one| one.image_mounts.contains(&image));
+        let all = self.0.borrow();
+        let mut mounting = all.containers.values().filter(|one| one.image_mounts.contains(&image));
         mounting.find(|container| is_in(container, state)).map(|container| container.id)
     }
 }

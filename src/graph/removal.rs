@@ -130,7 +130,8 @@ impl<I: ImageStore, R: ReferenceStore, L: LayerStore, C: ContainerStore> Margina
             containers.count(id) > 0 || (self.semantics.image_mounts_are_use && is_named && is_mounted());
         let is_foreign = self.semantics.os_is_checked_on_delete
             && images.get(id).is_ok_and(|image| !image.is_os_supported());
-        !is_used && !is_foreign && !(is_named && gone.is_some()) && !self.has_child_besides(id, gone)
+        let is_blocked = is_used || is_foreign || (is_named && gone.is_some());
+        !is_blocked && !self.has_child_besides(id, gone)
     }
 
     fn has_child_besides(&mut self, id: ImageId, one: Option<ImageId>) -> bool {

@@ -190,7 +190,7 @@ fn add_user(map: &UserLists, image: ImageId, user: User) {
 
 impl ContainerStore for Containers {
     fn first(&self, image: ImageId, state: ContainerState) -> Option<ContainerId> {
-        first_of(&*self.by_image.get(&image)?, state)
+        first_of(&self.by_image.get(&image)?, state)
     }
 
     fn users(&self, image: ImageId) -> Users {
@@ -207,6 +207,6 @@ impl ContainerStore for Containers {
         if self.mounting.load(Ordering::Acquire) == 0 {
             return None;
         }
-        first_of(&*self.by_mount.get(&image)?, state)
+        first_of(&self.by_mount.get(&image)?, state)
     }
 }

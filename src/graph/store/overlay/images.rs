@@ -61,7 +61,8 @@ impl<I: ImageStore, L: LayerStore> ImageStore for OverlayImages<'_, I, L> {
             return self.below.ids(heads_only);
         }
         let mut ids = self.below.ids(false);
-        ids.retain(|id| !self.is_deleted(*id) && !(heads_only && self.has_children(*id)));
+        let is_meant = |id: ImageId| !self.is_deleted(id) && (!heads_only || !self.has_children(id));
+        ids.retain(|id| is_meant(*id));
         ids
     }
 
@@ -117,8 +118,14 @@ impl<I: ImageStore, L: LayerStore> ImageStore for OverlayImages<'_, I, L> {
         if !self.is_changed() {
             return self.below.visit(ids, visit);
         }
-        let left: Vec<ImageId> = ids.iter().copied().filter(|id| !self.is_deleted(*id)).collect();
-        self.below.visit(&left, &mut |id, image, _| visit(id, image, self.has_children(id)));
+        // Not in a visit below: that store need not answer while it visits.
+        for &id in ids {
+            if let Ok(image) = self.get(id)
+                && visit(id, &image, self.has_children(id)).is_break()
+            {
+                return;
+            }
+        }
     }
 
     fn check_delete(&self, id: ImageId) -> Result<()> {

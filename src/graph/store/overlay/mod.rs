@@ -74,6 +74,7 @@ mod tests {
 
     use super::*;
     use crate::base::digest::Digest;
+    use crate::graph::store::ImageStore;
 
     fn image(stores: &Stores, author: &str) -> ImageId {
         stores.images.create(format!(r#"{{"rootfs":{{"type":"layers"}},"author":"{author}"}}"#)).unwrap()

@@ -352,6 +352,7 @@ fn a_second_prune_at_once_is_refused() {
         let error = engine.prune(&unknown, now(), &cancel::Never).unwrap_err();
         assert!(error.is_conflict());
         assert_eq!(error.to_string(), "a prune operation is already running");
+        assert_eq!(error.rule(), Some("P-1"));
         refused.set(refused.get() + 1);
         false
     };

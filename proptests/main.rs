@@ -33,6 +33,7 @@ mod data_root;
 mod deletion;
 mod determinism;
 mod engine_vs_model;
+mod error_texts;
 mod faults;
 #[cfg(feature = "cli")]
 mod fit;

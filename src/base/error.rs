@@ -1,4 +1,4 @@
-//! The one error of the library: a class that callers branch on, and moby's text.
+//! The one error of the library: a class that callers branch on, the rule behind it where it is known, and moby's text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -45,9 +45,86 @@ impl ErrorClass {
     }
 }
 
+/// What this crate's own code branches on beyond the class, so that no code reads texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing more is known than the class.
+    Plain,
+    /// Another prune is running.
+    PruneRunning,
+    /// A prune that its caller gave up.
+    PruneCancelled,
+    /// An image that children, containers or references hold.
+    ImageInUse,
+    /// The last reference of an image that a container uses.
+    LastReference,
+    /// The same two of the containerd store.
+    ContainerdImageInUse,
+    ContainerdLastReference,
+    /// A name that no image has.
+    NoSuchImage,
+    /// A name that no image of the containerd store has.
+    NoSuchContainerdImage,
+    /// Filters that are no JSON, or of another shape.
+    FiltersMalformed,
+    /// A key that is no filter.
+    FilterUnknown,
+    /// A value of `dangling` that is no boolean.
+    DanglingInvalid,
+    /// Several `until`.
+    UntilRepeated,
+    /// An `until` without values.
+    UntilEmpty,
+    /// An `until` that is no time.
+    UntilInvalid,
+    /// An `until` that looks like a date and is none.
+    UntilInvalidDate,
+    /// A label filter that containerd could not store.
+    LabelTooLong,
+    /// A layer that an image names and the store does not have.
+    LayerMissing,
+    /// The registry asks for credentials and none were given.
+    #[cfg(feature = "registry")]
+    CredentialsMissing,
+    /// The registry names a token server that the user did not.
+    #[cfg(feature = "registry")]
+    TokenServerUnnamed,
+    /// No authority that is trusted vouches for the registry.
+    #[cfg(feature = "registry")]
+    Untrusted,
+}
+
+impl Kind {
+    const fn rule(self) -> Option<&'static str> {
+        Some(match self {
+            Self::PruneRunning => "P-1",
+            Self::PruneCancelled => "P-4",
+            Self::ImageInUse => "D-7",
+            Self::LastReference => "D-5.1",
+            Self::ContainerdImageInUse => "X-9",
+            Self::ContainerdLastReference => "X-7",
+            Self::NoSuchImage => "G-1",
+            Self::NoSuchContainerdImage => "X-3",
+            Self::FiltersMalformed => "F-1",
+            Self::FilterUnknown => "F-2",
+            Self::DanglingInvalid => "F-8",
+            Self::UntilRepeated => "T-1",
+            Self::UntilEmpty => "T-12",
+            Self::UntilInvalid => "T-2",
+            Self::UntilInvalidDate => "T-6",
+            Self::LabelTooLong => "Q-3",
+            Self::LayerMissing => "U-4",
+            Self::Plain => return None,
+            #[cfg(feature = "registry")]
+            Self::CredentialsMissing | Self::TokenServerUnnamed | Self::Untrusted => return None,
+        })
+    }
+}
+
 /// A failure as moby reports it. `Display` is moby's text, byte for byte.
 ///
-/// The class is all that callers should branch on; the predicates say it in words.
+/// Callers branch on the class, for which there are predicates, and on the [rule](Self::rule); never on the text. Two errors
+/// are equal when class and text are.
 ///
 /// ```
 /// # use image_prune::{PruneRequest, Semantics};
@@ -55,17 +132,19 @@ impl ErrorClass {
 /// let error = PruneRequest::parse(r#"{"bogus":["1"]}"#, &Semantics::MOBY_20_10, now).unwrap_err();
 /// assert!(error.is_invalid_parameter());
 /// assert_eq!(error.to_string(), "Invalid filter 'bogus'");
+/// assert_eq!(error.rule(), Some("F-2"));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Error {
     class: ErrorClass,
+    kind: Kind,
     message: Cow<'static, str>,
 }
 
 impl Error {
     /// An error of `class` with this text.
     pub fn new(class: ErrorClass, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { class, message: message.into() }
+        Self { class, kind: Kind::Plain, message: message.into() }
     }
 
     /// A wrong request.
@@ -91,6 +170,36 @@ impl Error {
     /// Any other failure.
     pub fn system(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorClass::System, message)
+    }
+
+    /// The same failure, known to be of this kind.
+    pub(crate) fn of_kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// The same failure in other words, as moby wraps errors.
+    pub(crate) fn reworded(self, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { message: message.into(), ..self }
+    }
+
+    /// What is known of the failure beyond its class.
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The id of the rule that the failure stands on, where that is known; [`rules::find`](crate::rules::find) has its text.
+    ///
+    /// ```
+    /// # use image_prune::{PruneRequest, Semantics, rules};
+    /// # let now = image_prune::Now::utc(chrono::DateTime::UNIX_EPOCH);
+    /// let refused = |filters| PruneRequest::parse(filters, &Semantics::MOBY_29, now).unwrap_err();
+    /// assert_eq!(refused(r#"{"dangling":["maybe"]}"#).rule(), Some("F-8"));
+    /// assert_eq!(refused(r#"{"until":["1h","2h"]}"#).rule(), Some("T-1"));
+    /// assert!(refused(r#"{"until":["soon"]}"#).rule().and_then(rules::find).is_some());
+    /// ```
+    #[must_use]
+    pub const fn rule(&self) -> Option<&'static str> {
+        self.kind.rule()
     }
 
     /// The class of the failure.
@@ -129,6 +238,15 @@ impl Error {
         self.class == ErrorClass::System
     }
 }
+
+/// An engine and a specification that say the same are equal, whichever of them knows the rule.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        self.class == other.class && self.message == other.message
+    }
+}
+
+impl Eq for Error {}
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! One at a time: the guard of operations that refuse to run beside themselves.
 
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::sync::atomic::{AtomicBool, Ordering};
 
 /// One at a time: the flag is lowered on every way out, a panic included.
@@ -15,7 +15,8 @@ impl<'a> Guard<'a> {
 
     /// P-1; moby has one flag for images and another for containers and networks.
     pub(crate) fn of_prune(flag: &'a AtomicBool) -> Result<Self> {
-        Self::enter(flag).ok_or_else(|| Error::conflict("a prune operation is already running"))
+        let running = || Error::conflict("a prune operation is already running").of_kind(Kind::PruneRunning);
+        Self::enter(flag).ok_or_else(running)
     }
 }
 

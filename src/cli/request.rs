@@ -87,11 +87,11 @@ pub fn refuse(
     }
     match request(&filters) {
         Ok(()) => Ok(()),
-        Err(error) if error.to_string().contains("'dangling") => hint(
+        Err(error) if error.rule() == Some("F-8") => hint(
             error,
             "dangling takes one of true, 1, false and 0; as docker's CLI, this one adds true, or false with --all",
         ),
-        Err(error) if error.to_string().starts_with("label ") => {
+        Err(error) if error.rule() == Some("Q-3") => {
             hint(error, "containerd stores no label of more than 4096 bytes")
         }
         Err(error) => hint(

@@ -2,7 +2,7 @@
 
 use super::image::Image;
 use crate::api::request::{ACCEPTED, dangling_only, until};
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::document::filters::Filters;
 use crate::document::image::Labels;
 use crate::go::time::{Now, Timestamp};
@@ -57,8 +57,10 @@ impl Request {
         let containerd = semantics.containerd.unwrap_or(Containerd::MOBY_29);
         filters.validate(&ACCEPTED, semantics)?;
         let dangling_only = dangling_only(filters, semantics)?;
-        let prefixed =
-            |error: Error| Error::new(error.class(), format!("{}{error}", semantics.until_error_prefix));
+        let prefixed = |error: Error| {
+            let text = format!("{}{error}", semantics.until_error_prefix);
+            error.reworded(text)
+        };
         let until = filters.get("until").map(|value| until::parse(value, now, semantics).map_err(prefixed));
         let until: Result<_> = until.collect();
         let checks =
@@ -135,7 +137,8 @@ impl LabelCheck {
             return Err(Error::invalid_parameter(format!(
                 "label key and value length ({length} bytes) greater than maximum size ({MAX_LABEL} bytes), key: \
                  {shown}: invalid argument"
-            )));
+            ))
+            .of_kind(Kind::LabelTooLong));
         }
         let negated = filter.ends_with('!');
         let (key, negated) = match key.strip_suffix('!') {

@@ -8,7 +8,7 @@ use super::request::Request;
 use super::store::{ContainerStore, MetadataStore, Stores};
 use crate::base::cancel::Cancel;
 use crate::base::digest::Digest;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::shuffle::shuffle;
 use crate::document::reference::Reference;
 use crate::document::world::containerd::Container;
@@ -176,5 +176,5 @@ impl Order {
 
 /// The error of a caller who gave up.
 pub(super) fn cancelled(cancel: &(impl Cancel + ?Sized)) -> Error {
-    Error::cancelled(cancel.reason())
+    Error::cancelled(cancel.reason()).of_kind(Kind::PruneCancelled)
 }

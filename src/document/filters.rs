@@ -6,7 +6,7 @@ mod pairs;
 
 pub(crate) use pairs::Pairs;
 
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::go::json::{self, Html};
 use crate::semantics::{BadFilterText, Semantics};
 
@@ -52,7 +52,7 @@ impl Filters {
                 BadFilterText::PrefixedJson => format!("{prefix}: {error}"),
                 BadFilterText::Short => prefix.to_owned(),
             };
-            Error::new(semantics.bad_filter_class, text)
+            Error::new(semantics.bad_filter_class, text).of_kind(Kind::FiltersMalformed)
         })?;
         Ok(Self { fields })
     }
@@ -150,9 +150,9 @@ impl Filters {
         match self.keys().find(|key| !accepted.contains(key)) {
             None => Ok(()),
             Some("") if semantics.empty_key_is_bare => {
-                Err(Error::invalid_parameter(semantics.invalid_filter_prefix))
+                Err(Error::invalid_parameter(semantics.invalid_filter_prefix).of_kind(Kind::FilterUnknown))
             }
-            Some(key) => Err(invalid_filter(key, semantics)),
+            Some(key) => Err(invalid_filter(key, Kind::FilterUnknown, semantics)),
         }
     }
 
@@ -189,8 +189,8 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Filters {
 }
 
 /// moby's error about `what`: a key, or `key=[values]`.
-pub(crate) fn invalid_filter(what: &str, semantics: &Semantics) -> Error {
-    Error::invalid_parameter(format!("{} '{what}'", semantics.invalid_filter_prefix))
+pub(crate) fn invalid_filter(what: &str, kind: Kind, semantics: &Semantics) -> Error {
+    Error::invalid_parameter(format!("{} '{what}'", semantics.invalid_filter_prefix)).of_kind(kind)
 }
 
 fn object_of_objects(json: &[u8]) -> json::Result<BTreeMap<String, Option<Values>>> {

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use crate::api::request::{PruneRequest, Rejection};
 use crate::base::cancel::Cancel;
 use crate::base::digest::ImageId;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::shuffle::shuffle;
 use crate::document::image::Image;
 use crate::graph::store::{ImageStore, ReferenceStore, Stores};
@@ -101,7 +101,7 @@ pub fn select<I: ImageStore, R: ReferenceStore, L, C>(
         ControlFlow::Continue(())
     });
     if is_cancelled {
-        return Err(Error::cancelled(cancel.reason()));
+        return Err(Error::cancelled(cancel.reason()).of_kind(Kind::PruneCancelled));
     }
     order.apply(&mut ids);
     Ok(Candidates { ids, dangling_only })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::base::digest::{ChainId, ImageId};
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::document::image::Image;
 use crate::document::reference::Reference;
 use crate::go::time::Timestamp;
@@ -155,7 +155,7 @@ fn refuse_empty_chains<'a>(
 }
 
 fn corrupt(chain: &str) -> Error {
-    Error::system(format!("layer {chain} was not found (corruption?)"))
+    Error::system(format!("layer {chain} was not found (corruption?)")).of_kind(Kind::LayerMissing)
 }
 
 /// Layers that were looked at, so that a chain that many images share is walked in the store once.

@@ -204,7 +204,11 @@ impl Run<'_> {
                 Ok(Outcome::Later(asked)) => self.registry.pause(asked.unwrap_or(pause)),
                 Err(Failure::Status { status: 405, .. }) => return Err((disabled(), true)),
                 Err(
-                    failure @ (Failure::Unauthorized(_) | Failure::Unreachable(_) | Failure::Untrusted(_)),
+                    failure @ (Failure::Unauthorized(_)
+                    | Failure::Anonymous
+                    | Failure::TokenServer(_)
+                    | Failure::Unreachable(_)
+                    | Failure::Untrusted(_)),
                 ) => {
                     return Err((failure.during(&format!("{name}@{next}")), true));
                 }

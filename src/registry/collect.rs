@@ -43,7 +43,7 @@ pub fn collect(
         Ok(catalog) => catalog.unwrap_or_default(),
         Err(error) if rules.needs_catalog() => {
             let why = format!("{error}; without it, rules need the full names of repositories");
-            return Err(Error::new(error.class(), why));
+            return Err(error.reworded(why));
         }
         Err(error) => {
             inventory.is_whole = false;

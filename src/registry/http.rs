@@ -13,7 +13,7 @@ use ureq::{Agent, Timeout};
 
 use super::address::{Address, Origin, resolve};
 use super::auth::{Challenge, Credentials, query_value, token};
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicUsize, Ordering};
 
@@ -128,6 +128,10 @@ pub(super) enum Failure {
     Status { status: u16, message: String },
     /// We may not.
     Unauthorized(String),
+    /// It asks who we are, and nobody said.
+    Anonymous,
+    /// The password would go to this origin, which nobody named.
+    TokenServer(Origin),
     /// Nobody there.
     Unreachable(String),
     /// Somebody there, but nobody knows who.
@@ -142,6 +146,9 @@ impl Failure {
         let message = format!("{doing}: {self}");
         match self {
             Self::Missing => Error::not_found(message),
+            Self::Anonymous => Error::system(message).of_kind(Kind::CredentialsMissing),
+            Self::TokenServer(_) => Error::system(message).of_kind(Kind::TokenServerUnnamed),
+            Self::Untrusted(_) => Error::system(message).of_kind(Kind::Untrusted),
             _ => Error::system(message),
         }
     }
@@ -156,6 +163,13 @@ impl fmt::Display for Failure {
                 if message.is_empty() { Ok(()) } else { write!(formatter, ", {message}") }
             }
             Self::Unauthorized(why) | Self::Broken(why) => formatter.write_str(why),
+            Self::Anonymous => formatter.write_str("the registry asks for a user and a password"),
+            Self::TokenServer(origin) => {
+                write!(
+                    formatter,
+                    "the registry wants the password to be sent to {origin}, which was not named"
+                )
+            }
             Self::Unreachable(why) => write!(formatter, "the registry cannot be reached: {why}"),
             Self::Untrusted(why) => write!(formatter, "the registry cannot be trusted: {why}"),
         }
@@ -297,7 +311,7 @@ impl Http {
             }
             Some(Challenge::Basic) => match &self.options.credentials {
                 Some(credentials) => Ok(credentials.basic()),
-                None => Err(Failure::Unauthorized("the registry asks for a user and a password".to_owned())),
+                None => Err(Failure::Anonymous),
             },
             Some(Challenge::Bearer { realm, service, scope }) => {
                 let mut target = realm.clone();
@@ -321,8 +335,7 @@ impl Http {
         let named = self.options.token_server.as_ref().map(Address::origin);
         let is_ours = origin == *self.origin() || named == Some(&origin);
         if !is_ours && self.options.credentials.is_some() {
-            let why = format!("the registry wants the password to be sent to {origin}, which was not named");
-            return Err(refused(why));
+            return Err(Failure::TokenServer(origin));
         }
         if !is_ours && !origin.is_tls() {
             return Err(refused(format!("tokens from {origin}, without https: refused")));

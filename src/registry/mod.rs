@@ -34,6 +34,7 @@ mod http;
 mod inventory;
 mod names;
 mod plan;
+mod refusal;
 mod rules;
 mod ruling;
 
@@ -45,5 +46,6 @@ pub use collect::{Progress, collect};
 pub use http::{Options, Pause};
 pub use inventory::{Entry, Inventory, Pointer, Repository};
 pub use plan::{Deletion, Kept, Plan, Subject, plan};
+pub use refusal::Refusal;
 pub use rules::{OWN_PREFIX, Rules, SHARED_REPOSITORY, Schemes};
 pub use ruling::KeepReason;

@@ -8,7 +8,7 @@ use super::containers::{self, Summary};
 use super::daemon::Daemon;
 use super::images::Line;
 use super::volumes::{self, Shown};
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 
 /// The API version since which a client can ask for some types alone.
 const TYPES_SINCE: u16 = 42;
@@ -173,8 +173,9 @@ fn list<T>(is_omitted: bool, is_wanted: bool, items: impl FnOnce() -> Vec<T>) ->
 
 /// The daemon says at which of its steps the usage failed.
 fn in_list(error: Error) -> Error {
-    if error.to_string().ends_with("(corruption?)") {
-        return Error::new(error.class(), format!("failed to retrieve image list: {error}"));
+    if error.kind() == Kind::LayerMissing {
+        let text = format!("failed to retrieve image list: {error}");
+        return error.reworded(text);
     }
     error
 }

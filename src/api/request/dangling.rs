@@ -1,6 +1,6 @@
 //! The `dangling` filter (F-8).
 
-use crate::base::error::Result;
+use crate::base::error::{Kind, Result};
 use crate::document::filters::{Filters, invalid_filter};
 use crate::semantics::Semantics;
 
@@ -10,7 +10,7 @@ pub(crate) fn dangling_only(filters: &Filters, semantics: &Semantics) -> Result<
         return Ok(true);
     }
     if semantics.strict_dangling && filters.get("dangling").next().is_none() {
-        return Err(invalid_filter("dangling", semantics));
+        return Err(invalid_filter("dangling", Kind::DanglingInvalid, semantics));
     }
     let says = |words: [&str; 2]| words.iter().any(|word| filters.exact_match("dangling", word));
     // Until 23.0 an empty set matches every word exactly, and so says "false".
@@ -20,7 +20,8 @@ pub(crate) fn dangling_only(filters: &Filters, semantics: &Semantics) -> Result<
         (true, true) if !semantics.strict_dangling => Ok(false),
         _ => {
             let values: Vec<_> = filters.get("dangling").collect();
-            Err(invalid_filter(&format!("dangling=[{}]", values.join(" ")), semantics))
+            let what = format!("dangling=[{}]", values.join(" "));
+            Err(invalid_filter(&what, Kind::DanglingInvalid, semantics))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A prune request: the filters, read and checked before anything is looked at.
 
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::document::image::{Image, Labels};
 use crate::go::time::{Now, Timestamp};
 use crate::semantics::Semantics;
@@ -148,14 +148,20 @@ pub(crate) fn until_limit(
     let mut values = filters.get("until");
     match (values.next(), values.next()) {
         (Some(value), None) => {
-            let limit = until::parse(value, now, semantics)
-                .map_err(|error| Error::new(error.class(), format!("{prefix}{error}")))?;
+            let limit = until::parse(value, now, semantics).map_err(|error| {
+                let text = format!("{prefix}{error}");
+                error.reworded(text)
+            })?;
             Ok(Some(limit).filter(|limit| !limit.is_zero()))
         }
         (Some(_), Some(_)) => {
-            Err(Error::new(semantics.until_error_class, "more than one until filter specified"))
+            let error = Error::new(semantics.until_error_class, "more than one until filter specified");
+            Err(error.of_kind(Kind::UntilRepeated))
         }
         // DIFFERENCE: moby panics and closes the connection (T-12).
-        (None, _) => Err(Error::invalid_parameter("no until filter specified: the list is empty")),
+        (None, _) => {
+            let error = Error::invalid_parameter("no until filter specified: the list is empty");
+            Err(error.of_kind(Kind::UntilEmpty))
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 pub(crate) mod unix;
 
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::go::layout::{Layout, Precision};
 use crate::go::time::{Now, Timestamp};
 use crate::go::{duration, quote};
@@ -26,8 +26,10 @@ use crate::semantics::Semantics;
 ///
 /// moby's text without the prefix that prunes put in front of it, and the class of `semantics` (H-9).
 pub fn parse(value: &str, now: Now, semantics: &Semantics) -> Result<Timestamp> {
-    let refused = |text: String| Error::new(semantics.until_error_class, text);
-    let last_resort = |cause: &str| refused(format!("failed to parse value as time or duration: {cause}"));
+    let refused = |text: String, kind| Error::new(semantics.until_error_class, text).of_kind(kind);
+    let last_resort = |cause: &str| {
+        refused(format!("failed to parse value as time or duration: {cause}"), Kind::UntilInvalid)
+    };
     if semantics.blank_until_is_empty && value.trim().is_empty() {
         return Err(last_resort("value is empty"));
     }
@@ -42,7 +44,7 @@ pub fn parse(value: &str, now: Now, semantics: &Semantics) -> Result<Timestamp> 
     // Every layout begins with a date.
     if value.contains('-') {
         let read = layout_of(value).parse(value.as_bytes(), now.utc_offset_seconds, semantics.go_time);
-        return read.map_err(|error| refused(error.to_string()));
+        return read.map_err(|error| refused(error.to_string(), Kind::UntilInvalidDate));
     }
     if semantics.unix_seconds_are_text {
         return unix::as_text(value).map_err(|error| last_resort(&error.text(semantics.unicode).to_string()));

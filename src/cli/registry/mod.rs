@@ -1,7 +1,7 @@
 //! `registry`: retention in a registry.
 
 use chrono::Utc;
-use image_prune::registry::{Plan, Rules, Schemes, apply, collect, plan};
+use image_prune::registry::{Plan, Refusal, Rules, Schemes, apply, collect, plan};
 
 use super::error::{Failure, Result};
 use super::read::{self, named};
@@ -75,18 +75,19 @@ fn read_rules(args: &RegistryArgs) -> Result<Rules> {
 }
 
 fn with_hint(failure: Failure) -> Failure {
-    let text = match &failure {
-        Failure::Error { error, .. } => error.to_string(),
-        _ => return failure,
+    let refusal = match &failure {
+        Failure::Error { error, .. } => Refusal::of(error),
+        _ => None,
     };
-    if text.contains("asks for a user") {
-        failure.with_hint("name the user with --username, and set IMAGE_PRUNE_PASSWORD")
-    } else if text.contains("which was not named") {
-        failure.with_hint("if that server may have the password, name it with --token-server")
-    } else if text.contains("certificate") {
-        failure.with_hint("--ca-file names the certificates to trust")
-    } else {
-        failure
+    match refusal {
+        Some(Refusal::CredentialsMissing) => {
+            failure.with_hint("name the user with --username, and set IMAGE_PRUNE_PASSWORD")
+        }
+        Some(Refusal::TokenServerUnnamed) => {
+            failure.with_hint("if that server may have the password, name it with --token-server")
+        }
+        Some(Refusal::Untrusted) => failure.with_hint("--ca-file names the certificates to trust"),
+        _ => failure,
     }
 }
 

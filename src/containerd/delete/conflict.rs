@@ -4,7 +4,7 @@ use super::super::store::{ContainerStore, MetadataStore};
 use super::Deletion;
 use crate::api::event::EventSink;
 use crate::base::digest::{Digest, short};
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::document::world::containerd::Container;
 
 /// The checks that vary; running containers always count.
@@ -48,6 +48,7 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
 fn unable(id: Digest, force: &str, why: &str) -> Error {
     let id = id.text();
     Error::conflict(format!("conflict: unable to delete {} ({force}) - {why}", short(id.as_str())))
+        .of_kind(Kind::ContainerdImageInUse)
 }
 
 /// X-7c.
@@ -58,4 +59,5 @@ pub(super) fn used(name: &str, id: Digest, container: &Container) -> Error {
         short(&container.id),
         short(id.as_str())
     ))
+    .of_kind(Kind::ContainerdLastReference)
 }

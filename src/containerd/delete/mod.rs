@@ -10,7 +10,7 @@ use super::record::Record;
 use super::store::{Collection, ContainerStore, MetadataStore, Stores};
 use crate::api::event::{EventSink, ImageEvent};
 use crate::base::digest::Digest;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::document::image::Labels;
 use crate::document::reference::{AnyReference, Reference};
 use crate::document::world::containerd::Platform;
@@ -281,4 +281,5 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
 /// moby's error about a reference that names nothing.
 fn no_such_image(reference: Reference) -> Error {
     Error::not_found(format!("No such image: {}", reference.tag_name_only().familiar()))
+        .of_kind(Kind::NoSuchContainerdImage)
 }

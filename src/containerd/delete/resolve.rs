@@ -8,7 +8,7 @@ use super::super::store::{ContainerStore, MetadataStore};
 use super::{Deletion, no_such_image};
 use crate::api::event::EventSink;
 use crate::base::digest::Digest;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::document::reference::{AnyReference, Reference};
 
 /// What a text names.
@@ -55,7 +55,9 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
         let id = matched.as_ref().map_or(digest, |image| image.digest());
         let all = self.stores.metadata.images_of(id)?;
         if all.is_empty() {
-            return Err(Error::not_found(format!("No such image: {text}")));
+            return Err(
+                Error::not_found(format!("No such image: {text}")).of_kind(Kind::NoSuchContainerdImage)
+            );
         }
         Ok(Resolved { matched, id, all })
     }

@@ -4,6 +4,7 @@ use super::{Deleted, Deletion, Extent, Failure, Gone};
 use crate::api::event::EventSink;
 use crate::base::cancel::Cancel;
 use crate::base::digest::ImageId;
+use crate::base::error::{Error, Kind};
 use crate::document::reference::Reference;
 use crate::graph::select::Candidates;
 use crate::graph::store::{ContainerStore, ImageStore, ReferenceStore};
@@ -105,7 +106,7 @@ where
     /// [`Deletion::delete`] by the ID in full: no text that could mean anything else.
     fn delete_unreferenced(&self, id: ImageId, gone: &mut Gone) -> Result<(), Failure> {
         let Some((id, image)) = self.read(id) else {
-            return Err(crate::base::error::Error::not_found(format!("No such image: {id}")).into());
+            return Err(Error::not_found(format!("No such image: {id}")).of_kind(Kind::NoSuchImage).into());
         };
         self.check_os(&image)?;
         self.delete_id(id, &image, EXTENT, gone)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Deletion;
 use crate::base::digest::{ContainerId, ImageId, short};
-use crate::base::error::Error;
+use crate::base::error::{Error, Kind};
 use crate::graph::store::{ContainerStore, ImageStore, ReferenceStore};
 
 /// A deletion that the state does not allow now. `Display` is moby's text.
@@ -128,6 +128,10 @@ impl fmt::Display for Obstacle {
 
 impl From<Conflict> for Error {
     fn from(conflict: Conflict) -> Self {
-        Error::conflict(conflict.to_string())
+        let kind = match conflict.obstacle {
+            Obstacle::LastReference(..) => Kind::LastReference,
+            _ => Kind::ImageInUse,
+        };
+        Error::conflict(conflict.to_string()).of_kind(kind)
     }
 }

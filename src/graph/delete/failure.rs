@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Conflict;
 use crate::api::record::Record;
-use crate::base::error::Error;
+use crate::base::error::{Error, Kind};
 use crate::document::reference::Reference;
 
 /// Why a deletion did not go through. `Display` is moby's text.
@@ -51,7 +51,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Conflict(conflict) => conflict.into(),
-            Failure::NoSuchImage(_) => Error::not_found(failure.to_string()),
+            Failure::NoSuchImage(_) => Error::not_found(failure.to_string()).of_kind(Kind::NoSuchImage),
             Failure::Error(error) | Failure::CleanUp(error) => error,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::api::event::{EventSink, ImageEvent};
 use crate::api::record::Record;
 use crate::base::digest::{ChainId, ImageId};
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, Kind, Result};
 use crate::document::image::Image;
 use crate::document::reference::{AnyReference, Reference};
 use crate::graph::store::{ContainerState, ContainerStore, FreedLayer, ImageStore, ReferenceStore, Stores};
@@ -255,7 +255,10 @@ impl<I: ImageStore, R: ReferenceStore, L, C, E> Deletion<'_, I, R, L, C, E> {
                 .parse()
                 .ok()
                 .and_then(|id| self.read(id))
-                .ok_or_else(|| Error::not_found(format!("No such image: {digest}")).into()),
+                .ok_or_else(|| {
+                    Error::not_found(format!("No such image: {digest}")).of_kind(Kind::NoSuchImage)
+                })
+                .map_err(Failure::Error),
             AnyReference::Named(reference) => self
                 .named(&reference)
                 .or_else(|| self.read(self.stores.images.search(text).ok()?))

@@ -273,7 +273,7 @@ impl Case<'_> {
             place: Place::Answer,
             observed: self.observed.answer.as_ref().map(ToString::to_string),
             moby: Some(moby.to_string()),
-            rule: reason::of_refusal(&error.to_string()),
+            rule: error.rule().unwrap_or("F-1"),
             why: "moby refuses these filters".to_owned(),
         })
     }

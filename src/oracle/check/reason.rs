@@ -21,18 +21,6 @@ pub(super) struct Reasons<'a> {
     left: &'a World,
 }
 
-/// The rule behind a refusal, by its text.
-pub(super) fn of_refusal(message: &str) -> &'static str {
-    let rules = [
-        ("more than one until", "T-1"),
-        ("failed to parse value as time", "T-2"),
-        ("parsing time", "T-6"),
-        ("nvalid filter 'dangling", "F-8"),
-        ("nvalid filter '", "F-2"),
-    ];
-    rules.iter().find(|(text, _)| message.contains(text)).map_or("F-1", |(_, rule)| rule)
-}
-
 impl<'a> Reasons<'a> {
     pub fn new(case: &'a Case<'a>, request: &'a PruneRequest, left: &'a World) -> Self {
         Self { case, request, left }

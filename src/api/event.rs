@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::ser::{SerializeMap, SerializeStruct};
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::base::digest::ImageId;
@@ -191,12 +191,7 @@ impl serde::Serialize for Event {
 /// An [`ImageEvent`] without its time, as the recorded vectors write one.
 impl serde::Serialize for ImageEvent {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut event = serializer.serialize_struct("ImageEvent", 4)?;
-        event.serialize_field("Type", "image")?;
-        event.serialize_field("Action", self.action())?;
-        event.serialize_field("ID", &self.image().map(|id| id.to_string()).unwrap_or_default())?;
-        event.serialize_field("Attributes", &self.attributes())?;
-        event.end()
+        EventText::from(self).serialize(serializer)
     }
 }
 

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::base::digest::ImageId;
 use crate::base::error::{Error, Result};
-use crate::document::image::Image;
+use crate::document::filters::Pairs;
+use crate::document::image::{Image, Labels};
 use crate::document::reference::Reference;
 use crate::graph::store::Stores;
 use crate::semantics::Semantics;
@@ -51,8 +52,8 @@ pub struct KeepRules {
 /// A label, with any value or with this one.
 #[derive(Debug, Clone)]
 struct Label {
-    key: String,
-    value: Option<String>,
+    text: String,
+    wanted: Pairs,
 }
 
 /// An image that a file names.
@@ -146,11 +147,10 @@ impl KeepRules {
     ///
     /// There is no key.
     pub fn label(mut self, text: &str) -> Result<Self> {
-        let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value)));
-        if key.trim().is_empty() {
+        if text.split('=').next().is_none_or(|key| key.trim().is_empty()) {
             return Err(Error::invalid_parameter(format!("label to keep `{text}`: it is KEY or KEY=VALUE")));
         }
-        self.labels.push(Label { key: key.to_owned(), value: value.map(str::to_owned) });
+        self.labels.push(Label { text: text.to_owned(), wanted: Pairs::from_iter([text]) });
         Ok(self)
     }
 
@@ -228,8 +228,8 @@ impl KeepRules {
         let images = stores.images.images();
         for label in &self.labels {
             let with_label = images.iter().filter(|(_, image, _)| label.matches(image)).map(|(id, ..)| *id);
-            let reason = |()| KeepReason::KeepLabel { label: label.to_string() };
-            keeping.add(with_label.map(|id| (id, ())), &format!("label `{label}`"), reason);
+            let reason = |()| KeepReason::KeepLabel { label: label.text.clone() };
+            keeping.add(with_label.map(|id| (id, ())), &format!("label `{}`", label.text), reason);
         }
         if let Some(count) = self.last {
             let dates = images.iter().map(|(id, image, _)| (*id, newest::date(image))).collect();
@@ -296,15 +296,7 @@ impl Need {
 
 impl Label {
     fn matches(&self, image: &Image) -> bool {
-        let found = image.labels().and_then(|labels| labels.get(&self.key));
-        found.is_some_and(|found| self.value.as_ref().is_none_or(|value| found == value))
-    }
-}
-
-impl fmt::Display for Label {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.key)?;
-        self.value.as_ref().map_or(Ok(()), |value| write!(formatter, "={value}"))
+        self.wanted.all_in(image.labels().into_iter().flat_map(Labels::bytes))
     }
 }
 

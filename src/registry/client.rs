@@ -8,10 +8,11 @@ use ureq::http::{Method, Uri};
 
 use super::address::{Origin, next_link, resolve};
 use super::http::{Failure, Http, Options, Purpose};
-use super::names::{is_repository, is_tag};
+use super::names::is_repository;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::document::manifest::{self, MANIFEST_SIZE, Manifest};
+use crate::document::reference::is_tag;
 
 /// How many pages a list may have.
 const PAGES: usize = 2_000;

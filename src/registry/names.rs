@@ -1,4 +1,4 @@
-//! What may be the name of a repository, and what a tag.
+//! What may be the name of a repository.
 
 /// Lower-case words between single separators, in parts between slashes, at most 255 bytes.
 pub(super) fn is_repository(name: &str) -> bool {
@@ -17,17 +17,10 @@ fn is_part(part: &str) -> bool {
             .all(is_separator)
 }
 
-/// A word of at most 128 letters, digits, `_`, `.` and `-`, the last two not in front.
-pub(super) fn is_tag(tag: &str) -> bool {
-    let is_first = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    tag.len() <= 128
-        && tag.as_bytes().first().copied().is_some_and(is_first)
-        && tag.bytes().all(|byte| is_first(byte) || matches!(byte, b'.' | b'-'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::reference::is_tag;
 
     #[test]
     fn names() {

@@ -18,10 +18,11 @@ use std::time::Duration;
 use globset::GlobSet;
 use regex::{Regex, RegexBuilder};
 
-use super::names::{is_repository, is_tag};
+use super::names::is_repository;
 use super::ruling::{KeepReason, Ruling};
 use crate::base::error::{Error, Result};
 use crate::base::glob;
+use crate::document::reference::is_tag;
 
 /// The repository that all environments share in the second scheme.
 pub const SHARED_REPOSITORY: &str = "dominodatalab/environment";

@@ -1,26 +1,20 @@
-//! Numbers that look random and are the same for the same seed, on every machine (`SplitMix64`).
+//! Numbers that look random and are the same for the same seed, on every machine.
 
-pub(super) struct Random(u64);
+use crate::base::shuffle::{GAMMA, SplitMix64};
+
+pub(super) struct Random(SplitMix64);
 
 impl Random {
     /// The numbers of one case.
     pub fn new(seed: u64, case: u64) -> Self {
-        let mut random = Self(seed);
-        let start = random.next() ^ case.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self(start)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let start = SplitMix64::new(seed).next() ^ case.wrapping_mul(GAMMA);
+        Self(SplitMix64::new(start))
     }
 
     /// A number below `end`; 0 below 0.
     pub fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap_or(u64::MAX).max(1);
-        usize::try_from(self.next() % end).unwrap_or(0)
+        usize::try_from(self.0.next() % end).unwrap_or(0)
     }
 
     /// True in so many of ten cases.

@@ -3,6 +3,8 @@
 
 mod parse;
 
+pub(crate) use parse::is_tag;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};

@@ -8,7 +8,7 @@ use crate::base::digest::ImageId;
 use crate::base::error::{Error, ErrorClass, Result};
 use crate::document::filters::Filters;
 use crate::document::image::Labels;
-use crate::document::reference::Reference;
+use crate::document::reference::{Reference, is_tag};
 use crate::graph::delete::Extent;
 use crate::graph::store::ImageStore;
 
@@ -36,13 +36,6 @@ pub(in super::super) fn named(
     if tag.is_empty() {
         return Ok(reference);
     }
-    let is_tag = |text: &str| {
-        let mut bytes = text.bytes();
-        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        bytes.next().is_some_and(is_word)
-            && text.len() <= 128
-            && bytes.all(|byte| is_word(byte) || byte == b'.' || byte == b'-')
-    };
     if !is_tag(tag) {
         return Err(Error::new(class, "invalid tag format"));
     }

@@ -32,6 +32,7 @@ mod data_root;
 #[cfg(feature = "cli")]
 mod deletion;
 mod determinism;
+mod differences;
 mod engine_vs_model;
 mod error_texts;
 mod faults;

@@ -83,6 +83,7 @@ fn read_parent(metadata: Option<&Folder>, hex: &str, buffer: &mut Vec<u8>) -> Re
     match metadata.read(&relative, SMALL_FILE, buffer) {
         Ok(_) => match std::str::from_utf8(buffer).ok().and_then(|text| text.parse::<ImageId>().ok()) {
             Some(parent) => Ok(parent.into()),
+            // DIFFERENCE(odd-parent-link): the daemon keeps the text, which no image can have as its ID.
             None => Ok(Outcome::left_out(Warning::new(
                 WarningKind::BadParentLink,
                 path,

@@ -26,7 +26,7 @@ pub(super) fn repositories(file: &[u8]) -> Result<Repositories> {
             })
         })
     })?;
-    // DIFFERENCE: on null the daemon dies of a nil pointer.
+    // DIFFERENCE(null-repositories): on null the daemon dies of a nil pointer.
     if is_object { Ok(repositories) } else { Err(JsonError::new("it is null")) }
 }
 
@@ -75,6 +75,7 @@ pub(super) fn container(file: &[u8], id: &str) -> Result<Container> {
             () if key.is("Image") => text(&mut container.image, decoder),
             () if key.is("Driver") => text(&mut container.driver, decoder),
             () if key.is("OS") => text(&mut container.os, decoder),
+            // DIFFERENCE(null-container-config): the daemon panics at start; the image is used all the same.
             () if key.is("Config") => or_clear(&mut container.typed_image, decoder, |image, decoder| {
                 decoder.object("container.Config", |decoder, key| {
                     if key.is("Image") { text(image, decoder) } else { Ok(()) }

@@ -54,7 +54,7 @@ pub(super) fn read(layers: &Folder, &chain_id: &ChainId, buffer: &mut Vec<u8>) -
         Ok(Read { chain_id, diff_id, size, parent })
     })();
     match read {
-        // DIFFERENCE: the daemon does not check and loads such a layer.
+        // DIFFERENCE(layer-of-another-name): the daemon does not check and loads such a layer.
         Ok(Read { diff_id, parent, .. }) if ChainId::on(parent, diff_id) != chain_id => {
             let message = "it and `parent` do not make the digest that the folder is named after; the layer is \
                            left out with what stands on it, though the daemon loads it";
@@ -101,7 +101,7 @@ impl Files<'_> {
     fn digest(&mut self, name: &'static str) -> Result<Option<Digest>, Problem> {
         let kind = self.kind;
         let Some(text) = self.text(name)? else { return Ok(None) };
-        // DIFFERENCE: moby reads SHA-384 and SHA-512 here, too, and writes neither.
+        // DIFFERENCE(other-digests): moby reads SHA-384 and SHA-512 here, too, and writes neither.
         text.trim().parse().map(Some).map_err(|error| bad(kind, name, format!("its content is {error}")))
     }
 
@@ -180,7 +180,7 @@ pub(super) fn load(read: Vec<Read>, layers: &Path) -> Outcome<HashMap<ChainId, w
                     }
                 }
                 (Some(known @ (State::Loads | State::Fails)), _) => break known,
-                // A cycle, which digests do not form unless SHA-256 is broken.
+                // DIFFERENCE(cycle-of-layers): the daemon overflows its stack. Digests form none unless SHA-256 is broken.
                 _ => break State::Fails,
             }
         };

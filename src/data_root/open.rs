@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::warning::{Warning, WarningKind};
 use crate::base::error::{Error, Result};
 
-/// A pipe must not block, a link must not be followed, a terminal must not become ours.
+/// DIFFERENCE(links-and-devices): the daemon follows them. A pipe must not block, a link must not be followed, a terminal must not become ours.
 const FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NOFOLLOW)

@@ -53,7 +53,7 @@ pub(super) fn read(driver: &Folder, semantics: &Semantics) -> Result<Outcome<Vec
                 continue;
             };
             if reference.familiar_name() == "sha256" {
-                // DIFFERENCE: the daemon refuses to make such a reference and loads it all the same.
+                // DIFFERENCE(reference-sha256): the daemon refuses to make such a reference and loads it all the same.
                 warn(WarningKind::BadReference, key, "no daemon makes one of that name; it is left out");
                 continue;
             }
@@ -66,7 +66,7 @@ pub(super) fn read(driver: &Folder, semantics: &Semantics) -> Result<Outcome<Vec
         }
     }
     for (key, found_as, id) in odd {
-        // DIFFERENCE: the daemon has such a reference for its image and cannot remove it.
+        // DIFFERENCE(misplaced-reference): the daemon has such a reference for its image and cannot remove it.
         let reason =
             "it is not in the place that its name says; the daemon has it but does not find it by name";
         warn(WarningKind::OddReference, key, reason);

@@ -147,6 +147,7 @@ impl Filters {
     ///
     /// `Invalid filter '<key>'`.
     pub fn validate(&self, accepted: &[&str], semantics: &Semantics) -> Result<()> {
+        // DIFFERENCE(first-of-several): moby names any, as a Go map gives them.
         match self.keys().find(|key| !accepted.contains(key)) {
             None => Ok(()),
             Some("") if semantics.empty_key_is_bare => {

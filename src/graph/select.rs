@@ -17,6 +17,7 @@ use crate::graph::store::{ImageStore, ReferenceStore, Stores};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Order {
     /// By ID: two runs are alike.
+    // DIFFERENCE(order-of-visits): a Go map has no order.
     #[default]
     ById,
     /// These first, in this order, then the others by ID. Replays what a daemon did.

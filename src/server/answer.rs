@@ -127,7 +127,7 @@ impl Refusal {
         }
     }
 
-    /// Not part of this daemon, and said so.
+    /// Not part of this daemon, and said so. DIFFERENCE(not-implemented): it would need a process, or a swarm.
     pub fn not_implemented(what: &str) -> Self {
         Self::Status(501, format!("{what} is not implemented by image-prune serve: nothing is executed here"))
     }

@@ -90,6 +90,7 @@ impl Shelf {
             config.set("Image", container.image.to_string());
             let record = Record {
                 id: container.id,
+                // DIFFERENCE(containers-of-a-state): a state tells neither names nor commands nor labels.
                 name: default_name(container.id),
                 image: container.image,
                 created: now,

@@ -143,7 +143,7 @@ impl EventLog {
         let subscribers = inner.subscribers.clone();
         drop(inner);
         let event = message.to_event();
-        // E-5: moby sends to all at once and waits for all; one deadline for all of them is the same.
+        // DIFFERENCE(deadline-of-subscribers): moby sends to all at once and waits for all; one deadline for all of them is the same (E-5).
         let deadline = std::time::Instant::now() + PATIENCE;
         for subscriber in subscribers {
             subscriber.push(&event, deadline);

@@ -158,7 +158,7 @@ pub(crate) fn until_limit(
             let error = Error::new(semantics.until_error_class, "more than one until filter specified");
             Err(error.of_kind(Kind::UntilRepeated))
         }
-        // DIFFERENCE: moby panics and closes the connection (T-12).
+        // DIFFERENCE(until-without-values): moby panics and closes the connection (T-12).
         (None, _) => {
             let error = Error::invalid_parameter("no until filter specified: the list is empty");
             Err(error.of_kind(Kind::UntilEmpty))

@@ -24,7 +24,7 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
                 Some(Err(())) => return Ok(Vec::new()),
                 Some(Ok(parent)) => parent,
             };
-            // DIFFERENCE: moby follows a cycle for ever. A cycle has no end, like a parent that is unknown.
+            // DIFFERENCE(cycle-of-parents): moby follows a cycle for ever. A cycle has no end, like a parent that is unknown.
             if !seen.insert(parent) {
                 return Ok(Vec::new());
             }

@@ -119,7 +119,7 @@ static CONFIG: Struct = Struct {
     ],
 };
 
-/// As in 20.10. DIFFERENCE: 25.0 added `StartInterval`, whose type is not checked here.
+/// As in 20.10. DIFFERENCE(start-interval): 25.0 added `StartInterval`, whose type is not checked here.
 static HEALTHCHECK: Struct = Struct {
     name: "HealthConfig",
     go_type: "container.HealthConfig",

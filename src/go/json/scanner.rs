@@ -1,4 +1,6 @@
 //! JSON's syntax as `encoding/json/scanner.go` has it, with its error texts.
+//!
+//! DIFFERENCE(text-of-json-errors): the texts are those of Go 1.19, whatever Go built the daemon.
 
 use super::text::Quoted;
 use super::{JsonError, Result};

@@ -174,7 +174,7 @@ impl Images {
             |chain: &str| Error::system(format!("failed to get layer {chain}: layer does not exist"));
         match image.chain() {
             Ok(None) => Ok(None),
-            // DIFFERENCE: moby 20.10 panics for an `os` like "Linux" (I-4); it is supported here.
+            // DIFFERENCE(os-in-odd-case): moby 20.10 panics for an `os` like "Linux" (I-4); it is supported here.
             _ if !image.is_os_supported() => Err(Error::system("operating system is not supported")),
             Ok(Some(chain)) => self.layers.get(chain).map(Some).map_err(|_| failed(&chain.to_string())),
             Err(chain) => Err(failed(&chain)),

@@ -102,7 +102,7 @@ struct Snapshots {
 #[derive(Debug, Clone)]
 struct Living {
     number: u32,
-    // DIFFERENCE: a layer that goes, comes back and goes again within one prune is here, too, and not counted.
+    // DIFFERENCE(layer-that-comes-back): a layer that goes, comes back and goes again within one prune is here, too, and not counted.
     // moby counts each time.
     newcomers: HashSet<ChainId>,
 }

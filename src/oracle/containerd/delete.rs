@@ -250,7 +250,7 @@ impl Model {
         let mut child = self.images_of(&id.to_string()).into_iter().next()?;
         while let Some(parent) = child.labels.get(PARENT) {
             let parent = self.images_of(parent).into_iter().next()?;
-            // DIFFERENCE: moby follows a cycle until its memory ends.
+            // DIFFERENCE(cycle-of-parents): moby follows a cycle until its memory ends.
             if !seen.insert(parent.target.digest) {
                 return None;
             }

@@ -13,7 +13,8 @@ use super::{mounts, signal};
 use crate::api::event::Actor;
 use crate::base::error::{Error, Result};
 
-/// The exit code of a process that a signal ended.
+/// The exit code of a process that a signal ended. DIFFERENCE(stops-at-once): a process may ignore the signal, and end with a
+/// code of its own.
 const fn code_of(signal: i32) -> i32 {
     128 + signal
 }
@@ -59,6 +60,7 @@ fn begin(daemon: &Daemon, record: &Record) -> Result<bool> {
         return Ok(false);
     }
     networks::require(daemon, record)?;
+    // DIFFERENCE(nothing-runs): the container is running, and no process is.
     let now = daemon.now().instant;
     let started = daemon
         .shelf

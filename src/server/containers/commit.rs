@@ -96,6 +96,7 @@ fn describe(
     step.insert("author".to_owned(), author.into());
     step.insert("created_by".to_owned(), strings(record.config.get("Cmd")).join(" ").into());
     step.insert("comment".to_owned(), comment.into());
+    // DIFFERENCE(commit-without-layer): nothing is written in a container.
     step.insert("empty_layer".to_owned(), true.into());
     let steps = history_of(&raw).into_iter().chain([&step]);
     let text = json::encode(&Described {

@@ -1,4 +1,5 @@
 //! What a container has to say: `wait`, `logs`, `top`, `stats`. Its process is none, so that it says what it was told to.
+//! DIFFERENCE(output-of-containers).
 
 use std::io::{self, Write};
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use crate::base::error::{Error, Result};
 const LINKS: usize = 40;
 
 /// The bytes that a request may unpack to, all decoders together, before what it sends counts.
+/// DIFFERENCE(limits-of-archives): layers stay in memory, and a tar describes an entry in a mebibyte at most.
 const UNPACKED: u64 = 256 << 20;
 /// How many more for each byte that it sends. Layers compress to a third, texts to a tenth; zeros to a thousandth.
 const UNPACKED_RATIO: u64 = 32;
@@ -101,6 +102,7 @@ pub(super) fn decompress<'a>(source: impl Read + 'a, budget: &'a Budget) -> Resu
     };
     match beginning {
         [0x1f, 0x8b, 0x08, ..] => Ok(Box::new(budget.unpacked(MultiGzDecoder::new(source)))),
+        // DIFFERENCE(compressions): nobody makes these, nor archives without a manifest.json, any more.
         [b'B', b'Z', b'h', ..] => unknown("bzip2"),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => unknown("xz"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => unknown("zstd"),

@@ -128,7 +128,7 @@ impl<'a> List<'a> {
             let message = format!("{} 'dangling=[{}]'", semantics.invalid_filter_prefix, values.join(" "));
             return Err(Error::invalid_parameter(message));
         };
-        // Of several values the last that Go's map gives counts; here the last in order.
+        // DIFFERENCE(before-and-since): of several values the last that Go's map gives counts; here the last in order.
         let created_of = |key: &str| {
             filters.get(key).try_fold(None, |_, name| {
                 daemon.image(name).map(|(_, image)| Some(image.created().unwrap_or(Timestamp::ZERO)))

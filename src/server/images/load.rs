@@ -33,6 +33,7 @@ pub fn load(daemon: &Daemon, call: &mut Call) -> Answer {
     let budget = budget();
     let mut loading = Loading { daemon, budget: &budget, messages: Vec::new(), held: Vec::new() };
     let loaded = Archive::read(&mut call.body, &budget).and_then(|archive| loading.load(&archive));
+    // DIFFERENCE(progress-of-load): nothing takes long, so that there is nothing to tell between the messages.
     let messages = loading.end(loaded.err());
     Answer::messages(Box::new(move |out| out.write_all(&messages)))
 }
@@ -232,7 +233,7 @@ fn is_one_step(child: &[Map<String, Value>], parent: &[Map<String, Value>]) -> b
     (child.is_empty() && parent.is_empty()) || (child.len() == parent.len() + 1 && child.starts_with(parent))
 }
 
-/// The images of an OCI layout, as if `docker save` had written them. DIFFERENCE: moby 20.10 loads no layouts.
+/// The images of an OCI layout, as if `docker save` had written them. DIFFERENCE(oci-layouts): moby 20.10 loads no layouts.
 fn items_of_layout(archive: &Archive) -> Result<Vec<Item>> {
     let Some(index) = archive.get("index.json").filter(|_| archive.get("oci-layout").is_some()) else {
         return Err(Error::system(

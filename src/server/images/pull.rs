@@ -69,6 +69,7 @@ fn pull_all(daemon: &Daemon, name: &Reference) -> Result<Answer, Refusal> {
     Ok(said.answer())
 }
 
+/// DIFFERENCE(no-network): a daemon would ask the registry.
 fn denied(reference: &Reference) -> Error {
     Error::not_found(format!(
         "pull access denied for {}, repository does not exist or may require 'docker login': denied: requested access to \

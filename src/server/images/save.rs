@@ -173,6 +173,7 @@ fn contents(daemon: &Daemon, image: &Image) -> Result<Vec<(ChainId, Arc<[u8]>)>>
             return Err(Error::system("layer does not exist"));
         };
         let own = ChainId::on(chain, diff_id);
+        // DIFFERENCE(layers-of-a-state): a state has no content of layers.
         let tar = daemon.contents.get(own).ok_or_else(|| {
             Error::system(format!(
                 "layer {own} has no content here: the daemon was started from a description of it"

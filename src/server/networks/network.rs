@@ -86,6 +86,7 @@ impl Network {
         is_predefined(&self.name)
     }
 
+    /// DIFFERENCE(nothing-attached): the containers that run on it are not listed.
     pub fn shown(&self) -> Shown<'_> {
         Shown {
             name: &self.name,

@@ -213,5 +213,6 @@ pub fn prune(daemon: &Daemon, filters: &Filters, takes_all: bool) -> Result<Obje
             deleted.push(volume.name);
         }
     }
+    // DIFFERENCE(empty-volumes): nothing is kept in a volume.
     Ok(Object::of(vec![("VolumesDeleted", json!(deleted)), ("SpaceReclaimed", 0.into())]))
 }

@@ -269,14 +269,14 @@ fn prunes_are_explained(scenario: &Scenario) -> usize {
 }
 
 fn of_outcome(outcome: &Outcome) -> Observed {
-    use image_prune::replay::Answer as Recorded;
+    use image_prune::replay::Returned;
     let answer = match &outcome.answer {
-        Recorded::Report(Report::Prune(report)) => Answer::Done {
+        Returned::Report(Report::Prune(report)) => Answer::Done {
             records: Some(report.images_deleted.clone().unwrap_or_default()),
             space_reclaimed: Some(report.space_reclaimed),
         },
-        Recorded::Report(Report::Delete(_)) => panic!("a report of a delete"),
-        Recorded::Error(failure) => {
+        Returned::Report(Report::Delete(_)) => panic!("a report of a delete"),
+        Returned::Error(failure) => {
             Answer::Refused { status: failure.class.http_status(), message: Some(failure.message.clone()) }
         }
     };

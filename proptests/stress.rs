@@ -157,7 +157,7 @@ impl Daemon {
 }
 
 /// In a copy nothing else can be in the way.
-fn is_conflict(skipped: &image_prune::graph::delete::Skipped) -> bool {
+fn is_conflict(skipped: &image_prune::graph::delete::FailedDeletion) -> bool {
     matches!(skipped.failure, image_prune::graph::delete::Failure::Conflict(_))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use image_prune::containerd::Engine;
 use image_prune::event::Recorder;
 use image_prune::replay::RecordText;
-use image_prune::replay::containerd::{Action, Failure, Op, Outcome, Report, Subject, step};
+use image_prune::replay::containerd::{Action, ErrorText, Op, Outcome, Report, Subject, step};
 use image_prune::world::ContainerdWorld;
 use image_prune::world::containerd::{ImageRecord, Labels};
 use image_prune::{ErrorClass, Semantics};
@@ -254,7 +254,7 @@ impl Coverage {
         assert!(before.images.len() + outcome.after.new_images.len() >= outcome.after.images.len());
     }
 
-    fn see_failure(&mut self, error: &Failure) {
+    fn see_failure(&mut self, error: &ErrorText) {
         let text = error.message.as_str();
         self.hit_if(text.starts_with("No such image"), "X no such image");
         self.hit_if(text == "ambiguous reference", "X ambiguous");

@@ -6,7 +6,7 @@ use image_prune::containerd::Engine;
 use image_prune::event::Recorder;
 use image_prune::oracle::containerd::Model;
 use image_prune::replay::PruneText;
-use image_prune::replay::containerd::{Answer, Cancellation, Subject};
+use image_prune::replay::containerd::{Cancellation, Returned, Subject};
 use image_prune::world::ContainerdWorld;
 use image_prune::world::containerd::{Blob, Container, ImageRecord};
 use image_prune::{Now, Reference, Semantics};
@@ -19,7 +19,7 @@ fn now() -> Now {
     Now { instant: image_prune::Timestamp::new(1_718_000_000, 0), utc_offset_seconds: 0 }
 }
 
-fn prune<S: Subject>(subject: &mut S, filters: &str, order: &[String]) -> Answer<PruneText> {
+fn prune<S: Subject>(subject: &mut S, filters: &str, order: &[String]) -> Returned<PruneText> {
     subject.prune(filters, now(), order, Cancellation::Never)
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use image_prune::data_root::{Warning, WarningKind};
+use image_prune::data_root::{FileWarning, WarningKind};
 
 use super::{Root, read};
 
@@ -29,7 +29,7 @@ fn touch(path: &Path, hours: i64) {
     File::open(path).unwrap().set_modified(time).unwrap();
 }
 
-fn two_stores(root: &Root) -> Option<Warning> {
+fn two_stores(root: &Root) -> Option<FileWarning> {
     let mut warnings = root.read().warnings;
     warnings.retain(|warning| warning.kind == WarningKind::TwoImageStores);
     assert!(warnings.len() < 2);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use image_prune::Digest;
 use image_prune::manifest::{Descriptor, Manifest};
-use image_prune::registry::{Entry, Inventory, KeepReason, Plan, Pointer, Repository, Rules, Schemes, plan};
+use image_prune::registry::{
+    Entry, Inventory, KeepReason, Pointer, Repository, RetentionPlan, Rules, Schemes, plan,
+};
 use proptest::prelude::*;
 
 use crate::support::config;
@@ -148,7 +150,7 @@ struct Simulated<'a> {
 
 impl<'a> Simulated<'a> {
     /// After the plan's deletions; a digest takes all its tags along.
-    fn after(repository: &'a Repository, plan: &Plan) -> Self {
+    fn after(repository: &'a Repository, plan: &RetentionPlan) -> Self {
         let own = plan.delete.iter().filter(|deletion| deletion.repository == repository.name);
         let gone: BTreeSet<Digest> = own
             .flat_map(|deletion| {

@@ -1,7 +1,7 @@
 //! Lists, subjects and referrers, of a registry that follows a script.
 
 use image_prune::Digest;
-use image_prune::registry::{Applied, Rules, Schemes, collect, plan};
+use image_prune::registry::{AppliedPlan, Rules, Schemes, collect, plan};
 
 use super::script::{Asked, Script, answer, head, manifest};
 use super::scripted::run;
@@ -60,11 +60,11 @@ fn about(mark: &str, subject: &str) -> String {
     manifest(mark).replacen('{', &format!(r#"{{"subject":{subject},"#), 1)
 }
 
-fn tags_that_go(applied: &Applied) -> Vec<&str> {
+fn tags_that_go(applied: &AppliedPlan) -> Vec<&str> {
     applied.plan.delete.iter().map(|deletion| deletion.tag.as_str()).collect()
 }
 
-fn reason_of<'a>(applied: &'a Applied, tag: &str) -> &'a str {
+fn reason_of<'a>(applied: &'a AppliedPlan, tag: &str) -> &'a str {
     let kept = applied.plan.keep.iter().find(|kept| kept.tag == tag);
     kept.unwrap_or_else(|| panic!("{tag} does not stay")).reason.kind()
 }

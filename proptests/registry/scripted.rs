@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use image_prune::Digest;
-use image_prune::registry::{Applied, Fetched, Options, Registry, Rules, Schemes, apply, collect, plan};
+use image_prune::registry::{AppliedPlan, Fetched, Options, Registry, Rules, Schemes, apply, collect, plan};
 
 use super::script::{Asked, JSON_MANIFEST, Script, answer, head, manifest};
 
@@ -17,7 +17,7 @@ fn tags_of(script: &Script) -> image_prune::Result<Vec<String>> {
 }
 
 /// Runs the whole cleaner: repository `a`, of which all but `keep` goes.
-pub fn run(registry: &Registry) -> Applied {
+pub fn run(registry: &Registry) -> AppliedPlan {
     let rules = Rules::parse("a keep ^keep", Schemes::default()).unwrap();
     let inventory = collect(registry, &rules, false, &|_, _| ()).unwrap();
     let plan = plan(&inventory, &rules, 0);

@@ -17,7 +17,7 @@ mod log;
 mod subscription;
 
 pub use filter::EventFilter;
-pub use log::{Clock, EventLog};
+pub use log::{EventClock, EventLog};
 pub use subscription::{Predicate, Subscription};
 
 /// What a prune says, before it has a time (D-13, P-10). Cheap to make and to clone: its text

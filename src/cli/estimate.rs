@@ -1,7 +1,7 @@
 //! What a prune of a running daemon gives back: its API does not tell the sizes of layers.
 
 use image_prune::Record;
-use image_prune::client::state::LayerSizes;
+use image_prune::client::state::ChainSizes;
 use image_prune::graph::PruneReport;
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use super::units::human_size;
 /// How well the sizes are known.
 #[derive(Debug)]
 pub struct Estimate {
-    pub sizes: LayerSizes,
+    pub sizes: ChainSizes,
     pub doubts: Vec<String>,
 }
 

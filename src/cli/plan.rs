@@ -94,11 +94,11 @@ pub fn warn_of(warnings: &[warning::Warning]) {
 }
 
 /// The library's plan, with the warnings about the data root among the others.
-fn print_json(plan: &Plan, of_root: &[data_root::Warning], estimate: Option<&Bytes>) -> Result<()> {
+fn print_json(plan: &Plan, of_root: &[data_root::FileWarning], estimate: Option<&Bytes>) -> Result<()> {
     #[derive(Serialize)]
     #[serde(untagged)]
-    enum Warning<'a> {
-        Root(&'a data_root::Warning),
+    enum AnyWarning<'a> {
+        Root(&'a data_root::FileWarning),
         Request(&'a warning::Warning),
     }
     #[derive(Serialize)]
@@ -106,12 +106,12 @@ fn print_json(plan: &Plan, of_root: &[data_root::Warning], estimate: Option<&Byt
         report: &'a image_prune::graph::PruneReport,
         events: &'a [image_prune::event::ImageEvent],
         images: &'a [ImagePlan],
-        warnings: Vec<Warning<'a>>,
+        warnings: Vec<AnyWarning<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         estimate: Option<&'a Bytes>,
     }
-    let of_root = of_root.iter().map(Warning::Root);
-    let warnings = of_root.chain(plan.warnings.iter().map(Warning::Request)).collect();
+    let of_root = of_root.iter().map(AnyWarning::Root);
+    let warnings = of_root.chain(plan.warnings.iter().map(AnyWarning::Request)).collect();
     let Plan { report, events, images, .. } = plan;
     let whole = Whole { report, events, images, warnings, estimate };
     let mut out = BufWriter::new(io::stdout().lock());

@@ -24,7 +24,7 @@ pub struct Source {
     /// What the state file says about the daemon's zone; a data root says nothing.
     pub utc_offset: Option<i32>,
     /// What was wrong with the data root.
-    pub warnings: Vec<data_root::Warning>,
+    pub warnings: Vec<data_root::FileWarning>,
     /// The storage driver of a data root; a state file does not say.
     pub driver: Option<String>,
     /// How well the sizes are known; none where they are exact.
@@ -81,7 +81,7 @@ impl Source {
     }
 
     /// The stores that it describes; the description is dropped.
-    pub fn into_stores(self) -> Result<(Stores, Vec<data_root::Warning>)> {
+    pub fn into_stores(self) -> Result<(Stores, Vec<data_root::FileWarning>)> {
         let Self { world, semantics, warnings, label, .. } = self;
         let _stage = progress::of_images(world.images.len(), "loading");
         let stores = Stores::load(world, &semantics).map_err(|error| in_source(&label, &error))?;
@@ -90,7 +90,7 @@ impl Source {
 }
 
 /// The first few warnings of each kind, and how many more there are: a damaged root may give one for each file.
-pub fn first_of_each_kind(warnings: Vec<data_root::Warning>, root: &Path) -> Vec<data_root::Warning> {
+pub fn first_of_each_kind(warnings: Vec<data_root::FileWarning>, root: &Path) -> Vec<data_root::FileWarning> {
     const SHOWN: usize = 10;
     let mut counts: BTreeMap<WarningKind, usize> = BTreeMap::new();
     let mut shown = warnings;
@@ -102,7 +102,7 @@ pub fn first_of_each_kind(warnings: Vec<data_root::Warning>, root: &Path) -> Vec
     for (kind, count) in counts {
         if let Some(more) = count.checked_sub(SHOWN).filter(|more| *more > 0) {
             let message = format!("{more} more of the kind {kind}");
-            shown.push(data_root::Warning { kind, path: root.to_owned(), message });
+            shown.push(data_root::FileWarning { kind, path: root.to_owned(), message });
         }
     }
     shown

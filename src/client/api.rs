@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::error::ClientError;
 use super::host::Host;
-use super::transport::{self, Answer, Body, Call, Timeouts};
+use super::transport::{self, Body, Call, Response, Timeouts};
 
 /// The newest API that is known here. Daemons speak older ones as well.
 const NEWEST: ApiVersion = ApiVersion(1, 51);
@@ -68,13 +68,13 @@ impl Client {
         method: Method,
         path: &str,
         json: Option<&serde_json::Value>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<Response, ClientError> {
         let body = json.map_or(Body::Empty, |json| Body::Json(json.to_string().into_bytes()));
         let path = format!("/v{}{path}", self.negotiate()?);
         self.send(Call { method, path, body })
     }
 
-    fn send(&self, call: Call<'_>) -> Result<Answer, ClientError> {
+    fn send(&self, call: Call<'_>) -> Result<Response, ClientError> {
         self.runtime.block_on(transport::answer(&self.host, call, self.timeouts))
     }
 
@@ -99,7 +99,7 @@ impl Client {
         method: Method,
         path: &str,
         json: Option<&serde_json::Value>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<Response, ClientError> {
         let asked = describe(&method, path);
         let answer = self.call(method, path, json)?;
         // 304: already in that state.
@@ -136,7 +136,7 @@ impl Client {
     }
 
     /// Sends a tar, and reads all of the answer.
-    pub(super) fn upload(&self, path: &str, tar: &mut (dyn Read + Send)) -> Result<Answer, ClientError> {
+    pub(super) fn upload(&self, path: &str, tar: &mut (dyn Read + Send)) -> Result<Response, ClientError> {
         let path = format!("/v{}{path}", self.negotiate()?);
         self.send(Call { method: Method::POST, path, body: Body::Tar(tar) })
     }

@@ -43,5 +43,5 @@ pub use hyper::Method;
 pub use keep::{KeepReason, KeepRules, Keeping};
 pub use observe::{Observation, Observer};
 pub use path::{Query, segment};
-pub use transport::{Answer, Timeouts};
+pub use transport::{Response, Timeouts};
 pub use view::View;

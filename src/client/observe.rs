@@ -11,7 +11,7 @@ use super::api::Client;
 use super::error::{ClientError, FailureKind};
 use super::path::Query;
 use super::state::system_time;
-use super::transport::Answer;
+use super::transport::Response;
 use crate::go::time::Now;
 
 /// Beyond this the daemon's clock is not ours.
@@ -32,7 +32,7 @@ pub struct Observation {
     /// The daemon's clock, right before.
     pub now: Now,
     /// The answer, a refusal included; none where the connection was cut.
-    pub answer: Option<Answer>,
+    pub answer: Option<Response>,
     /// The events of images, oldest first; a failure where the daemon does not tell them.
     pub events: Result<Vec<Value>, ClientError>,
 }

@@ -10,7 +10,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::client::conn::http1;
-use hyper::{HeaderMap, Method, Request, Response};
+use hyper::{HeaderMap, Method, Request};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -70,7 +70,7 @@ impl Call<'_> {
 
 /// An answer that is there as a whole.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     /// The status; a refusal is one, too.
     pub status: u16,
     /// The headers.
@@ -79,7 +79,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-impl Answer {
+impl Response {
     /// A header as text; none where it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -88,12 +88,12 @@ impl Answer {
 }
 
 /// Sends a request and reads all of the answer, a refusal included.
-pub(super) async fn answer(host: &Host, call: Call<'_>, timeouts: Timeouts) -> Result<Answer, ClientError> {
+pub(super) async fn answer(host: &Host, call: Call<'_>, timeouts: Timeouts) -> Result<Response, ClientError> {
     let asked = call.describe();
     exchange(host, call, timeouts, async |response| {
         let (head, mut body) = response.into_parts();
         let body = collect(&mut body, LARGEST_ANSWER, &asked, timeouts).await?;
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
     })
     .await
 }
@@ -140,7 +140,7 @@ async fn exchange<T>(
     host: &Host,
     call: Call<'_>,
     timeouts: Timeouts,
-    read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, ClientError>,
+    read: impl AsyncFnOnce(hyper::Response<Incoming>) -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
     let unreachable = |error: &dyn std::fmt::Display| {
         ClientError::new(FailureKind::Unreachable, format!("cannot reach {host}: {error}"))
@@ -168,7 +168,7 @@ async fn over<S, T>(
     host: &Host,
     call: Call<'_>,
     timeouts: Timeouts,
-    read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, ClientError>,
+    read: impl AsyncFnOnce(hyper::Response<Incoming>) -> Result<T, ClientError>,
 ) -> Result<T, ClientError>
 where
     S: AsyncRead + AsyncWrite + Unpin,

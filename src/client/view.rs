@@ -11,7 +11,7 @@ use crate::semantics::Semantics;
 
 use super::api::Client;
 use super::error::ClientError;
-use super::state::{DaemonState, LayerSizes};
+use super::state::{ChainSizes, DaemonState};
 
 /// A daemon at one moment, more or less: the API has no snapshot.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct View {
     /// Its ID.
     pub daemon: String,
     /// What is known of the sizes of layers.
-    pub sizes: LayerSizes,
+    pub sizes: ChainSizes,
     /// Why less may come back than the sizes say.
     pub doubts: Vec<String>,
 }

@@ -2,8 +2,8 @@
 //! it is. Which one it reads is in its `daemon.json` (`features.containerd-snapshotter`), outside of the root; the root
 //! says which one changed last.
 
-use super::open::{Failure, Folder, Stamp, fatal};
-use super::warning::{Warning, WarningKind};
+use super::open::{Folder, OpenError, Stamp, fatal};
+use super::warning::{FileWarning, WarningKind};
 use crate::base::error::Result;
 
 /// The root of the containerd that a daemon runs itself.
@@ -18,7 +18,7 @@ pub(super) const IDENTITIES: &str = "image/identity-cache.db";
 
 /// What to know about a root that has the store of `driver` and containerd's: which one the daemon reads, and how that
 /// was decided.
-pub(super) fn beside(root: &Folder, driver: &str) -> Result<Option<Warning>> {
+pub(super) fn beside(root: &Folder, driver: &str) -> Result<Option<FileWarning>> {
     let Some((changed, stamp)) = newest(root, &containerd_files(root)?)? else { return Ok(None) };
     let image = format!("image/{driver}");
     let graph = [
@@ -43,7 +43,7 @@ pub(super) fn beside(root: &Folder, driver: &str) -> Result<Option<Warning>> {
         "the root has two image stores, {image} and containerd's; {decided}. `docker info` says it for certain \
          (`driver-type: io.containerd.snapshotter.v1` is containerd's)"
     );
-    Ok(Some(Warning::new(WarningKind::TwoImageStores, root.path_of(&changed), message)))
+    Ok(Some(FileWarning::new(WarningKind::TwoImageStores, root.path_of(&changed), message)))
 }
 
 /// The files that the containerd image store changes.
@@ -94,7 +94,7 @@ fn names(root: &Folder, relative: &str) -> Result<Vec<String>> {
     };
     match listed {
         Ok(listing) => Ok(listing.entries.into_iter().map(|entry| entry.name).collect()),
-        Err(Failure::Missing | Failure::Refused(..)) => Ok(Vec::new()),
+        Err(OpenError::Missing | OpenError::Refused(..)) => Ok(Vec::new()),
         Err(failure) => Err(fatal(failure, &root.path_of(relative))),
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::open::{Entry, Failure, Folder, Stamp};
-use super::warning::{Outcome, Warning, WarningKind};
+use super::open::{Entry, Folder, OpenError, Stamp};
+use super::warning::{FileWarning, Outcome, WarningKind};
 use super::{CONFIG_FILE, json};
 use crate::base::digest::{ChainId, ContainerId, Digest, ImageId};
 use crate::base::error::Result;
@@ -32,7 +32,7 @@ pub(super) struct Read {
 pub(super) fn id_of(entry: &Entry, folder: &Path) -> Outcome<ContainerId> {
     match Digest::from_hex(&entry.name) {
         Some(digest) => ContainerId::from(digest).into(),
-        None => Outcome::left_out(Warning::new(
+        None => Outcome::left_out(FileWarning::new(
             WarningKind::OddName,
             folder.join(&entry.name),
             "the name is not 64 lower-case hexadecimal digits, so it is no container's; it is passed over",
@@ -53,7 +53,7 @@ pub(super) fn read(
     let relative = format!("{name}/{CONFIG}");
     let path = || containers.path_of(&relative);
     let left_out = |kind, reason: &str| {
-        Ok(Outcome::left_out(Warning::new(kind, path(), format!("{reason}; {LEFT_OUT}"))))
+        Ok(Outcome::left_out(FileWarning::new(kind, path(), format!("{reason}; {LEFT_OUT}"))))
     };
     let stamp = match containers.read(&relative, CONFIG_FILE, buffer) {
         Ok(stamp) => stamp,
@@ -68,7 +68,7 @@ pub(super) fn read(
     let host_config = format!("{name}/{HOST_CONFIG}");
     match containers.read(&host_config, CONFIG_FILE, buffer) {
         Ok(_) if json::begins_with_object(buffer) => {}
-        Err(Failure::Missing) => {}
+        Err(OpenError::Missing) => {}
         Ok(_) => return left_out(WarningKind::BadContainer, "the hostconfig.json beside it is damaged"),
         Err(failure) => {
             let path = containers.path_of(&host_config);
@@ -96,7 +96,7 @@ pub(super) fn read(
     let image = config.image.parse().unwrap_or_else(|_| {
         let reason =
             "it does not name an image by its ID; it protects none, and its writable layer holds its layers";
-        warnings.push(Warning::new(WarningKind::BadContainer, path(), reason));
+        warnings.push(FileWarning::new(WarningKind::BadContainer, path(), reason));
         no_image()
     });
     let image_mounts = config.image_mounts.iter().filter_map(|source| source.parse().ok()).collect();
@@ -118,7 +118,7 @@ pub(super) fn of_nobody(
     mounts: &Mounts,
     containers: &[world::Container],
     folder: &Path,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<FileWarning>,
 ) -> Vec<world::Container> {
     let known: BTreeSet<String> = containers.iter().map(|container| container.id.to_string()).collect();
     let mut nobodys = Vec::new();
@@ -129,7 +129,7 @@ pub(super) fn of_nobody(
         // `<container>-<image>`: where a container mounts an image (since 28.0).
         let is_image_mount = name.split_once('-').is_some_and(|(owner, _)| known.contains(owner));
         if !is_image_mount {
-            warnings.push(Warning::new(
+            warnings.push(FileWarning::new(
                 WarningKind::MountWithoutContainer,
                 folder.join(name),
                 "no container has this writable layer; it keeps the layers below from being freed",

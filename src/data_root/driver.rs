@@ -1,7 +1,7 @@
 //! Which storage driver's stores to read, and what a root is that has none.
 
 use super::open::fatal;
-use super::open::{Failure, Folder};
+use super::open::{Folder, OpenError};
 use crate::base::error::{Error, Result};
 
 /// The driver asked for, or the only one there is.
@@ -33,7 +33,7 @@ pub(super) fn has_any(root: &Folder) -> bool {
 fn drivers(root: &Folder) -> Result<Vec<String>> {
     let image = match root.folder("image") {
         Ok(image) => image,
-        Err(Failure::Missing) => return Ok(Vec::new()),
+        Err(OpenError::Missing) => return Ok(Vec::new()),
         Err(failure) => return Err(fatal(failure, &root.path_of("image"))),
     };
     let listing = image.list().map_err(|failure| fatal(failure, &root.path_of("image")))?;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::open::{Entry, Failure, Folder};
-use super::warning::{Outcome, Warning, WarningKind};
+use super::open::{Entry, Folder, OpenError};
+use super::warning::{FileWarning, Outcome, WarningKind};
 use super::{CONFIG_FILE, SMALL_FILE};
 use crate::base::digest::{ChainId, Digest, ImageId};
 use crate::base::error::Result;
@@ -32,7 +32,7 @@ pub(super) fn id_of(entry: &Entry, folder: &Path) -> Option<Outcome<ImageId>> {
     }
     Some(match Digest::from_hex(&entry.name) {
         Some(digest) => ImageId::from(digest).into(),
-        None => Outcome::left_out(Warning::new(
+        None => Outcome::left_out(FileWarning::new(
             WarningKind::OddName,
             folder.join(&entry.name),
             "the name is not 64 lower-case hexadecimal digits; the daemon passes it over",
@@ -55,13 +55,13 @@ pub(super) fn read(
     }
     if ImageId::of(buffer) != id {
         let message = format!("the content is not that of the digest in its name; {LEFT_OUT}");
-        return Ok(Outcome::left_out(Warning::new(WarningKind::DigestMismatch, path(), message)));
+        return Ok(Outcome::left_out(FileWarning::new(WarningKind::DigestMismatch, path(), message)));
     }
     let image = match Image::parse(buffer.as_slice(), semantics) {
         Ok(image) => image,
         Err(error) => {
             let message = format!("{error}; {LEFT_OUT}");
-            return Ok(Outcome::left_out(Warning::new(WarningKind::BadImage, path(), message)));
+            return Ok(Outcome::left_out(FileWarning::new(WarningKind::BadImage, path(), message)));
         }
     };
     let Outcome { value: parent, warnings } = read_parent(metadata, &hex, buffer)?;
@@ -84,13 +84,13 @@ fn read_parent(metadata: Option<&Folder>, hex: &str, buffer: &mut Vec<u8>) -> Re
         Ok(_) => match std::str::from_utf8(buffer).ok().and_then(|text| text.parse::<ImageId>().ok()) {
             Some(parent) => Ok(parent.into()),
             // DIFFERENCE(odd-parent-link): the daemon keeps the text, which no image can have as its ID.
-            None => Ok(Outcome::left_out(Warning::new(
+            None => Ok(Outcome::left_out(FileWarning::new(
                 WarningKind::BadParentLink,
                 path,
                 format!("its content is not an image ID and nothing else; {consequence}"),
             ))),
         },
-        Err(Failure::Missing) => Ok(none),
+        Err(OpenError::Missing) => Ok(none),
         Err(failure) => failure.warning(WarningKind::BadParentLink, path, consequence).map(Outcome::left_out),
     }
 }
@@ -101,7 +101,7 @@ pub(super) fn restore(
     read: Vec<Read>,
     layers: &HashMap<ChainId, world::Layer>,
     content: &Path,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<FileWarning>,
 ) -> Vec<world::Image> {
     let mut images = Vec::with_capacity(read.len());
     for Read { image, chain, foreign_os } in read {
@@ -123,7 +123,7 @@ pub(super) fn restore(
             None => images.push(image),
             Some((kind, reason)) => {
                 let path = content.join(image.id.hex());
-                warnings.push(Warning::new(kind, path, format!("{reason}; {LEFT_OUT}")));
+                warnings.push(FileWarning::new(kind, path, format!("{reason}; {LEFT_OUT}")));
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::open::{Entry, Failure, Folder};
-use super::warning::{Outcome, Warning, WarningKind};
+use super::open::{Entry, Folder, OpenError};
+use super::warning::{FileWarning, Outcome, WarningKind};
 use super::{SMALL_FILE, json};
 use crate::base::digest::{ChainId, DiffId, Digest};
 use crate::base::error::{Error, Result};
@@ -28,12 +28,12 @@ pub(super) fn chain_of(entry: &Entry, folder: &Path) -> Option<Outcome<ChainId>>
     let path = || folder.join(&entry.name);
     Some(match Digest::from_hex(&entry.name) {
         Some(digest) if entry.is_folder => ChainId::from(digest).into(),
-        Some(_) => Outcome::left_out(Warning::new(
+        Some(_) => Outcome::left_out(FileWarning::new(
             WarningKind::RefusedFile,
             path(),
             "it is not a folder; the daemon passes it over",
         )),
-        None => Outcome::left_out(Warning::new(
+        None => Outcome::left_out(FileWarning::new(
             WarningKind::OddName,
             path(),
             "the name is not 64 lower-case hexadecimal digits; the daemon passes it over",
@@ -46,7 +46,7 @@ pub(super) fn read(layers: &Folder, &chain_id: &ChainId, buffer: &mut Vec<u8>) -
     let kind = WarningKind::BadLayer;
     let mut files = Files { folder: layers, prefix: chain_id.digest().hex(), kind, buffer };
     let read = (|| {
-        let diff_id = DiffId::from(files.digest("diff")?.ok_or((Failure::Missing, "diff"))?);
+        let diff_id = DiffId::from(files.digest("diff")?.ok_or((OpenError::Missing, "diff"))?);
         let size = files.size()?;
         files.cache_id()?;
         let parent = files.digest("parent")?.map(ChainId::from);
@@ -58,7 +58,7 @@ pub(super) fn read(layers: &Folder, &chain_id: &ChainId, buffer: &mut Vec<u8>) -
         Ok(Read { diff_id, parent, .. }) if ChainId::on(parent, diff_id) != chain_id => {
             let message = "it and `parent` do not make the digest that the folder is named after; the layer is \
                            left out with what stands on it, though the daemon loads it";
-            Ok(Outcome::left_out(Warning::new(kind, files.path("diff"), message)))
+            Ok(Outcome::left_out(FileWarning::new(kind, files.path("diff"), message)))
         }
         Ok(read) => Ok(read.into()),
         Err((failure, name)) => failure.warning(kind, files.path(name), LEFT_OUT).map(Outcome::left_out),
@@ -76,7 +76,7 @@ struct Files<'a> {
     buffer: &'a mut Vec<u8>,
 }
 
-type Problem = (Failure, &'static str);
+type Problem = (OpenError, &'static str);
 
 impl Files<'_> {
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -92,7 +92,7 @@ impl Files<'_> {
                 Ok(text) => Ok(Some(text)),
                 Err(_) => Err(bad(kind, name, "it is not text")),
             },
-            Err(Failure::Missing) => Ok(None),
+            Err(OpenError::Missing) => Ok(None),
             Err(failure) => Err((failure, name)),
         }
     }
@@ -108,7 +108,7 @@ impl Files<'_> {
     /// A decimal number without anything around it, negative ones included (`strconv.ParseInt`).
     fn size(&mut self) -> Result<i64, Problem> {
         let kind = self.kind;
-        let text = self.text("size")?.ok_or((Failure::Missing, "size"))?;
+        let text = self.text("size")?.ok_or((OpenError::Missing, "size"))?;
         text.parse().map_err(|_| bad(kind, "size", "its content is not a decimal number of 64 bits"))
     }
 
@@ -117,7 +117,7 @@ impl Files<'_> {
         match self.text("cache-id")? {
             Some(text) if !text.trim().is_empty() => Ok(()),
             Some(_) => Err(bad(kind, "cache-id", "it is empty")),
-            None => Err((Failure::Missing, "cache-id")),
+            None => Err((OpenError::Missing, "cache-id")),
         }
     }
 
@@ -143,7 +143,7 @@ impl Files<'_> {
 }
 
 fn bad(kind: WarningKind, name: &'static str, reason: impl Into<String>) -> Problem {
-    (Failure::Refused(kind, reason.into()), name)
+    (OpenError::Refused(kind, reason.into()), name)
 }
 
 /// The layers that load: those whose whole chain was read and ends. The daemon sets no limit to the
@@ -187,7 +187,7 @@ pub(super) fn load(read: Vec<Read>, layers: &Path) -> Outcome<HashMap<ChainId, w
         if let Some(layer) = orphan {
             let path = layers.join(layer.chain_id.digest().hex()).join("parent");
             let message = format!("the layer below did not load; {LEFT_OUT}");
-            warnings.push(Warning::new(WarningKind::BadLayer, path, message));
+            warnings.push(FileWarning::new(WarningKind::BadLayer, path, message));
         }
         for place in way.drain(..) {
             if let Some(state) = states.get_mut(place) {
@@ -230,7 +230,7 @@ pub(super) fn read_mount(
     let mut files = Files { folder: mounts, prefix: name.to_owned(), kind, buffer };
     let read = (|| {
         if !files.mount_id("mount-id")? {
-            return Err((Failure::Missing, "mount-id"));
+            return Err((OpenError::Missing, "mount-id"));
         }
         files.mount_id("init-id")?;
         match files.digest("parent")?.map(ChainId::from) {

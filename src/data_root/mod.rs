@@ -1,7 +1,7 @@
 //! Reads a Docker daemon's data root (`/var/lib/docker`) into a [`World`], and never writes to it.
 //!
 //! What the daemon would restore from these files is what the world holds (I-2b): what the
-//! daemon passes over is left out, with a [`Warning`] that says why. A root is not trusted: links are
+//! daemon passes over is left out, with a [`FileWarning`] that says why. A root is not trusted: links are
 //! not followed, pipes and devices are not read, every file has a limit, and no content makes the
 //! reading panic. A daemon may write at the same time; a reading that sees it starts over.
 //!
@@ -48,8 +48,8 @@ mod warning;
 mod tests;
 
 use open::fatal;
-use open::{Failure, Folder, Stamp};
-pub use warning::{Warning, WarningKind};
+use open::{Folder, OpenError, Stamp};
+pub use warning::{FileWarning, WarningKind};
 
 /// The limit of an image's and of a container's config, in bytes.
 pub const CONFIG_FILE: usize = 8 << 20;
@@ -91,7 +91,7 @@ pub struct Reading {
     /// What a daemon would restore. Everything is in order; the zone is UTC.
     pub world: World,
     /// What was left out or is in doubt, in order of the files.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<FileWarning>,
     /// The storage driver whose stores these are.
     pub driver: String,
 }
@@ -110,7 +110,7 @@ pub struct Reading {
 /// Each says what to do.
 pub fn read(root: &Path, semantics: &Semantics, options: Options<'_>) -> Result<Reading> {
     let folder = Folder::root(root).map_err(|failure| match failure {
-        Failure::Missing => Error::not_found(format!(
+        OpenError::Missing => Error::not_found(format!(
             "{} does not exist; a Docker daemon's data root is usually /var/lib/docker (`docker info` names it)",
             root.display()
         )),
@@ -133,7 +133,7 @@ pub fn read(root: &Path, semantics: &Semantics, options: Options<'_>) -> Result<
                 "a daemon wrote to it during each of {ATTEMPTS} readings; the images, references and containers may \
                  not be of one moment"
             );
-            warnings.insert(0, Warning::new(WarningKind::ChangedWhileRead, root.to_owned(), message));
+            warnings.insert(0, FileWarning::new(WarningKind::ChangedWhileRead, root.to_owned(), message));
         }
         return Ok(Reading { world, warnings, driver });
     }

@@ -7,7 +7,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::warning::{Warning, WarningKind};
+use super::warning::{FileWarning, WarningKind};
 use crate::base::error::{Error, Result};
 
 /// DIFFERENCE(links-and-devices): the daemon follows them. A pipe must not block, a link must not be followed, a terminal must not become ours.
@@ -55,7 +55,7 @@ impl File {
 
 /// Why something was not read.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum OpenError {
     /// It does not exist.
     Missing,
     /// What is there is not to be trusted or cannot be read; the reason, for a person. The daemon
@@ -65,29 +65,36 @@ pub(super) enum Failure {
     Fatal(Error),
 }
 
-impl Failure {
+impl OpenError {
     /// What a failure to read means where that which is missing is just as wrong as that which is
     /// refused; `consequence` is what comes of it.
     ///
     /// # Errors
     ///
     /// The fatal failures.
-    pub(super) fn warning(self, missing: WarningKind, path: PathBuf, consequence: &str) -> Result<Warning> {
+    pub(super) fn warning(
+        self,
+        missing: WarningKind,
+        path: PathBuf,
+        consequence: &str,
+    ) -> Result<FileWarning> {
         match self {
-            Self::Missing => Ok(Warning::new(missing, path, format!("it does not exist; {consequence}"))),
-            Self::Refused(kind, reason) => Ok(Warning::new(kind, path, format!("{reason}; {consequence}"))),
+            Self::Missing => Ok(FileWarning::new(missing, path, format!("it does not exist; {consequence}"))),
+            Self::Refused(kind, reason) => {
+                Ok(FileWarning::new(kind, path, format!("{reason}; {consequence}")))
+            }
             Self::Fatal(error) => Err(error),
         }
     }
 }
 
 /// A failure that stops everything: there is no sense in a warning about a folder all depends on.
-pub(super) fn fatal(failure: Failure, path: &Path) -> Error {
+pub(super) fn fatal(failure: OpenError, path: &Path) -> Error {
     let path = path.display();
     match failure {
-        Failure::Fatal(error) => error,
-        Failure::Missing => Error::not_found(format!("{path} does not exist")),
-        Failure::Refused(_, reason) => Error::system(format!("{path}: {reason}")),
+        OpenError::Fatal(error) => error,
+        OpenError::Missing => Error::not_found(format!("{path} does not exist")),
+        OpenError::Refused(_, reason) => Error::system(format!("{path}: {reason}")),
     }
 }
 
@@ -134,7 +141,7 @@ impl From<Stat> for Stamp {
 
 impl Folder {
     /// Opens the root itself. It may be a link: the user named it.
-    pub(super) fn root(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn root(path: &Path) -> Result<Self, OpenError> {
         let flags = (FLAGS | OFlags::DIRECTORY).difference(OFlags::NOFOLLOW);
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failure(errno, path))?;
         let has_openat2 = probe_openat2(&fd);
@@ -152,14 +159,14 @@ impl Folder {
     }
 
     /// Opens a directory below.
-    pub(super) fn folder(&self, relative: &str) -> Result<Self, Failure> {
+    pub(super) fn folder(&self, relative: &str) -> Result<Self, OpenError> {
         let path = self.path_of(relative);
         let fd = self.open(relative, OFlags::DIRECTORY).map_err(|errno| failure(errno, &path))?;
         Ok(Self { fd, path, has_openat2: self.has_openat2 })
     }
 
     /// Lists a directory, by name.
-    pub(super) fn list(&self) -> Result<Listing, Failure> {
+    pub(super) fn list(&self) -> Result<Listing, OpenError> {
         let fail = |errno| failure(errno, &self.path);
         let mut listing = Listing::default();
         for entry in Dir::read_from(&self.fd).map_err(fail)? {
@@ -189,7 +196,12 @@ impl Folder {
     }
 
     /// Appends a regular file's bytes to `buffer`, which is cleared first.
-    pub(super) fn read(&self, relative: &str, limit: usize, buffer: &mut Vec<u8>) -> Result<Stamp, Failure> {
+    pub(super) fn read(
+        &self,
+        relative: &str,
+        limit: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Stamp, OpenError> {
         let fail = |errno| failure(errno, &self.path_of(relative));
         buffer.clear();
         let file = self.open(relative, OFlags::empty()).map_err(fail)?;
@@ -217,7 +229,7 @@ impl Folder {
     }
 
     /// The stamp of a name below, none where it does not exist.
-    pub(super) fn stamp_of(&self, relative: &str) -> Result<Option<Stamp>, Failure> {
+    pub(super) fn stamp_of(&self, relative: &str) -> Result<Option<Stamp>, OpenError> {
         match rustix::fs::statat(&self.fd, relative, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
@@ -226,7 +238,7 @@ impl Folder {
     }
 
     /// Opens a regular file below, to be read in places.
-    pub(super) fn file(&self, relative: &str) -> Result<File, Failure> {
+    pub(super) fn file(&self, relative: &str) -> Result<File, OpenError> {
         let fail = |errno| failure(errno, &self.path_of(relative));
         let fd = self.open(relative, OFlags::empty()).map_err(fail)?;
         let stat = rustix::fs::fstat(&fd).map_err(fail)?;
@@ -277,39 +289,40 @@ fn probe_openat2(root: &OwnedFd) -> bool {
     openat2(root, ".", FLAGS | OFlags::DIRECTORY).is_ok()
 }
 
-fn failure(errno: Errno, path: &Path) -> Failure {
+fn failure(errno: Errno, path: &Path) -> OpenError {
     let path = path.display();
     match errno {
-        Errno::NOENT => Failure::Missing,
-        Errno::ACCESS | Errno::PERM => Failure::Fatal(Error::system(format!(
+        Errno::NOENT => OpenError::Missing,
+        Errno::ACCESS | Errno::PERM => OpenError::Fatal(Error::system(format!(
             "permission denied: {path}; a daemon's data root belongs to root: run this as root"
         ))),
-        Errno::MFILE | Errno::NFILE => Failure::Fatal(Error::system(format!(
+        Errno::MFILE | Errno::NFILE => OpenError::Fatal(Error::system(format!(
             "{path}: {errno}; raise the limit of open files (`ulimit -n`) and try again"
         ))),
-        Errno::NOMEM => Failure::Fatal(Error::system(format!("{path}: {errno}"))),
-        Errno::LOOP => {
-            Failure::Refused(WarningKind::RefusedFile, "it is a symbolic link, which is not followed".into())
-        }
+        Errno::NOMEM => OpenError::Fatal(Error::system(format!("{path}: {errno}"))),
+        Errno::LOOP => OpenError::Refused(
+            WarningKind::RefusedFile,
+            "it is a symbolic link, which is not followed".into(),
+        ),
         // `O_DIRECTORY | O_NOFOLLOW` on a link says "not a directory".
-        Errno::NOTDIR => Failure::Refused(
+        Errno::NOTDIR => OpenError::Refused(
             WarningKind::RefusedFile,
             "it is a file or a symbolic link where a folder belongs".into(),
         ),
-        Errno::XDEV => Failure::Refused(WarningKind::RefusedFile, "it leads out of the data root".into()),
+        Errno::XDEV => OpenError::Refused(WarningKind::RefusedFile, "it leads out of the data root".into()),
         Errno::NXIO | Errno::NODEV | Errno::ISDIR => refused_kind(),
-        _ => Failure::Refused(WarningKind::UnreadableFile, format!("it cannot be read: {errno}")),
+        _ => OpenError::Refused(WarningKind::UnreadableFile, format!("it cannot be read: {errno}")),
     }
 }
 
-fn refused_kind() -> Failure {
-    Failure::Refused(WarningKind::RefusedFile, "it is not a regular file".into())
+fn refused_kind() -> OpenError {
+    OpenError::Refused(WarningKind::RefusedFile, "it is not a regular file".into())
 }
 
-fn too_large(limit: usize) -> Failure {
+fn too_large(limit: usize) -> OpenError {
     let limit =
         if limit >= 1 << 20 { format!("{} MiB", limit >> 20) } else { format!("{} KiB", limit >> 10) };
-    Failure::Refused(
+    OpenError::Refused(
         WarningKind::TooLarge,
         format!("it is larger than {limit}, which no daemon writes there"),
     )

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::open::{Failure, Folder, fatal};
-use super::warning::{Outcome, Warning, WarningKind};
+use super::open::{Folder, OpenError, fatal};
+use super::warning::{FileWarning, Outcome, WarningKind};
 use super::{REPOSITORIES_FILE, json};
 use crate::base::error::{Error, Result};
 use crate::document::reference::Reference;
@@ -23,7 +23,7 @@ pub(super) fn read(driver: &Folder, semantics: &Semantics) -> Result<Outcome<Vec
     let mut buffer = Vec::new();
     match driver.read(NAME, REPOSITORIES_FILE, &mut buffer) {
         Ok(_) => {}
-        Err(Failure::Missing) => return Ok(Vec::new().into()),
+        Err(OpenError::Missing) => return Ok(Vec::new().into()),
         Err(failure) => return Err(fatal(failure, &path)),
     }
     let repositories = json::repositories(&buffer).map_err(|error| {
@@ -36,7 +36,7 @@ pub(super) fn read(driver: &Folder, semantics: &Semantics) -> Result<Outcome<Vec
     let mut warnings = Vec::new();
     let mut warn = |kind, key: &str, reason: &str| {
         let message = format!("reference `{}`: {reason}", key.escape_debug());
-        warnings.push(Warning::new(kind, path.clone(), message));
+        warnings.push(FileWarning::new(kind, path.clone(), message));
     };
     let mut references = BTreeMap::new();
     // Keys in their right place come first: they are the ones that the daemon finds by name.

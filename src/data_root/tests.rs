@@ -15,8 +15,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::layer;
-use super::open::{Failure, Folder};
-use super::warning::{Outcome, Warning, WarningKind};
+use super::open::{Folder, OpenError};
+use super::warning::{FileWarning, Outcome, WarningKind};
 use super::{SMALL_FILE, json};
 use crate::base::digest::{ChainId, Digest};
 use crate::document::world;
@@ -27,9 +27,9 @@ fn both_ways(path: &Path) -> [Folder; 2] {
     [folder(), folder().without_openat2()]
 }
 
-fn refusal<T: std::fmt::Debug>(answer: Result<T, Failure>) -> WarningKind {
+fn refusal<T: std::fmt::Debug>(answer: Result<T, OpenError>) -> WarningKind {
     match answer {
-        Err(Failure::Refused(kind, _)) => kind,
+        Err(OpenError::Refused(kind, _)) => kind,
         other => panic!("{other:?}"),
     }
 }
@@ -76,7 +76,7 @@ fn opens_nothing_but_plain_files_below_the_root() {
             assert_eq!(refusal(folder.folder(link)), WarningKind::RefusedFile, "{link}");
         }
         for missing in ["nothing", "a/nothing", "nothing/nothing"] {
-            assert!(matches!(read(missing), Err(Failure::Missing)), "{missing}");
+            assert!(matches!(read(missing), Err(OpenError::Missing)), "{missing}");
         }
         assert_eq!(refusal(read("../x")), WarningKind::RefusedFile);
     }
@@ -115,7 +115,7 @@ fn chain(number: u64) -> ChainId {
 }
 
 /// Loads layers given as pairs of a number and its parent's.
-fn load(pairs: &[(u64, Option<u64>)]) -> (HashMap<ChainId, world::Layer>, Vec<Warning>) {
+fn load(pairs: &[(u64, Option<u64>)]) -> (HashMap<ChainId, world::Layer>, Vec<FileWarning>) {
     let read = pairs.iter().map(|&(number, parent)| layer::Read {
         chain_id: chain(number),
         diff_id: chain(number).digest().into(),

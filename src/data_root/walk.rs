@@ -1,9 +1,9 @@
 //! One reading of a root, from the layers up, in the order of a daemon that starts.
 
 use super::container::{self, Config, Mounts};
-use super::open::{Entry, Failure, Folder, Listing, fatal};
+use super::open::{Entry, Folder, Listing, OpenError, fatal};
 use super::parallel::{Tracker, map};
-use super::warning::{Outcome, Warning, WarningKind};
+use super::warning::{FileWarning, Outcome, WarningKind};
 use super::{Progress, image, layer, reference};
 use crate::base::error::Result;
 use crate::document::world::World;
@@ -15,7 +15,7 @@ pub(super) fn walk(
     driver: &str,
     semantics: &Semantics,
     progress: Option<&dyn Fn(Progress)>,
-) -> Result<(World, Vec<Warning>, Vec<Config>)> {
+) -> Result<(World, Vec<FileWarning>, Vec<Config>)> {
     let below = |name: &str| format!("image/{driver}/{name}");
     let layers = Place::open(root, &below("layerdb/sha256"))?;
     let mounts = Place::open(root, &below("layerdb/mounts"))?;
@@ -74,7 +74,7 @@ struct Place {
 fn open(root: &Folder, relative: &str) -> Result<Option<Folder>> {
     match root.folder(relative) {
         Ok(folder) => Ok(Some(folder)),
-        Err(Failure::Missing) => Ok(None),
+        Err(OpenError::Missing) => Ok(None),
         Err(failure) => Err(fatal(failure, &root.path_of(relative))),
     }
 }
@@ -90,12 +90,12 @@ impl Place {
     /// The names that mean something, and warnings about the others.
     fn names<T>(
         &self,
-        warnings: &mut Vec<Warning>,
+        warnings: &mut Vec<FileWarning>,
         name: impl Fn(&Entry, &std::path::Path) -> Option<Outcome<T>>,
     ) -> Vec<T> {
         for path in &self.listing.not_utf8 {
             let message = "the name is not UTF-8, so it is no daemon's; it is passed over";
-            warnings.push(Warning::new(WarningKind::OddName, path.clone(), message));
+            warnings.push(FileWarning::new(WarningKind::OddName, path.clone(), message));
         }
         let entries = self.listing.entries.iter();
         entries.filter_map(|entry| name(entry, &self.path)).filter_map(|name| keep(name, warnings)).collect()
@@ -106,7 +106,7 @@ impl Place {
         &self,
         names: &[T],
         tracker: &Tracker<'_>,
-        warnings: &mut Vec<Warning>,
+        warnings: &mut Vec<FileWarning>,
         read: impl Fn(&Folder, &T, &mut Vec<u8>) -> Result<Outcome<R>> + Sync,
     ) -> Result<Vec<R>> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
@@ -115,7 +115,7 @@ impl Place {
     }
 }
 
-fn keep<T>(outcome: Outcome<T>, warnings: &mut Vec<Warning>) -> Option<T> {
+fn keep<T>(outcome: Outcome<T>, warnings: &mut Vec<FileWarning>) -> Option<T> {
     warnings.extend(outcome.warnings);
     outcome.value
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Makes the enumeration and its text from one list.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
-        /// What a [`Warning`] is about. The text is stable: programs may branch on it.
+        /// What a [`FileWarning`] is about. The text is stable: programs may branch on it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
         #[non_exhaustive]
         pub enum WarningKind {
@@ -78,7 +78,7 @@ impl fmt::Display for WarningKind {
 
 /// Something that a reading left out or took with a doubt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct Warning {
+pub struct FileWarning {
     /// What it is about.
     pub kind: WarningKind,
     /// The file or folder. Its name may be anything: escape it before a terminal sees it.
@@ -92,13 +92,13 @@ fn lossy<S: serde::Serializer>(path: &std::path::Path, serializer: S) -> Result<
     serializer.collect_str(&path.display())
 }
 
-impl fmt::Display for Warning {
+impl fmt::Display for FileWarning {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.path.display(), self.message)
     }
 }
 
-impl Warning {
+impl FileWarning {
     pub(super) fn new(kind: WarningKind, path: PathBuf, message: impl Into<String>) -> Self {
         Self { kind, path, message: message.into() }
     }
@@ -108,11 +108,11 @@ impl Warning {
 #[derive(Debug)]
 pub(super) struct Outcome<T> {
     pub(super) value: Option<T>,
-    pub(super) warnings: Vec<Warning>,
+    pub(super) warnings: Vec<FileWarning>,
 }
 
 impl<T> Outcome<T> {
-    pub(super) fn left_out(warning: Warning) -> Self {
+    pub(super) fn left_out(warning: FileWarning) -> Self {
         Self { value: None, warnings: vec![warning] }
     }
 

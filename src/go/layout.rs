@@ -64,11 +64,11 @@ impl Layout {
         self.read(&mut reader, utc_offset_seconds).map_err(|failure| {
             let value = quote::time_quote(value);
             Error::system(match failure {
-                Failure::Range(field) => format!("parsing time {value}: {field} out of range"),
-                Failure::ExtraText(rest) => {
+                LayoutError::Range(field) => format!("parsing time {value}: {field} out of range"),
+                LayoutError::ExtraText(rest) => {
                     format!("parsing time {value}: extra text: {}", quote::time_quote(rest))
                 }
-                Failure::Mismatch { at, element } => format!(
+                LayoutError::Mismatch { at, element } => format!(
                     "parsing time {value} as \"{}\": cannot parse {} as \"{element}\"",
                     self.as_str(),
                     quote::time_quote(at)
@@ -77,12 +77,16 @@ impl Layout {
         })
     }
 
-    fn read<'a>(self, reader: &mut Reader<'a>, utc_offset_seconds: i32) -> Result<Timestamp, Failure<'a>> {
+    fn read<'a>(
+        self,
+        reader: &mut Reader<'a>,
+        utc_offset_seconds: i32,
+    ) -> Result<Timestamp, LayoutError<'a>> {
         let year = reader.year()?;
         reader.literal("-")?;
         let month = reader.two_digits("01")?;
         if !(1..=12).contains(&month) {
-            return Err(Failure::Range("month"));
+            return Err(LayoutError::Range("month"));
         }
         reader.literal("-")?;
         let day = reader.two_digits("02")?;
@@ -103,9 +107,9 @@ impl Layout {
         let offset = if self.zoned { reader.zone()? } else { utc_offset_seconds };
 
         if !reader.rest.is_empty() {
-            return Err(Failure::ExtraText(reader.rest));
+            return Err(LayoutError::ExtraText(reader.rest));
         }
-        let date = NaiveDate::from_ymd_opt(year, month, day).ok_or(Failure::Range("day"))?;
+        let date = NaiveDate::from_ymd_opt(year, month, day).ok_or(LayoutError::Range("day"))?;
         let midnight = date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp();
         let time_of_day = i64::from((hour * 60 + minute) * 60 + second);
         Ok(Timestamp::new(midnight + time_of_day - i64::from(offset), nanos))
@@ -113,7 +117,7 @@ impl Layout {
 }
 
 /// Why a value does not match; [`Layout::parse`] makes Go's text of it.
-enum Failure<'a> {
+enum LayoutError<'a> {
     Range(&'static str),
     ExtraText(&'a [u8]),
     Mismatch { at: &'a [u8], element: &'static str },
@@ -126,25 +130,25 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn mismatch(&self, element: &'static str) -> Failure<'a> {
-        Failure::Mismatch { at: self.rest, element }
+    fn mismatch(&self, element: &'static str) -> LayoutError<'a> {
+        LayoutError::Mismatch { at: self.rest, element }
     }
 
     /// A field whose bytes were cut off before they turned out to be wrong: Go 1.19 shows what
     /// follows them, later releases what precedes (T-6 (a)).
-    fn mismatch_behind(&self, after: &'a [u8], element: &'static str) -> Failure<'a> {
+    fn mismatch_behind(&self, after: &'a [u8], element: &'static str) -> LayoutError<'a> {
         match self.go {
-            GoTime::Go1_19 => Failure::Mismatch { at: after, element },
+            GoTime::Go1_19 => LayoutError::Mismatch { at: after, element },
             _ => self.mismatch(element),
         }
     }
 
-    fn literal(&mut self, literal: &'static str) -> Result<(), Failure<'a>> {
+    fn literal(&mut self, literal: &'static str) -> Result<(), LayoutError<'a>> {
         self.rest = self.rest.strip_prefix(literal.as_bytes()).ok_or_else(|| self.mismatch(literal))?;
         Ok(())
     }
 
-    fn year(&mut self) -> Result<i32, Failure<'a>> {
+    fn year(&mut self) -> Result<i32, LayoutError<'a>> {
         let Some((year, after)) =
             self.rest.split_first_chunk::<4>().filter(|(year, _)| is_digit(year.first()))
         else {
@@ -157,7 +161,7 @@ impl<'a> Reader<'a> {
         Ok(year.iter().fold(0, |value, digit| value * 10 + i32::from(digit - b'0')))
     }
 
-    fn two_digits(&mut self, element: &'static str) -> Result<u32, Failure<'a>> {
+    fn two_digits(&mut self, element: &'static str) -> Result<u32, LayoutError<'a>> {
         match self.rest {
             [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] => {
                 self.rest = rest;
@@ -167,7 +171,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn hour(&mut self) -> Result<u32, Failure<'a>> {
+    fn hour(&mut self) -> Result<u32, LayoutError<'a>> {
         if let [digit @ b'0'..=b'9', rest @ ..] = self.rest
             && !is_digit(rest.first())
         {
@@ -175,16 +179,16 @@ impl<'a> Reader<'a> {
             return Ok(u32::from(digit - b'0'));
         }
         let hour = self.two_digits("15")?;
-        if hour < 24 { Ok(hour) } else { Err(Failure::Range("hour")) }
+        if hour < 24 { Ok(hour) } else { Err(LayoutError::Range("hour")) }
     }
 
-    fn sixtieth(&mut self, element: &'static str, field: &'static str) -> Result<u32, Failure<'a>> {
+    fn sixtieth(&mut self, element: &'static str, field: &'static str) -> Result<u32, LayoutError<'a>> {
         let value = self.two_digits(element)?;
-        if value < 60 { Ok(value) } else { Err(Failure::Range(field)) }
+        if value < 60 { Ok(value) } else { Err(LayoutError::Range(field)) }
     }
 
     /// Seconds and nanoseconds. A fraction may follow the seconds even where the layout has none.
-    fn second(&mut self, layout_has_fraction: bool) -> Result<(u32, u32), Failure<'a>> {
+    fn second(&mut self, layout_has_fraction: bool) -> Result<(u32, u32), LayoutError<'a>> {
         // T-6: reading the fraction hides that the seconds were missing.
         let may_be_missing = self.go == GoTime::Go1_19 && !layout_has_fraction && self.at_fraction();
         let second = if may_be_missing { 0 } else { self.sixtieth("05", "second")? };
@@ -213,7 +217,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The zone's offset from UTC in seconds.
-    fn zone(&mut self) -> Result<i32, Failure<'a>> {
+    fn zone(&mut self) -> Result<i32, LayoutError<'a>> {
         const ELEMENT: &str = "Z07:00";
         if let [b'Z', rest @ ..] = self.rest {
             self.rest = rest;
@@ -230,10 +234,10 @@ impl<'a> Reader<'a> {
         let minute = hour.and_then(|_| field(*m1, *m2));
         if self.go >= GoTime::Go1_23 {
             if minute.is_some_and(|minute| minute > 60) {
-                return Err(Failure::Range("time zone offset minute"));
+                return Err(LayoutError::Range("time zone offset minute"));
             }
             if hour.is_some_and(|hour| hour > 24) {
-                return Err(Failure::Range("time zone offset hour"));
+                return Err(LayoutError::Range("time zone offset hour"));
             }
         }
         let offset = match (hour, minute, sign) {

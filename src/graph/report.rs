@@ -3,7 +3,7 @@
 use serde::ser::SerializeStruct;
 
 use crate::api::record::Record;
-use crate::graph::delete::{DeleteLog, Skipped};
+use crate::graph::delete::{DeleteLog, FailedDeletion};
 
 /// What a prune deleted. As JSON it is the body of `POST /images/prune` (H-5): `ImagesDeleted` is
 /// `null` where nothing was deleted.
@@ -14,7 +14,7 @@ pub struct PruneReport {
     /// Bytes given back (P-9).
     pub space_reclaimed: u64,
     /// What was tried in vain; not part of moby's answer (P-6, P-16).
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<FailedDeletion>,
     /// Whether the caller gave up before the end; invisible in moby's answer (P-11).
     pub cancelled: bool,
 }

@@ -1,4 +1,4 @@
-//! From a [`Plan`] to deletions.
+//! From a [`RetentionPlan`] to deletions.
 //!
 //! A registry deletes digests, and with a digest all its tags. So everything is looked at again right before:
 //! each repository is read and planned anew, and each tag before each request. An interrupted run leaves nothing
@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::client::{Deletion as Outcome, Registry};
 use super::collect::read_repository;
-use super::http::Failure;
+use super::http::HttpError;
 use super::inventory::{Inventory, Repository};
-use super::plan::{Deletion, Kept, Plan, bytes, plan_repository};
+use super::plan::{Deletion, KeptTag, RetentionPlan, bytes, plan_repository};
 use super::rules::Rules;
 use super::ruling::KeepReason;
 use crate::base::digest::Digest;
@@ -25,18 +25,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What was done of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
+pub struct AppliedPlan {
     /// The tags that are gone, those that stay, and what that frees.
-    pub plan: Plan,
+    pub plan: RetentionPlan,
     /// Why it ended early; run it again to go on.
     pub stopped: Option<Error>,
 }
 
-impl Applied {
+impl AppliedPlan {
     /// How many tags could not be deleted, though they should.
     #[must_use]
     pub fn failed(&self) -> usize {
-        let is_failed = |kept: &&Kept| matches!(kept.reason, KeepReason::Failed { .. });
+        let is_failed = |kept: &&KeptTag| matches!(kept.reason, KeepReason::Failed { .. });
         self.plan.keep.iter().filter(is_failed).count()
     }
 }
@@ -48,10 +48,10 @@ pub fn apply(
     registry: &Registry,
     rules: &Rules,
     inventory: &Inventory,
-    plan: Plan,
+    plan: RetentionPlan,
     now: i64,
     progress: &mut dyn FnMut(usize),
-) -> Applied {
+) -> AppliedPlan {
     let mut planned: BTreeMap<String, Vec<Deletion>> = BTreeMap::new();
     for deletion in &plan.delete {
         planned.entry(deletion.repository.clone()).or_default().push(deletion.clone());
@@ -65,14 +65,14 @@ pub fn apply(
     kept.sort_by(|a, b| (&a.repository, &a.tag).cmp(&(&b.repository, &b.tag)));
     let (bytes, is_exact) = bytes(inventory, &deleted);
     let bytes_exact = inventory.is_whole && is_exact;
-    Applied { plan: Plan { delete: deleted, keep: kept, bytes, bytes_exact, ..plan }, stopped }
+    AppliedPlan { plan: RetentionPlan { delete: deleted, keep: kept, bytes, bytes_exact, ..plan }, stopped }
 }
 
 struct Run<'a> {
     registry: &'a Registry,
     inventory: &'a Inventory,
     deleted: Vec<Deletion>,
-    kept: Vec<Kept>,
+    kept: Vec<KeptTag>,
     stopped: Option<Error>,
     progress: &'a mut dyn FnMut(usize),
 }
@@ -202,17 +202,17 @@ impl Run<'_> {
                     return Err((Error::system(why), true));
                 }
                 Ok(Outcome::Later(asked)) => self.registry.pause(asked.unwrap_or(pause)),
-                Err(Failure::Status { status: 405, .. }) => return Err((disabled(), true)),
+                Err(HttpError::Status { status: 405, .. }) => return Err((disabled(), true)),
                 Err(
-                    failure @ (Failure::Unauthorized(_)
-                    | Failure::Anonymous
-                    | Failure::TokenServer(_)
-                    | Failure::Unreachable(_)
-                    | Failure::Untrusted(_)),
+                    failure @ (HttpError::Unauthorized(_)
+                    | HttpError::Anonymous
+                    | HttpError::TokenServer(_)
+                    | HttpError::Unreachable(_)
+                    | HttpError::Untrusted(_)),
                 ) => {
                     return Err((failure.during(&format!("{name}@{next}")), true));
                 }
-                Err(failure @ Failure::Status { status: 401 | 403, .. }) => {
+                Err(failure @ HttpError::Status { status: 401 | 403, .. }) => {
                     return Err((failure.during(&format!("{name}@{next}: we may not delete")), true));
                 }
                 Err(failure) => return Err((failure.during(&format!("{name}@{next}")), false)),
@@ -239,7 +239,7 @@ impl Run<'_> {
     }
 
     fn keep_all(&mut self, deletions: Vec<Deletion>, reason: &KeepReason) {
-        let kept = |Deletion { repository, tag, digest, .. }| Kept {
+        let kept = |Deletion { repository, tag, digest, .. }| KeptTag {
             repository,
             tag,
             digest: Some(digest),

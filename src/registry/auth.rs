@@ -105,11 +105,11 @@ fn parameters(text: &str) -> HashMap<String, String> {
 /// The token in a token server's answer; none where there is none that a header can hold.
 pub(super) fn token(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Token {
         token: Option<String>,
         access_token: Option<String>,
     }
-    let answer: Answer = serde_json::from_slice(body).ok()?;
+    let answer: Token = serde_json::from_slice(body).ok()?;
     let token = answer.token.filter(|token| !token.is_empty()).or(answer.access_token)?;
     let is_sound = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     is_sound.then_some(token)

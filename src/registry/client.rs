@@ -7,7 +7,7 @@ use serde::Deserialize;
 use ureq::http::{Method, Uri};
 
 use super::address::{Origin, next_link, resolve};
-use super::http::{Failure, Http, Options, Purpose};
+use super::http::{Http, HttpError, Options, Purpose};
 use super::names::is_repository;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
@@ -125,7 +125,7 @@ impl Registry {
         let path = format!("/v2/{}/tags/list?n=1000", checked_repository(repository)?);
         let tags = match self.list::<Page>(&path, repository, |page| page.tags) {
             Ok(tags) => tags,
-            Err(Failure::Missing) => return Ok(None),
+            Err(HttpError::Missing) => return Ok(None),
             Err(failure) => return Err(failure.during(&doing)),
         };
         match tags.iter().find(|tag| !is_tag(tag)) {
@@ -141,8 +141,8 @@ impl Registry {
         path: &str,
         repository: &str,
         names_of: impl Fn(P) -> Option<Vec<String>>,
-    ) -> Result<BTreeSet<String>, Failure> {
-        let broken = |why: &str| Err(Failure::Broken(why.to_owned()));
+    ) -> Result<BTreeSet<String>, HttpError> {
+        let broken = |why: &str| Err(HttpError::Broken(why.to_owned()));
         let purpose = Purpose { repository, accept: "application/json", limit: PAGE_SIZE };
         let mut names = BTreeSet::new();
         let mut seen: BTreeSet<String> = BTreeSet::new();
@@ -182,7 +182,7 @@ impl Registry {
     /// Old registries have no such list, and answer anything to the question. It is no failure: what is not known to be
     /// about a manifest does not go with it.
     pub(super) fn referrers(&self, repository: &str, subject: Digest) -> Result<Option<Vec<Digest>>> {
-        let failed = |failure: Failure| failure.during(&format!("what is about {repository}@{subject}"));
+        let failed = |failure: HttpError| failure.during(&format!("what is about {repository}@{subject}"));
         let path = format!("/v2/{}/referrers/{subject}", checked_repository(repository)?);
         let purpose = Purpose { repository, accept: manifest::OCI_INDEX, limit: MANIFEST_SIZE };
         let (mut referrers, mut seen) = (Vec::new(), BTreeSet::new());
@@ -190,7 +190,7 @@ impl Registry {
         while let Some(uri) = next.filter(|uri| seen.len() < PAGES && seen.insert(uri.to_string())) {
             let answer = match self.http.read(&Method::GET, &uri, purpose) {
                 Ok(answer) if answer.status == 200 => answer,
-                Ok(_) | Err(Failure::Broken(_)) => return Ok(None),
+                Ok(_) | Err(HttpError::Broken(_)) => return Ok(None),
                 Err(failure) => return Err(failed(failure)),
             };
             let Ok(index) = Manifest::parse(&answer.body) else { return Ok(None) };
@@ -201,14 +201,14 @@ impl Registry {
         Ok(Some(referrers))
     }
 
-    fn page_after(&self, base: &Uri, target: &str) -> Result<Uri, Failure> {
+    fn page_after(&self, base: &Uri, target: &str) -> Result<Uri, HttpError> {
         let Some((uri, origin)) =
             resolve(base, target).and_then(|uri| Some((uri.clone(), Origin::of(&uri)?)))
         else {
-            return Err(Failure::Broken("the next page has no sound address".to_owned()));
+            return Err(HttpError::Broken("the next page has no sound address".to_owned()));
         };
         if origin != *self.http.origin() {
-            return Err(Failure::Broken(format!("the list goes on at another place, {origin}: refused")));
+            return Err(HttpError::Broken(format!("the list goes on at another place, {origin}: refused")));
         }
         Ok(uri)
     }
@@ -237,13 +237,13 @@ impl Registry {
         let answer = match self.http.read(&Method::GET, &uri, purpose) {
             Ok(answer) if answer.status == 200 => answer,
             Ok(answer) => match answer.into_failure() {
-                Failure::Missing => return Ok((Fetched::Missing, Vec::new())),
-                failure @ Failure::Status { status: 500.., .. } => {
+                HttpError::Missing => return Ok((Fetched::Missing, Vec::new())),
+                failure @ HttpError::Status { status: 500.., .. } => {
                     return unreadable(failure.to_string(), asked, true);
                 }
                 failure => return Err(failure.during(&named(repository, reference))),
             },
-            Err(Failure::Broken(why)) => return unreadable(why, asked, true),
+            Err(HttpError::Broken(why)) => return unreadable(why, asked, true),
             Err(failure) => return Err(failure.during(&named(repository, reference))),
         };
         let may_list = !answer.header("content-type").is_some_and(manifest::is_plain);
@@ -270,7 +270,7 @@ impl Registry {
     pub fn digest(&self, repository: &str, tag: &str) -> Result<Option<Digest>> {
         let uri = self.manifest_uri(repository, tag)?;
         let purpose = Purpose { repository, accept: manifest::ACCEPT, limit: MANIFEST_SIZE };
-        let failed = |failure: Failure| failure.during(&named(repository, tag));
+        let failed = |failure: HttpError| failure.during(&named(repository, tag));
         let answer = self.http.read(&Method::HEAD, &uri, purpose).map_err(failed)?;
         match answer.status {
             200 => {}
@@ -283,7 +283,7 @@ impl Registry {
         match self.manifest(repository, tag)? {
             Fetched::Missing => Ok(None),
             Fetched::Read(content) => Ok(Some(content.digest)),
-            Fetched::Unreadable { why, .. } => Err(failed(Failure::Broken(why))),
+            Fetched::Unreadable { why, .. } => Err(failed(HttpError::Broken(why))),
         }
     }
 
@@ -293,14 +293,14 @@ impl Registry {
     ///
     /// It cannot be read, or is not what its digest says.
     pub fn blob(&self, repository: &str, digest: Digest, limit: usize) -> Result<Option<Vec<u8>>> {
-        let failed = |failure: Failure| failure.during(&named(repository, &digest.to_string()));
+        let failed = |failure: HttpError| failure.during(&named(repository, &digest.to_string()));
         let path = format!("/v2/{}/blobs/{digest}", checked_repository(repository)?);
         let uri = self.uri(&path).map_err(failed)?;
         let purpose = Purpose { repository, accept: "", limit };
         let answer = self.http.read(&Method::GET, &uri, purpose).map_err(failed)?;
         match answer.status {
             200 if Digest::of(&answer.body) == digest => Ok(Some(answer.body)),
-            200 => Err(failed(Failure::Broken("its content is not what its digest says".to_owned()))),
+            200 => Err(failed(HttpError::Broken("its content is not what its digest says".to_owned()))),
             404 => Ok(None),
             _ => Err(failed(answer.into_failure())),
         }
@@ -308,13 +308,13 @@ impl Registry {
 
     /// Deletes a manifest, and with it every tag that points to it. One attempt: whoever tries again has to look
     /// at the tags again. Redirects are not followed.
-    pub(super) fn delete(&self, repository: &str, digest: Digest) -> Result<Deletion, Failure> {
+    pub(super) fn delete(&self, repository: &str, digest: Digest) -> Result<Deletion, HttpError> {
         let uri = self.manifest_uri(repository, &digest.to_string());
-        let uri = uri.map_err(|error| Failure::Broken(error.to_string()))?;
+        let uri = uri.map_err(|error| HttpError::Broken(error.to_string()))?;
         let purpose = Purpose { repository, accept: "", limit: 1 << 16 };
         let answer = match self.http.once(&Method::DELETE, &uri, purpose) {
             Ok(answer) => answer,
-            Err(Failure::Broken(_)) => return Ok(Deletion::Later(None)),
+            Err(HttpError::Broken(_)) => return Ok(Deletion::Later(None)),
             Err(failure) => return Err(failure),
         };
         match answer.status {
@@ -338,8 +338,8 @@ impl Registry {
         self.http.origin().at(&path)
     }
 
-    fn uri(&self, path: &str) -> Result<Uri, Failure> {
-        self.http.origin().at(path).map_err(|error| Failure::Broken(error.to_string()))
+    fn uri(&self, path: &str) -> Result<Uri, HttpError> {
+        self.http.origin().at(path).map_err(|error| HttpError::Broken(error.to_string()))
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) struct Purpose<'a> {
 
 /// A whole answer.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Response {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
@@ -89,17 +89,17 @@ pub(super) struct Answer {
     pub uri: Uri,
 }
 
-impl Answer {
+impl Response {
     /// A header as text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// The failure that a status of 300 or more stands for.
-    pub(super) fn into_failure(self) -> Failure {
+    pub(super) fn into_failure(self) -> HttpError {
         match self.status {
-            404 => Failure::Missing,
-            status => Failure::Status { status, message: message(&self.body) },
+            404 => HttpError::Missing,
+            status => HttpError::Status { status, message: message(&self.body) },
         }
     }
 
@@ -121,7 +121,7 @@ impl Answer {
 
 /// Why there is no answer to work with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum HttpError {
     /// There is no such thing.
     Missing,
     /// Another answer than was hoped for.
@@ -140,7 +140,7 @@ pub(super) enum Failure {
     Broken(String),
 }
 
-impl Failure {
+impl HttpError {
     /// The error of a run, `doing` this.
     pub(super) fn during(self, doing: &str) -> Error {
         let message = format!("{doing}: {self}");
@@ -154,7 +154,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for HttpError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => formatter.write_str("does not exist"),
@@ -230,19 +230,24 @@ impl Http {
     }
 
     /// Reads something. What may pass is tried again; redirects are followed.
-    pub(super) fn read(&self, method: &Method, uri: &Uri, purpose: Purpose<'_>) -> Result<Answer, Failure> {
+    pub(super) fn read(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        purpose: Purpose<'_>,
+    ) -> Result<Response, HttpError> {
         let attempts = if self.patience.load(Ordering::Relaxed) == 0 { 1 } else { ATTEMPTS };
         let mut attempt = 1;
         loop {
             let result = self.follow(method, uri, purpose);
             let asked = match &result {
                 Ok(answer) if answer.is_passing() => answer.retry_after(),
-                Err(Failure::Broken(_) | Failure::Unreachable(_)) => None,
+                Err(HttpError::Broken(_) | HttpError::Unreachable(_)) => None,
                 _ => return result,
             };
             if let Some(asked) = asked.filter(|asked| *asked > LONGEST_PAUSE) {
                 let why = format!("the registry asks to wait {} seconds; try again later", asked.as_secs());
-                return Err(Failure::Broken(why));
+                return Err(HttpError::Broken(why));
             }
             if attempt == attempts {
                 let less = |patience: usize| patience.checked_sub(1);
@@ -255,7 +260,7 @@ impl Http {
     }
 
     /// One attempt, redirects followed. Nothing of ours goes to another origin.
-    fn follow(&self, method: &Method, uri: &Uri, purpose: Purpose<'_>) -> Result<Answer, Failure> {
+    fn follow(&self, method: &Method, uri: &Uri, purpose: Purpose<'_>) -> Result<Response, HttpError> {
         let mut answer = self.once(method, uri, purpose)?;
         for _ in 0..REDIRECTS {
             if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
@@ -265,10 +270,10 @@ impl Http {
             let Some((target, origin)) =
                 target.and_then(|target| Some((target.clone(), Origin::of(&target)?)))
             else {
-                return Err(Failure::Broken("a redirect that leads nowhere".to_owned()));
+                return Err(HttpError::Broken("a redirect that leads nowhere".to_owned()));
             };
             if self.origin().is_tls() && !origin.is_tls() {
-                return Err(Failure::Broken(format!("a redirect away from https, to {origin}: refused")));
+                return Err(HttpError::Broken(format!("a redirect away from https, to {origin}: refused")));
             }
             answer = if origin == *self.origin() {
                 self.once(method, &target, purpose)?
@@ -276,11 +281,16 @@ impl Http {
                 self.send(method, &target, purpose, None)?
             };
         }
-        Err(Failure::Broken("one redirect after the other".to_owned()))
+        Err(HttpError::Broken("one redirect after the other".to_owned()))
     }
 
     /// One attempt, no redirect, with a second one where the registry asks who we are.
-    pub(super) fn once(&self, method: &Method, uri: &Uri, purpose: Purpose<'_>) -> Result<Answer, Failure> {
+    pub(super) fn once(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        purpose: Purpose<'_>,
+    ) -> Result<Response, HttpError> {
         let key = (purpose.repository.to_owned(), *method == Method::DELETE);
         let known = self.authorizations.lock().get(&key).cloned();
         let answer = self.send(method, uri, purpose, known.as_deref())?;
@@ -295,23 +305,23 @@ impl Http {
                 why if why.is_empty() => why,
                 why => format!(" ({why})"),
             };
-            return Err(Failure::Unauthorized(format!("the registry refuses the user `{user}`{why}")));
+            return Err(HttpError::Unauthorized(format!("the registry refuses the user `{user}`{why}")));
         }
         self.authorizations.lock().insert(key, authorization);
         Ok(answer)
     }
 
     /// What to answer to a registry that asks who we are.
-    fn authorize(&self, answer: &Answer) -> Result<String, Failure> {
+    fn authorize(&self, answer: &Response) -> Result<String, HttpError> {
         let headers = answer.headers.get_all(WWW_AUTHENTICATE);
         match Challenge::choose(headers.iter().filter_map(|value| value.to_str().ok())) {
             None => {
                 let why = "the registry asks for a kind of password that is not known here";
-                Err(Failure::Unauthorized(why.to_owned()))
+                Err(HttpError::Unauthorized(why.to_owned()))
             }
             Some(Challenge::Basic) => match &self.options.credentials {
                 Some(credentials) => Ok(credentials.basic()),
-                None => Err(Failure::Anonymous),
+                None => Err(HttpError::Anonymous),
             },
             Some(Challenge::Bearer { realm, service, scope }) => {
                 let mut target = realm.clone();
@@ -326,8 +336,8 @@ impl Http {
         }
     }
 
-    fn token(&self, target: &str) -> Result<String, Failure> {
-        let refused = |why: String| Failure::Unauthorized(why);
+    fn token(&self, target: &str) -> Result<String, HttpError> {
+        let refused = |why: String| HttpError::Unauthorized(why);
         let uri: Option<Uri> = target.parse().ok();
         let Some((uri, origin)) = uri.and_then(|uri| Origin::of(&uri).map(|origin| (uri, origin))) else {
             return Err(refused("the registry names no sound address for tokens".to_owned()));
@@ -335,7 +345,7 @@ impl Http {
         let named = self.options.token_server.as_ref().map(Address::origin);
         let is_ours = origin == *self.origin() || named == Some(&origin);
         if !is_ours && self.options.credentials.is_some() {
-            return Err(Failure::TokenServer(origin));
+            return Err(HttpError::TokenServer(origin));
         }
         if !is_ours && !origin.is_tls() {
             return Err(refused(format!("tokens from {origin}, without https: refused")));
@@ -345,7 +355,7 @@ impl Http {
         let answer = self.send(&Method::GET, &uri, purpose, credentials.as_deref())?;
         match answer.status {
             200 => token(&answer.body).ok_or_else(|| refused(format!("no token in the answer of {origin}"))),
-            429 | 500.. => Err(Failure::Broken(format!("{origin} answers {} for a token", answer.status))),
+            429 | 500.. => Err(HttpError::Broken(format!("{origin} answers {} for a token", answer.status))),
             status => Err(refused(format!("{origin} answers {status} for a token"))),
         }
     }
@@ -356,7 +366,7 @@ impl Http {
         uri: &Uri,
         purpose: Purpose<'_>,
         authorization: Option<&str>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response, HttpError> {
         let mut request = Request::builder().method(method).uri(uri);
         if !purpose.accept.is_empty() {
             request = request.header(ACCEPT, purpose.accept);
@@ -364,15 +374,15 @@ impl Http {
         if let Some(authorization) = authorization {
             let value = HeaderValue::from_str(authorization);
             let mut value =
-                value.map_err(|_| Failure::Unauthorized("a password with odd characters".into()))?;
+                value.map_err(|_| HttpError::Unauthorized("a password with odd characters".into()))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let request = request.body(()).map_err(|error| Failure::Broken(error.to_string()))?;
+        let request = request.body(()).map_err(|error| HttpError::Broken(error.to_string()))?;
         let (parts, mut body) = self.agent.run(request).map_err(|error| failure(&error))?.into_parts();
         let status = parts.status.as_u16();
         let limit = if status < 300 { purpose.limit } else { ERROR_BODY };
-        let mut answer = Answer { status, headers: parts.headers, body: Vec::new(), uri: uri.clone() };
+        let mut answer = Response { status, headers: parts.headers, body: Vec::new(), uri: uri.clone() };
         if *method == Method::HEAD {
             return Ok(answer);
         }
@@ -383,7 +393,7 @@ impl Http {
             // What an error says is for people; its status is what counts.
             _ if status >= 300 => {}
             Ok(_) | Err(ureq::Error::BodyExceedsLimit(_)) => {
-                return Err(Failure::Broken(format!("an answer of more than {limit} bytes")));
+                return Err(HttpError::Broken(format!("an answer of more than {limit} bytes")));
             }
             Err(error) => return Err(failure(&error)),
         }
@@ -391,18 +401,20 @@ impl Http {
     }
 }
 
-fn failure(error: &ureq::Error) -> Failure {
+fn failure(error: &ureq::Error) -> HttpError {
     match error {
         ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
-        | ureq::Error::Timeout(Timeout::Connect) => Failure::Unreachable(error.to_string()),
+        | ureq::Error::Timeout(Timeout::Connect) => HttpError::Unreachable(error.to_string()),
         ureq::Error::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => {
-            Failure::Unreachable(io.to_string())
+            HttpError::Unreachable(io.to_string())
         }
-        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => Failure::Untrusted(error.to_string()),
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => HttpError::Untrusted(error.to_string()),
         // rustls hides behind errors of invalid data.
-        ureq::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData => Failure::Untrusted(io.to_string()),
-        _ => Failure::Broken(format!("no whole answer: {error}")),
+        ureq::Error::Io(io) if io.kind() == io::ErrorKind::InvalidData => {
+            HttpError::Untrusted(io.to_string())
+        }
+        _ => HttpError::Broken(format!("no whole answer: {error}")),
     }
 }
 

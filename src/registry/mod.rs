@@ -39,13 +39,13 @@ mod rules;
 mod ruling;
 
 pub use address::Address;
-pub use apply::{Applied, apply};
+pub use apply::{AppliedPlan, apply};
 pub use auth::Credentials;
 pub use client::{CONFIG_SIZE, Content, Fetched, Registry};
 pub use collect::{Progress, collect};
 pub use http::{Options, Pause};
 pub use inventory::{Entry, Inventory, Pointer, Repository};
-pub use plan::{Deletion, Kept, Plan, Subject, plan};
+pub use plan::{Deletion, KeptTag, RetentionPlan, Subject, plan};
 pub use refusal::Refusal;
 pub use rules::{OWN_PREFIX, Rules, SHARED_REPOSITORY, Schemes};
 pub use ruling::KeepReason;

@@ -13,11 +13,11 @@ use crate::base::digest::Digest;
 
 /// What would be deleted, and what stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Plan {
+pub struct RetentionPlan {
     /// The tags that go, by repository and tag.
     pub delete: Vec<Deletion>,
     /// The tags that stay in the same repositories.
-    pub keep: Vec<Kept>,
+    pub keep: Vec<KeptTag>,
     /// What a person should know.
     pub notes: Vec<String>,
     /// The bytes that the registry's garbage collection frees afterwards, beside what was garbage before: manifests,
@@ -62,7 +62,7 @@ pub struct Subject {
 
 /// A tag that stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptTag {
     /// The repository.
     pub repository: String,
     /// The tag.
@@ -73,7 +73,7 @@ pub struct Kept {
     pub reason: KeepReason,
 }
 
-impl Serialize for Kept {
+impl Serialize for KeptTag {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut kept = serializer.serialize_map(None)?;
         kept.serialize_entry("repository", &self.repository)?;
@@ -97,7 +97,7 @@ fn as_texts<S: Serializer>(digests: &[Digest], serializer: S) -> Result<S::Ok, S
 ///
 /// Never in it: a digest that a tag that stays points to, that the index of such a tag lists, or whose subject stays.
 #[must_use]
-pub fn plan(inventory: &Inventory, rules: &Rules, now: i64) -> Plan {
+pub fn plan(inventory: &Inventory, rules: &Rules, now: i64) -> RetentionPlan {
     let concerned = inventory.repositories.iter().filter(|repository| rules.concern(&repository.name));
     let (mut delete, mut keep) = (Vec::new(), Vec::new());
     for repository in concerned {
@@ -110,7 +110,7 @@ pub fn plan(inventory: &Inventory, rules: &Rules, now: i64) -> Plan {
     if !is_exact {
         notes.push("layers that may lie elsewhere, by their `urls`, are counted as freed".to_owned());
     }
-    Plan { delete, keep, notes, bytes, bytes_exact: inventory.is_whole && is_exact }
+    RetentionPlan { delete, keep, notes, bytes, bytes_exact: inventory.is_whole && is_exact }
 }
 
 /// What a garbage collection frees once these are deleted, and whether that is exact.
@@ -132,7 +132,7 @@ pub(super) fn plan_repository(
     inventory: &Inventory,
     rules: &Rules,
     now: i64,
-) -> (Vec<Deletion>, Vec<Kept>) {
+) -> (Vec<Deletion>, Vec<KeptTag>) {
     let mut sorting = Sorting::new(repository, inventory, rules, now);
     while sorting.protect() {}
     // Behind it: what came to stay may be unreadable, too.
@@ -337,7 +337,7 @@ impl<'a> Sorting<'a> {
         is_any
     }
 
-    fn finish(self) -> (Vec<Deletion>, Vec<Kept>) {
+    fn finish(self) -> (Vec<Deletion>, Vec<KeptTag>) {
         let repository = self.repository;
         let needed = self.needed();
         let deletion = |(tag, digest): (&&str, &Digest)| {
@@ -355,7 +355,7 @@ impl<'a> Sorting<'a> {
             }
         };
         let delete = self.going.iter().map(deletion).collect();
-        let kept = |(tag, (digest, reason)): (&str, (Option<Digest>, KeepReason))| Kept {
+        let kept = |(tag, (digest, reason)): (&str, (Option<Digest>, KeepReason))| KeptTag {
             repository: repository.name.clone(),
             tag: tag.to_owned(),
             digest,

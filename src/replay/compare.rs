@@ -8,7 +8,7 @@ use crate::document::world::{Container, World};
 use crate::oracle::check::is_same_refusal;
 use crate::semantics::Semantics;
 
-use super::scenario::{Action, Answer, Failure, Outcome};
+use super::scenario::{Action, ErrorText, Outcome, Returned};
 
 /// What is different between moby's outcome of `action` and another one, a line each; empty where
 /// nothing is. `world` is the scenario's: its containers, which never change, tell which of several a
@@ -17,7 +17,7 @@ use super::scenario::{Action, Answer, Failure, Outcome};
 pub fn differences(world: &World, action: &Action, expected: &Outcome, got: &Outcome) -> Vec<String> {
     let mut lines = Vec::new();
     match (&expected.answer, &got.answer) {
-        (Answer::Error(expected), Answer::Error(got)) if excused(world, action, expected, got) => {}
+        (Returned::Error(expected), Returned::Error(got)) if excused(world, action, expected, got) => {}
         (expected, got) => differ("answer", expected, got, &mut lines),
     }
     differ_in_order("event", &expected.events, &got.events, &mut lines);
@@ -51,7 +51,7 @@ pub(super) fn differ_in_order<T: PartialEq + Debug>(
 }
 
 /// Whether `got` is an error that moby might as well have answered instead of `expected`.
-fn excused(world: &World, action: &Action, expected: &Failure, got: &Failure) -> bool {
+fn excused(world: &World, action: &Action, expected: &ErrorText, got: &ErrorText) -> bool {
     if expected.class != got.class {
         return false;
     }
@@ -130,8 +130,12 @@ mod tests {
     use crate::replay::After;
 
     fn outcome(class: ErrorClass, message: &str) -> Outcome {
-        let failure = Failure { class, message: message.to_owned() };
-        Outcome { answer: Answer::Error(failure), events: Vec::new(), after: After::from(&World::default()) }
+        let failure = ErrorText { class, message: message.to_owned() };
+        Outcome {
+            answer: Returned::Error(failure),
+            events: Vec::new(),
+            after: After::from(&World::default()),
+        }
     }
 
     fn prune(filters: &str) -> Action {

@@ -16,6 +16,6 @@ pub use rows_filters::filters_row;
 pub use rows_reference::reference_row;
 pub use rows_until::until_row;
 pub use scenario::{
-    Action, After, Answer, EventText, Failure, Op, Outcome, PruneText, RecordText, Report, Scenario,
+    Action, After, ErrorText, EventText, Op, Outcome, PruneText, RecordText, Report, Returned, Scenario,
 };
 pub use subject::{Subject, replay, step};

@@ -97,7 +97,7 @@ fn is_false(flag: &bool) -> bool {
 pub struct Outcome {
     /// The answer.
     #[serde(flatten)]
-    pub answer: Answer,
+    pub answer: Returned,
     /// The events, oldest first.
     pub events: Vec<EventText>,
     /// The stores behind it.
@@ -107,11 +107,11 @@ pub struct Outcome {
 /// A report or an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum Returned {
     /// It was done.
     Report(Report),
     /// It failed.
-    Error(Failure),
+    Error(ErrorText),
 }
 
 /// The body of a success: its form tells the two requests apart.
@@ -146,14 +146,14 @@ impl PruneText {
 /// An [`Error`] as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Failure {
+pub struct ErrorText {
     /// The class.
     pub class: crate::base::error::ErrorClass,
     /// The text.
     pub message: String,
 }
 
-impl From<&Error> for Failure {
+impl From<&Error> for ErrorText {
     fn from(error: &Error) -> Self {
         Self { class: error.class(), message: error.to_string() }
     }

@@ -17,7 +17,7 @@ use crate::oracle::graph::{Failed, Model};
 use crate::semantics::Semantics;
 
 use super::scenario::{
-    self, Action, After, Answer, Failure, Op, Outcome, PruneText, RecordText, Report, Scenario,
+    self, Action, After, ErrorText, Op, Outcome, PruneText, RecordText, Report, Returned, Scenario,
 };
 
 /// What claims to do what moby's image service does, on stores of its own.
@@ -150,7 +150,7 @@ pub fn step<S: Subject>(subject: &mut S, op: &Op, utc_offset_seconds: i32) -> Re
             .map(|records| Report::Delete(records.iter().map(RecordText::from).collect())),
     };
     Ok(Outcome {
-        answer: report.map_or_else(|error| Answer::Error(Failure::from(&error)), Answer::Report),
+        answer: report.map_or_else(|error| Returned::Error(ErrorText::from(&error)), Returned::Report),
         events: subject.take_events().iter().map(Into::into).collect(),
         after: After::from(&subject.world()),
     })

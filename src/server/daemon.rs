@@ -28,7 +28,7 @@ use crate::semantics::Semantics;
 pub(super) struct Daemon {
     engine: Engine<Arc<EventLog>>,
     settings: Settings,
-    clock: Arc<Clock>,
+    clock: Arc<DaemonClock>,
     pub contents: Arc<Contents>,
     pub shelf: Shelf,
     pub ids: Ids,
@@ -53,7 +53,7 @@ impl Daemon {
                 Ok(())
             })
         };
-        let clock = Arc::new(Clock::new(settings.now));
+        let clock = Arc::new(DaemonClock::new(settings.now));
         let shelf = Shelf::of(&world, clock.now(), settings.seed);
         let ids = Ids::new(settings.seed);
         let networks = Networks::new(&ids, clock.now());
@@ -188,14 +188,14 @@ impl Daemon {
 }
 
 /// The daemon's clock: the system's, or one that stands still until it is set.
-struct Clock {
+struct DaemonClock {
     /// Nanoseconds since 1970; [`RUNNING`] for the system's clock.
     fixed: AtomicI64,
 }
 
 const RUNNING: i64 = i64::MIN;
 
-impl Clock {
+impl DaemonClock {
     fn new(fixed: Option<Timestamp>) -> Self {
         let clock = Self { fixed: AtomicI64::new(RUNNING) };
         clock.set(fixed);

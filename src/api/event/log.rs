@@ -19,7 +19,7 @@ const RING: usize = capacity(256);
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Tells the time of an event.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub type EventClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The events of a daemon: the last 256, and subscribers that hear of new ones.
 ///
@@ -34,7 +34,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// assert_eq!(live.try_next().unwrap().attribute("reclaimed"), Some("42"));
 /// ```
 pub struct EventLog {
-    clock: Clock,
+    clock: EventClock,
     inner: Mutex<Inner>,
 }
 
@@ -143,7 +143,8 @@ impl EventLog {
         let subscribers = inner.subscribers.clone();
         drop(inner);
         let event = message.to_event();
-        // DIFFERENCE(deadline-of-subscribers): moby sends to all at once and waits for all; one deadline for all of them is the same (E-5).
+        // DIFFERENCE(deadline-of-subscribers): moby sends to all at once and waits for all; one deadline for all of them is
+        // the same (E-5).
         let deadline = std::time::Instant::now() + PATIENCE;
         for subscriber in subscribers {
             subscriber.push(&event, deadline);

@@ -19,14 +19,14 @@ mod plan;
 mod show;
 
 pub use args::CleanArgs;
-use plan::Plan;
+use plan::CleanPlan;
 
 pub fn run(args: &CleanArgs) -> Result<()> {
     refuse_bad_usage(args)?;
     let client = host::client(&host::or_standard(args.host.as_deref()))?;
     let view = View::read(&client).map_err(Error::from)?;
     let filters = filters(args)?;
-    let mut plan = Plan::new(args, &client, &view, &filters)?;
+    let mut plan = CleanPlan::new(args, &client, &view, &filters)?;
     match args.format {
         Format::Json if args.dry_run => return Ok(json::line(io::stdout().lock(), &plan)?),
         Format::Json => {}
@@ -93,7 +93,7 @@ impl Done {
 }
 
 /// One by one: what has changed since the plan is left. A signal ends it behind the current step.
-fn carry_out(client: &Client, view: &View, filters: &str, plan: &Plan) -> Result<Done> {
+fn carry_out(client: &Client, view: &View, filters: &str, plan: &CleanPlan) -> Result<Done> {
     let (clock, stopper) = SystemClock::new();
     let signals = Signals::listen()?;
     std::thread::spawn(move || {

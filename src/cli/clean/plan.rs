@@ -12,7 +12,7 @@ use crate::cli::logs::{self, Log};
 
 /// What goes; none where a part was not asked for.
 #[derive(Debug, Serialize)]
-pub struct Plan {
+pub struct CleanPlan {
     pub containers: Option<Vec<Container>>,
     pub images: Option<RunPlan>,
     pub logs: Option<Vec<Log>>,
@@ -38,7 +38,7 @@ pub struct Volume {
     pub bytes: Option<u64>,
 }
 
-impl Plan {
+impl CleanPlan {
     /// Takes the containers that go out of `view`, so that what only they use counts as unused.
     pub fn new(args: &CleanArgs, client: &Client, view: &View, filters: &str) -> Result<Self> {
         // Containers know no `dangling`; both refuse the same otherwise.

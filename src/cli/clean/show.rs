@@ -5,13 +5,13 @@ use std::io::{self, BufWriter, Write};
 use image_prune::client::agent::View;
 
 use super::Done;
-use super::plan::Plan;
+use super::plan::CleanPlan;
 use crate::cli::agent::show_plan;
 use crate::cli::error::Result;
 use crate::cli::render::{self, identifier, table};
 use crate::cli::units::human_size;
 
-pub fn plan(view: &View, plan: &Plan) -> Result<()> {
+pub fn plan(view: &View, plan: &CleanPlan) -> Result<()> {
     let mut out = BufWriter::new(anstream::stdout());
     if let Some(containers) = &plan.containers {
         let rows = containers.iter().map(|container| {

@@ -1,6 +1,6 @@
 //! The cheapest prune after which it fits.
 
-use image_prune::client::deletion::{Applied, Step, delete};
+use image_prune::client::deletion::{Effects, Step, delete};
 use image_prune::client::{KeepRules, View};
 use image_prune::fit::{Fit, Source};
 use image_prune::graph::free::Sharing;
@@ -33,7 +33,7 @@ pub struct MakeRoom {
     pub applied: bool,
     /// The effects, once it was done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub done: Option<Applied>,
+    pub done: Option<Effects>,
     #[serde(skip)]
     steps: Vec<Step>,
 }
@@ -97,7 +97,7 @@ fn is_kept_parent(stores: &Stores, request: &PruneRequest, image: &ImagePlan) ->
 pub fn make(args: &FitArgs, room: &mut MakeRoom) -> Result<()> {
     let client = host::client(&host::or_standard(args.source.host.as_deref()))?;
     let view = View::read(&client).map_err(Error::from)?;
-    let applied = room.done.insert(Applied::default());
+    let applied = room.done.insert(Effects::default());
     let done = delete(&client, &view, &KeepRules::new(), &room.steps, &|| false, applied);
     room.applied = true;
     for skipped in &applied.skipped {

@@ -1,7 +1,7 @@
 //! `registry`: retention in a registry.
 
 use chrono::Utc;
-use image_prune::registry::{Plan, Refusal, Rules, Schemes, apply, collect, plan};
+use image_prune::registry::{Refusal, RetentionPlan, Rules, Schemes, apply, collect, plan};
 
 use super::error::{Failure, Result};
 use super::read::{self, named};
@@ -91,7 +91,7 @@ fn with_hint(failure: Failure) -> Failure {
     }
 }
 
-fn print(args: &RegistryArgs, plan: &Plan) -> Result<()> {
+fn print(args: &RegistryArgs, plan: &RetentionPlan) -> Result<()> {
     match args.format {
         Format::Json => show::json(plan, args.apply),
         Format::Table => show::table(plan, args.apply, args.no_trunc),

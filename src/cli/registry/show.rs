@@ -2,17 +2,17 @@
 
 use std::io::{self, BufWriter, Write};
 
-use image_prune::registry::{Deletion, KeepReason, Kept, Plan};
+use image_prune::registry::{Deletion, KeepReason, KeptTag, RetentionPlan};
 use serde::Serialize;
 
 use crate::cli::error::Result;
 use crate::cli::{json, render, units};
 
-pub fn json(plan: &Plan, applied: bool) -> Result<()> {
+pub fn json(plan: &RetentionPlan, applied: bool) -> Result<()> {
     #[derive(Serialize)]
     struct Whole<'a> {
         #[serde(flatten)]
-        plan: &'a Plan,
+        plan: &'a RetentionPlan,
         applied: bool,
     }
     let mut out = BufWriter::new(io::stdout().lock());
@@ -43,14 +43,14 @@ fn why(deletion: &Deletion, is_whole: bool) -> String {
     [follows, images, referrers].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-pub fn table(plan: &Plan, applied: bool, is_whole: bool) -> Result<()> {
+pub fn table(plan: &RetentionPlan, applied: bool, is_whole: bool) -> Result<()> {
     let going = plan.delete.iter().map(|deletion| {
         let why = why(deletion, is_whole);
         let digest = render::identifier(deletion.digest, is_whole);
         let size = units::short_size(deletion.size.into());
         [deletion.repository.clone(), deletion.tag.clone(), digest, size, why]
     });
-    let is_shown = |kept: &&Kept| is_whole || kept.reason != KeepReason::NoRule;
+    let is_shown = |kept: &&KeptTag| is_whole || kept.reason != KeepReason::NoRule;
     let kept = plan.keep.iter().filter(is_shown).map(|kept| {
         let digest = kept.digest.map(|digest| render::identifier(digest, is_whole));
         let digest = digest.unwrap_or_else(|| "<unknown>".to_owned());

@@ -9,7 +9,7 @@ use image_prune::world::ContainerdWorld;
 use image_prune::world::containerd::Platform;
 use serde::Deserialize;
 
-use super::{Answer, row};
+use super::{RowResult, row};
 use crate::cli::args::{self, ReplayArgs};
 
 /// Whether a row is a scenario of a containerd image store: its format says so.
@@ -21,7 +21,7 @@ pub fn is_one(line: &[u8]) -> bool {
     row::parse::<Row>(line).is_ok_and(|row| row.format == FORMAT)
 }
 
-pub fn answer(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
+pub fn answer(line: &[u8], args: &ReplayArgs) -> Result<RowResult> {
     let mut scenario = read(line)?;
     if let Some(semantics) = args.semantics {
         semantics.name.clone_into(&mut scenario.world.profile);
@@ -31,7 +31,7 @@ pub fn answer(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
         args::Subject::Model => replay::<Model>(&scenario)?,
     };
     if !args.check {
-        return row::to_line(&scenario.world.name, &outcomes).map(Answer::Line);
+        return row::to_line(&scenario.world.name, &outcomes).map(RowResult::Line);
     }
     let expected: Vec<Outcome> = row::expected(line)?;
     let mut lines = Vec::new();
@@ -40,7 +40,7 @@ pub fn answer(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
             lines.push(format!("{}: step {step}: {difference}", scenario.world.name));
         }
     }
-    Ok(Answer::Differences(lines))
+    Ok(RowResult::Differences(lines))
 }
 
 /// The store and what was asked of it; `expect` is passed over unread.

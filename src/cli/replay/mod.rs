@@ -23,13 +23,13 @@ mod scenario;
 mod table;
 
 /// The answer to one row: a line of JSON; with `--check`, the differences.
-enum Answer {
+enum RowResult {
     Line(String),
     Differences(Vec<String>),
 }
 
 pub fn run(args: &ReplayArgs) -> Result<()> {
-    let answer: fn(&[u8], &ReplayArgs) -> image_prune::Result<Answer> = match (args.rows, args.subject) {
+    let answer: fn(&[u8], &ReplayArgs) -> image_prune::Result<RowResult> = match (args.rows, args.subject) {
         (Rows::Scenarios, Subject::Engine) => scenario::answer::<Engine<Recorder>>,
         (Rows::Scenarios, Subject::Model) => scenario::answer::<Model>,
         (Rows::Until, _) => table::until,
@@ -42,8 +42,8 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     while let Some((number, line)) = lines.next()? {
         count.rows += 1;
         match answer(line, args) {
-            Ok(Answer::Line(answer)) => writeln!(out, "{answer}")?,
-            Ok(Answer::Differences(differences)) => {
+            Ok(RowResult::Line(answer)) => writeln!(out, "{answer}")?,
+            Ok(RowResult::Differences(differences)) => {
                 count.different += usize::from(!differences.is_empty());
                 for difference in differences {
                     writeln!(out, "line {number}: {}", render::escape(&difference))?;

@@ -3,10 +3,10 @@
 use image_prune::Result;
 use image_prune::replay::{Outcome, Scenario, Subject, differences, replay};
 
-use super::{Answer, containerd, row};
+use super::{RowResult, containerd, row};
 use crate::cli::args::ReplayArgs;
 
-pub fn answer<S: Subject>(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
+pub fn answer<S: Subject>(line: &[u8], args: &ReplayArgs) -> Result<RowResult> {
     if containerd::is_one(line) {
         return containerd::answer(line, args);
     }
@@ -16,9 +16,9 @@ pub fn answer<S: Subject>(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
     }
     let outcomes = replay::<S>(&scenario)?;
     if args.check {
-        return Ok(Answer::Differences(compare(&scenario, &row::expected(line)?, &outcomes)));
+        return Ok(RowResult::Differences(compare(&scenario, &row::expected(line)?, &outcomes)));
     }
-    row::to_line(&scenario.world.name, &outcomes).map(Answer::Line)
+    row::to_line(&scenario.world.name, &outcomes).map(RowResult::Line)
 }
 
 fn compare(scenario: &Scenario, expected: &[Outcome], got: &[Outcome]) -> Vec<String> {

@@ -7,11 +7,11 @@ use image_prune::{Error, GoTime, Now, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Answer, row};
+use super::{RowResult, row};
 use crate::cli::args::ReplayArgs;
 use crate::cli::json;
 
-pub fn until(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
+pub fn until(line: &[u8], args: &ReplayArgs) -> Result<RowResult> {
     #[derive(Deserialize)]
     struct Row {
         value: String,
@@ -26,13 +26,13 @@ pub fn until(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
     finish(line, args, answer, inputs)
 }
 
-pub fn reference(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
+pub fn reference(line: &[u8], args: &ReplayArgs) -> Result<RowResult> {
     let value = value(line)?;
     let answer = reference_row(&value, &args.semantics.unwrap_or_default());
     finish(line, args, answer, [("value", value.into())])
 }
 
-pub fn filters(line: &[u8], args: &ReplayArgs) -> Result<Answer> {
+pub fn filters(line: &[u8], args: &ReplayArgs) -> Result<RowResult> {
     let value = value(line)?;
     let answer = filters_row(&value, &args.semantics.unwrap_or_default());
     finish(line, args, answer, [("value", value.into())])
@@ -51,12 +51,12 @@ fn finish<const N: usize>(
     args: &ReplayArgs,
     mut answer: Value,
     inputs: [(&str, Value); N],
-) -> Result<Answer> {
+) -> Result<RowResult> {
     if let Some(answer) = answer.as_object_mut() {
         answer.extend(inputs.map(|(key, value)| (key.to_owned(), value)));
     }
     if !args.check {
-        return json::text(&answer).map(Answer::Line).map_err(|error| Error::system(error.to_string()));
+        return json::text(&answer).map(RowResult::Line).map_err(|error| Error::system(error.to_string()));
     }
     let mut expected: Value = row::parse(line)?;
     if expected.as_object().is_none_or(|row| row.len() <= N) {
@@ -64,7 +64,7 @@ fn finish<const N: usize>(
     }
     excuse_words_of_gos_json(&mut expected, &mut answer);
     let is_equal = expected == answer;
-    Ok(Answer::Differences(if is_equal {
+    Ok(RowResult::Differences(if is_equal {
         Vec::new()
     } else {
         vec![format!("expected {expected}, got {answer}")]

@@ -4,7 +4,7 @@ use crate::graph::store::LayerStore;
 
 use super::super::answer::ImagesReport;
 use super::super::api::Client;
-use super::super::deletion::{Applied, delete};
+use super::super::deletion::{Effects, delete};
 use super::super::error::ClientError;
 use super::super::keep::KeepRules;
 use super::super::view::View;
@@ -20,8 +20,8 @@ pub fn apply(
     rules: &KeepRules,
     plan: &RunPlan,
     clock: &dyn Clock,
-) -> (Applied, Option<ClientError>) {
-    let mut applied = Applied::default();
+) -> (Effects, Option<ClientError>) {
+    let mut applied = Effects::default();
     let failure = continue_with(client, view, filters, rules, plan, clock, &mut applied).err();
     (applied, failure)
 }
@@ -34,7 +34,7 @@ pub(super) fn continue_with(
     rules: &KeepRules,
     plan: &RunPlan,
     clock: &dyn Clock,
-    applied: &mut Applied,
+    applied: &mut Effects,
 ) -> Result<(), ClientError> {
     let steps = match &plan.how {
         How::Request => return prune(client, view, filters, plan, applied),
@@ -48,7 +48,7 @@ fn prune(
     view: &View,
     filters: &str,
     plan: &RunPlan,
-    applied: &mut Applied,
+    applied: &mut Effects,
 ) -> Result<(), ClientError> {
     let ImagesReport { images_deleted, space_reclaimed } = match client.prune_images(filters) {
         Err(error) if error.may_have_happened() => {

@@ -36,7 +36,7 @@ mod plan;
 mod report;
 mod run;
 
-pub use super::deletion::{Applied, LateContainer, Skipped, Step};
+pub use super::deletion::{Effects, LateContainer, SkippedStep, Step};
 pub use super::view::View;
 pub use apply::apply;
 pub use backoff::{Backoff, Jitter};
@@ -44,6 +44,6 @@ pub use clock::{Clock, Stopper, SystemClock};
 pub use endpoint::Endpoint;
 pub use journal::{Journal, JournalLimits, Repair};
 pub use metrics::Metrics;
-pub use plan::{How, Kept, RunPlan, Why};
+pub use plan::{How, KeptImage, RunPlan, Why};
 pub use report::Reporter;
 pub use run::{Agent, Outcome, Retry, RunResult, Settings};

@@ -34,7 +34,7 @@ pub struct RunPlan {
     /// The least, where the API does not tell the sizes of layers or what else holds them; else the same.
     pub bytes_at_least: u64,
     /// All other images, by ID.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<KeptImage>,
     /// What does not mean what it seems to.
     pub warnings: Vec<String>,
 }
@@ -51,7 +51,7 @@ pub enum How {
 
 /// An image that stays.
 #[derive(Debug, Clone, Serialize)]
-pub struct Kept {
+pub struct KeptImage {
     /// The image.
     pub id: ImageId,
     /// Its references, familiar.
@@ -84,7 +84,7 @@ impl RunPlan {
         if rules.is_empty() {
             let delete = images_of(&prune.report.images_deleted);
             let kept = prune.images.into_iter().filter(|image| image.verdict != Verdict::Delete);
-            let kept = kept.map(|image| Kept::new(&image, Why::Prune(image.reason.clone()))).collect();
+            let kept = kept.map(|image| KeptImage::new(&image, Why::Prune(image.reason.clone()))).collect();
             let (bytes_at_least, bytes_foretold) = view.bytes(&prune.report.images_deleted);
             return Ok(Self {
                 how: How::Request,
@@ -103,7 +103,7 @@ impl RunPlan {
         );
         let rehearsal = Rehearsal::run(view, &request, &prune.images, &keeping)?;
         let kept = prune.images.iter().filter(|image| rehearsal.engine.stores().images.contains(image.id));
-        let kept = kept.map(|image| Kept::new(image, rehearsal.why(image, &keeping))).collect();
+        let kept = kept.map(|image| KeptImage::new(image, rehearsal.why(image, &keeping))).collect();
         let delete = images_of(&rehearsal.records);
         let (bytes_at_least, bytes_foretold) = view.bytes(&rehearsal.records);
         Ok(Self {
@@ -124,7 +124,7 @@ impl RunPlan {
     }
 }
 
-impl Kept {
+impl KeptImage {
     fn new(image: &ImagePlan, why: Why) -> Self {
         let references = image.references.iter().map(|reference| reference.familiar().to_owned()).collect();
         Self { id: image.id, references, why }

@@ -10,7 +10,7 @@ use crate::base::digest::ImageId;
 use crate::go::time::Timestamp;
 
 use super::super::api::Client;
-use super::super::deletion::{Applied, LateContainer, Skipped};
+use super::super::deletion::{Effects, LateContainer, SkippedStep};
 use super::super::error::ClientError;
 use super::super::keep::KeepRules;
 use super::super::state::image_id;
@@ -19,7 +19,7 @@ use super::apply::continue_with;
 use super::backoff::{Backoff, Jitter};
 use super::clock::Clock;
 use super::journal::Journal;
-use super::plan::{How, Kept, RunPlan};
+use super::plan::{How, KeptImage, RunPlan};
 
 /// What an agent does, and how patiently.
 #[derive(Debug, Clone)]
@@ -112,12 +112,12 @@ pub struct RunResult {
     /// Bytes that came back, as the daemon says; of single deletions the layers that it says went.
     pub bytes_reported: u64,
     /// What was planned and left.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedStep>,
     /// Containers that were created from an image while it was deleted; among the warnings, too.
     pub late_containers: Vec<LateContainer>,
     /// Why the images stay that the last plan keeps. Empty where the answer to a prune was lost and the daemon could not
     /// be looked at afterwards.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<KeptImage>,
     /// What does not mean what it seems to.
     pub warnings: Vec<String>,
     /// What went wrong last, also where it was overcome.
@@ -286,11 +286,11 @@ struct Run {
     attempts: u32,
     /// Between the attempts.
     waited: Duration,
-    gone: Applied,
+    gone: Effects,
     /// Images that may have gone with a request whose answer was lost.
     doubtful: BTreeSet<ImageId>,
     foretold: Option<(u64, u64)>,
-    kept: Vec<Kept>,
+    kept: Vec<KeptImage>,
     warnings: Vec<String>,
     error: Option<String>,
 }
@@ -302,7 +302,7 @@ impl Run {
             daemon: String::new(),
             attempts: 0,
             waited: Duration::ZERO,
-            gone: Applied::default(),
+            gone: Effects::default(),
             doubtful: BTreeSet::new(),
             foretold: None,
             kept: Vec::new(),
@@ -356,7 +356,7 @@ impl Run {
 
     /// Nothing that went is said to be kept, and nothing is said to have gone twice.
     fn tidy(&mut self) {
-        let Applied { deleted, unconfirmed, .. } = &mut self.gone;
+        let Effects { deleted, unconfirmed, .. } = &mut self.gone;
         let mut said: BTreeSet<&String> = deleted.iter().collect();
         let is_new: Vec<bool> = unconfirmed.iter().map(|id| said.insert(id)).collect();
         let went: BTreeSet<ImageId> = said.into_iter().filter_map(|id| id.parse().ok()).collect();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::api::request::PruneRequest;
 use crate::base::cancel;
 use crate::base::error::Result;
-use crate::client::Answer;
+use crate::client::Response;
 use crate::document::world::World;
 use crate::oracle::check::{Asked, Observed, Verdict, check};
 use crate::oracle::graph::{Model, Usage};
@@ -67,7 +67,7 @@ pub(super) fn differences(
 }
 
 /// H-5, H-6: the bytes of the answer, whatever it says.
-fn form(answer: &Answer) -> Option<Difference> {
+fn form(answer: &Response) -> Option<Difference> {
     #[derive(serde::Deserialize)]
     struct Message {
         message: String,

@@ -63,7 +63,7 @@ impl Step {
 
 /// The effects of deletions so far.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Applied {
+pub struct Effects {
     /// The images that went, in order, and whatever else the daemon says it deleted that is no known layer.
     pub deleted: Vec<String>,
     /// Images that were asked for without an answer: they may be gone.
@@ -73,14 +73,14 @@ pub struct Applied {
     /// Bytes that came back, as the daemon says; of single deletions the layers that it says went.
     pub bytes: u64,
     /// Planned deletions that were left.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedStep>,
     /// Containers that were created from an image while it was deleted.
     pub late_containers: Vec<LateContainer>,
 }
 
 /// A planned deletion that was left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Skipped {
+pub struct SkippedStep {
     /// The image.
     pub image: ImageId,
     /// The reason, for people.
@@ -121,7 +121,7 @@ pub fn delete(
     rules: &KeepRules,
     steps: &[Step],
     is_stopping: &dyn Fn() -> bool,
-    applied: &mut Applied,
+    applied: &mut Effects,
 ) -> Result<(), ClientError> {
     let watch = Watch::new(client, view);
     let mut walk = Walk { client, view, rules, watch, gone: BTreeSet::new(), applied };
@@ -141,7 +141,7 @@ struct Walk<'a> {
     watch: Watch<'a>,
     /// Images that were deleted here.
     gone: BTreeSet<ImageId>,
-    applied: &'a mut Applied,
+    applied: &'a mut Effects,
 }
 
 impl Walk<'_> {
@@ -156,7 +156,7 @@ impl Walk<'_> {
     }
 
     fn skip(&mut self, step: &Step, why: String) {
-        self.applied.skipped.push(Skipped { image: step.image, why });
+        self.applied.skipped.push(SkippedStep { image: step.image, why });
     }
 
     /// What has changed since the plan, if anything.

@@ -3,7 +3,7 @@
 //! An API tells what is in an image's config, but not its bytes: a config is a
 //! [stand-in](crate::document::world::World::stand_ins), made of what counts, and the ID is the daemon's own. Nor does it tell the
 //! sizes of layers, but those of images and of the steps that made them, so that a layer's size is known between
-//! [limits](LayerSizes). It does not tell what else holds a layer: a build cache, a container whose image is gone. And
+//! [limits](ChainSizes). It does not tell what else holds a layer: a build cache, a container whose image is gone. And
 //! it tells familiar names, so that `docker.io/foo.com/x` is taken for `foo.com/x`.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::semantics::Semantics;
 
 mod sizes;
 
-pub use sizes::LayerSizes;
+pub use sizes::ChainSizes;
 
 /// What a daemon holds.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct DaemonState {
     /// The daemon's clock and zone when it was asked.
     pub now: Now,
     /// What is known of the sizes.
-    pub sizes: LayerSizes,
+    pub sizes: ChainSizes,
     /// The name of each container, without its slash; containers without a name are left out.
     pub container_names: BTreeMap<ContainerId, String>,
     /// Why what a prune gives back may be less than the sizes say; empty where nothing is in doubt.
@@ -72,7 +72,7 @@ struct Reading {
     world: World,
     layers: BTreeMap<ChainId, (DiffId, Option<ChainId>)>,
     tops: BTreeMap<ImageId, Option<ChainId>>,
-    sizes: LayerSizes,
+    sizes: ChainSizes,
     container_names: BTreeMap<ContainerId, String>,
     doubts: Vec<String>,
 }

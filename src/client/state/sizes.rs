@@ -9,7 +9,7 @@ use crate::base::digest::ChainId;
 /// The size of a layer with all below it, between limits: that of an image's top layer is told, and what lies
 /// below stands between.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LayerSizes {
+pub struct ChainSizes {
     limits: BTreeMap<ChainId, Limits>,
     parents: BTreeMap<ChainId, Option<ChainId>>,
 }
@@ -20,7 +20,7 @@ struct Limits {
     high: i64,
 }
 
-impl LayerSizes {
+impl ChainSizes {
     /// Whether nothing is left to learn of these layers.
     pub(super) fn are_known(&self, chains: &[ChainId]) -> bool {
         chains.iter().all(|chain| self.limits.get(chain).is_some_and(|limits| limits.low == limits.high))
@@ -145,8 +145,8 @@ mod tests {
         chains
     }
 
-    fn sizes(images: &[(&str, i64, &[i64])]) -> LayerSizes {
-        let mut sizes = LayerSizes::default();
+    fn sizes(images: &[(&str, i64, &[i64])]) -> ChainSizes {
+        let mut sizes = ChainSizes::default();
         let mut parents = BTreeMap::new();
         for (names, size, steps) in images {
             let chains = chains(names);
@@ -158,7 +158,7 @@ mod tests {
         sizes
     }
 
-    fn range(sizes: &LayerSizes, names: &str, count: usize) -> (u64, u64) {
+    fn range(sizes: &ChainSizes, names: &str, count: usize) -> (u64, u64) {
         let freed = chains(names).into_iter().rev().take(count).collect();
         (*sizes.range(&freed).start(), *sizes.range(&freed).end())
     }

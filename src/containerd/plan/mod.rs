@@ -206,12 +206,13 @@ impl Serialize for Reason {
 impl Serialize for Plan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Failure<'a> {
+        struct ErrorText<'a> {
             class: &'a str,
             message: String,
         }
         let error = self.error.as_ref();
-        let error = error.map(|error| Failure { class: error.class().as_str(), message: error.to_string() });
+        let error =
+            error.map(|error| ErrorText { class: error.class().as_str(), message: error.to_string() });
         let mut plan = serializer.serialize_struct("Plan", 7)?;
         plan.serialize_field("report", &self.report)?;
         plan.serialize_field("error", &error)?;

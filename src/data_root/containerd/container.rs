@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::open::{Failure, Folder, fatal};
-use super::super::warning::{Warning, WarningKind};
+use super::super::open::{Folder, OpenError, fatal};
+use super::super::warning::{FileWarning, WarningKind};
 use super::super::{CONFIG_FILE, json};
 use super::metadata::ContainerRecord;
 use crate::base::digest::Digest;
@@ -15,11 +15,15 @@ const FOLDER: &str = "containers";
 const LEFT_OUT: &str = "the daemon does not load this container, so it does not protect its image";
 
 /// Reads the containers of a data root that use the snapshotter, by the order of their IDs.
-pub(super) fn read(root: &Path, snapshotter: &str, warnings: &mut Vec<Warning>) -> Result<Vec<Container>> {
+pub(super) fn read(
+    root: &Path,
+    snapshotter: &str,
+    warnings: &mut Vec<FileWarning>,
+) -> Result<Vec<Container>> {
     let root = Folder::root(root).map_err(|failure| fatal(failure, root))?;
     let folder = match root.folder(FOLDER) {
         Ok(folder) => folder,
-        Err(Failure::Missing) => return Ok(Vec::new()),
+        Err(OpenError::Missing) => return Ok(Vec::new()),
         Err(failure) => return Err(fatal(failure, &root.path_of(FOLDER))),
     };
     let listing = folder.list().map_err(|failure| fatal(failure, &root.path_of(FOLDER)))?;
@@ -29,7 +33,7 @@ pub(super) fn read(root: &Path, snapshotter: &str, warnings: &mut Vec<Warning>) 
         let path = folder.path_of(&entry.name);
         if Digest::from_hex(&entry.name).is_none() {
             let message = "the name is not 64 lower-case hexadecimal digits, so it is no container's";
-            warnings.push(Warning::new(WarningKind::OddName, path, message));
+            warnings.push(FileWarning::new(WarningKind::OddName, path, message));
             continue;
         }
         let name = format!("{}/config.v2.json", entry.name);
@@ -42,12 +46,12 @@ pub(super) fn read(root: &Path, snapshotter: &str, warnings: &mut Vec<Warning>) 
             Ok(config) => config,
             Err(error) => {
                 let message = format!("it is damaged: {error}; {LEFT_OUT}");
-                warnings.push(Warning::new(WarningKind::BadContainer, path, message));
+                warnings.push(FileWarning::new(WarningKind::BadContainer, path, message));
                 continue;
             }
         };
         let mut leave_out = |kind, reason: &str| {
-            warnings.push(Warning::new(kind, path.clone(), format!("{reason}; {LEFT_OUT}")));
+            warnings.push(FileWarning::new(kind, path.clone(), format!("{reason}; {LEFT_OUT}")));
         };
         if config.id != entry.name {
             leave_out(WarningKind::BadContainer, "the ID in it is not that of its folder");

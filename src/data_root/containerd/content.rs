@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::CONFIG_FILE;
 use super::super::open::Folder;
-use super::super::warning::{Warning, WarningKind};
+use super::super::warning::{FileWarning, WarningKind};
 use super::warn;
 use crate::base::digest::Digest;
 use crate::base::error::Result;
@@ -17,7 +17,7 @@ pub(super) fn read(
     root: &Folder,
     images: &[ImageRecord],
     blobs: &mut BTreeMap<Digest, Blob>,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<FileWarning>,
 ) -> Result<()> {
     let mut seen = BTreeSet::new();
     let mut next: Vec<(Digest, Kind)> = images
@@ -38,7 +38,7 @@ pub(super) fn read(
                 Ok(_) if Digest::of(&buffer) == digest => blob.raw = Some(buffer.as_slice().into()),
                 Ok(_) => {
                     let message = "its digest is not its name; it counts as unreadable";
-                    warnings.push(Warning::new(WarningKind::DigestMismatch, path, message));
+                    warnings.push(FileWarning::new(WarningKind::DigestMismatch, path, message));
                 }
                 Err(failure) => warnings.push(warn(failure, path, "what it lists is unknown")?),
             }

@@ -20,8 +20,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::open::{Failure, File, Folder, fatal};
-use super::warning::{Warning, WarningKind};
+use super::open::{File, Folder, OpenError, fatal};
+use super::warning::{FileWarning, WarningKind};
 use crate::base::error::{Error, Result};
 use crate::document::world::ContainerdWorld;
 use crate::document::world::containerd::{Lease, Platform};
@@ -67,7 +67,7 @@ pub struct Reading {
     /// The namespace, and the containers of the data root. Everything is in order; the zone is UTC.
     pub world: ContainerdWorld,
     /// What was left out or is in doubt.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<FileWarning>,
     /// The snapshotter whose snapshots these are.
     pub snapshotter: String,
     /// containerd's folder.
@@ -123,7 +123,9 @@ pub fn read(data_root: &Path, options: &Options) -> Result<Reading> {
                         "containerd wrote to it during each of {ATTEMPTS} readings; names and content may not be of one \
                          moment"
                     );
-                    reading.warnings.insert(0, Warning::new(WarningKind::ChangedWhileRead, path, message));
+                    reading
+                        .warnings
+                        .insert(0, FileWarning::new(WarningKind::ChangedWhileRead, path, message));
                 }
                 return Ok(reading);
             }
@@ -150,11 +152,11 @@ fn attempt_read(
             path.display()
         )));
     }
-    let mut warnings: Vec<Warning> = std::mem::take(&mut metadata.odd)
+    let mut warnings: Vec<FileWarning> = std::mem::take(&mut metadata.odd)
         .into_iter()
         .map(|(name, reason)| {
             let message = format!("`{name}`: {reason}; it is left out");
-            Warning::new(WarningKind::BadRecord, path.clone(), message)
+            FileWarning::new(WarningKind::BadRecord, path.clone(), message)
         })
         .collect();
     let snapshotter = choose_snapshotter(&metadata, options.snapshotter.as_deref(), &path)?;
@@ -164,7 +166,7 @@ fn attempt_read(
         container::read(data_root, &snapshotter, &mut warnings)?
     } else {
         leases.extend(container::leases_of_records(&metadata.containers, &snapshotter));
-        warnings.push(Warning::new(WarningKind::OtherNamespace, path.clone(), other_clients(namespace)));
+        warnings.push(FileWarning::new(WarningKind::OtherNamespace, path.clone(), other_clients(namespace)));
         container::of_records(&metadata.containers, &metadata.images)
     };
     content::read(folder, &metadata.images, &mut metadata.blobs, &mut warnings)?;
@@ -231,7 +233,7 @@ fn snapshots(
     folder: &Folder,
     metadata: &mut metadata::Metadata,
     snapshotter: &str,
-    warnings: &mut Vec<Warning>,
+    warnings: &mut Vec<FileWarning>,
 ) -> Result<Vec<crate::document::world::containerd::Snapshot>> {
     let named = metadata.snapshots.remove(snapshotter).unwrap_or_default();
     if named.is_empty() {
@@ -264,7 +266,7 @@ fn snapshots(
     let mut snapshots: Vec<_> = snapshots.collect();
     if unknown > 0 {
         let message = format!("it does not know {unknown} of the snapshots; their sizes count as 0");
-        warnings.push(Warning::new(WarningKind::BadContent, path, message));
+        warnings.push(FileWarning::new(WarningKind::BadContent, path, message));
     }
     parents_first(&mut snapshots);
     Ok(snapshots)
@@ -350,6 +352,6 @@ impl ReadAt for File {
 }
 
 /// A failure to read one thing that others do not depend on.
-fn warn(failure: Failure, path: PathBuf, consequence: &str) -> Result<Warning> {
+fn warn(failure: OpenError, path: PathBuf, consequence: &str) -> Result<FileWarning> {
     failure.warning(WarningKind::BadContent, path, consequence)
 }

@@ -15,14 +15,14 @@ pub struct DeleteLog {
     /// What went, in order.
     pub deleted: Vec<Deleted>,
     /// What a deletion was tried of in vain. moby logs all but the conflicts, and returns none (P-6).
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<FailedDeletion>,
     /// Whether the caller gave up, so that candidates were left (P-5).
     pub cancelled: bool,
 }
 
 /// A deletion of a prune that did not go through.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
+pub struct FailedDeletion {
     /// The candidate.
     pub image: ImageId,
     /// The reference that was to go; none where the image was asked for by its ID.
@@ -91,7 +91,7 @@ impl DeleteLog {
         let before = gone.deleted.len();
         if let Err(failure) = delete(gone) {
             gone.deleted.truncate(before);
-            self.skipped.push(Skipped { image, reference: reference.cloned(), failure });
+            self.skipped.push(FailedDeletion { image, reference: reference.cloned(), failure });
         }
     }
 }

@@ -16,7 +16,7 @@ mod candidates;
 mod conflict;
 mod failure;
 
-pub use candidates::{DeleteLog, Skipped, delete_candidates};
+pub use candidates::{DeleteLog, FailedDeletion, delete_candidates};
 pub use conflict::{Conflict, Obstacle};
 pub use failure::{DeleteError, Failure};
 

@@ -10,7 +10,7 @@ use crate::document::reference::{AnyReference, Reference};
 use crate::document::world::containerd::{Container, ImageRecord, Platform};
 use crate::go::time::Now;
 
-use super::{Answer, Model, PARENT, is_dangling};
+use super::{Model, PARENT, Returned, is_dangling};
 
 /// What is asked, but for the name.
 struct Asked<'a> {
@@ -28,11 +28,11 @@ impl Model {
         (force, prune): (bool, bool),
         platforms: &[Platform],
         now: Now,
-    ) -> Answer<Vec<RecordText>> {
+    ) -> Returned<Vec<RecordText>> {
         self.records.clear();
         let error = self.delete_for(text, &Asked { force, prune, platforms, now }).err();
         let records = std::mem::take(&mut self.records);
-        Answer { report: Some(records).filter(|records| !records.is_empty()), error }
+        Returned { report: Some(records).filter(|records| !records.is_empty()), error }
     }
 
     fn delete_for(&mut self, text: &str, asked: &Asked<'_>) -> Result<()> {

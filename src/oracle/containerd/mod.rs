@@ -51,7 +51,7 @@ pub struct Model {
 
 /// The two parts of an answer: over HTTP an error hides the report, in the service it does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer<T> {
+pub struct Returned<T> {
     /// What was done; `None` where nothing was, or where nothing is said of it.
     pub report: Option<T>,
     /// Why it ended early, or what went wrong on the way.

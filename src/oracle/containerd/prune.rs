@@ -11,7 +11,7 @@ use crate::document::reference::Reference;
 use crate::document::world::containerd::{ImageRecord, Labels, Lease};
 use crate::go::time::{Now, Timestamp};
 
-use super::{Answer, Model, dangling_name, is_dangling};
+use super::{Model, Returned, dangling_name, is_dangling};
 
 /// When the client goes away. From then on every call of the store fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +50,14 @@ impl Model {
         now: Now,
         order: &[String],
         cancellation: Cancellation,
-    ) -> Answer<Pruned> {
+    ) -> Returned<Pruned> {
         self.records.clear();
         match self.prune_all(filters, now, order, cancellation) {
-            Err(error) => Answer { report: None, error: Some(error) },
+            Err(error) => Returned { report: None, error: Some(error) },
             Ok((space_reclaimed, errors)) => {
                 let records = std::mem::take(&mut self.records);
                 let error = self.versions.join(errors.iter());
-                Answer { report: Some(Pruned { records, space_reclaimed }), error }
+                Returned { report: Some(Pruned { records, space_reclaimed }), error }
             }
         }
     }

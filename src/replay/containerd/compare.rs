@@ -10,7 +10,7 @@ use crate::oracle::check::{is_other_value, is_same_failure, is_same_refusal};
 use crate::replay::compare::{differ, differ_in_order};
 use crate::semantics::Semantics;
 
-use super::scenario::{Action, Failure, ListRow, Outcome, Report};
+use super::scenario::{Action, ErrorText, ListRow, Outcome, Report};
 
 /// What is different between moby's outcome of `action` and another one, a line each; empty where nothing is.
 /// `world` is the scenario's: its containers, which never change, tell which of several a conflict may name.
@@ -55,7 +55,7 @@ fn sorted(rows: &[ListRow]) -> Vec<&ListRow> {
 }
 
 /// Whether `got` is an error that moby might as well have answered instead of `expected`.
-fn is_excused(world: &ContainerdWorld, action: &Action, expected: &Failure, got: &Failure) -> bool {
+fn is_excused(world: &ContainerdWorld, action: &Action, expected: &ErrorText, got: &ErrorText) -> bool {
     if (expected.class, expected.status) != (got.class, got.status) {
         return false;
     }

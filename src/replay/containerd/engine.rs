@@ -1,7 +1,7 @@
 //! The engine, replayed.
 
 use super::scenario::{EventText, ListRow};
-use super::subject::{Answer, DeleteRequest, Subject};
+use super::subject::{DeleteRequest, Subject};
 use crate::api::event::Recorder;
 use crate::api::record::RecordText;
 use crate::base::cancel::AfterPolls;
@@ -11,6 +11,7 @@ use crate::containerd::{Engine, ImageRow, Options, Order, PruneReport, Record, R
 use crate::document::world::ContainerdWorld;
 use crate::go::time::Now;
 use crate::oracle::containerd::Cancellation;
+use crate::oracle::containerd::Returned;
 use crate::replay::PruneText;
 use crate::semantics::Semantics;
 
@@ -25,29 +26,29 @@ impl Subject for Engine<Recorder> {
         now: Now,
         order: &[String],
         cancellation: Cancellation,
-    ) -> Answer<PruneText> {
+    ) -> Returned<PruneText> {
         let answer = Request::parse(filters, self.semantics(), now).map_err(Into::into).and_then(|request| {
             let cancel = AfterPolls::new(polls(self, &request, now, cancellation)?);
             self.prune_request(&request, &Order::Given(order.to_vec()), &cancel)
         });
         match answer {
-            Ok(report) => Answer { report: Some(text(&report)), error: None },
+            Ok(report) => Returned { report: Some(text(&report)), error: None },
             Err(error) => {
                 let report = error.report().map(text);
-                Answer { report, error: Some(error.into()) }
+                Returned { report, error: Some(error.into()) }
             }
         }
     }
 
-    fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Answer<Vec<RecordText>> {
+    fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Returned<Vec<RecordText>> {
         let DeleteRequest { reference, force, prune, platforms } = *request;
         let options = Options { force, prune, platforms: platforms.to_vec() };
         let texts = |records: &[Record]| {
             (!records.is_empty()).then(|| records.iter().map(RecordText::from).collect())
         };
         match Self::delete(self, reference, &options, now) {
-            Ok(records) => Answer { report: texts(&records), error: None },
-            Err(error) => Answer { report: texts(error.records()), error: Some(error.into()) },
+            Ok(records) => Returned { report: texts(&records), error: None },
+            Err(error) => Returned { report: texts(error.records()), error: Some(error.into()) },
         }
     }
 

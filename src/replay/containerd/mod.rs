@@ -6,6 +6,7 @@ mod scenario;
 mod subject;
 
 pub use crate::oracle::containerd::Cancellation;
+pub use crate::oracle::containerd::Returned;
 pub use compare::differences;
-pub use scenario::{Action, After, FORMAT, Failure, ListRow, NewImage, Op, Outcome, Report, Scenario};
-pub use subject::{Answer, DeleteRequest, Subject, replay, step};
+pub use scenario::{Action, After, ErrorText, FORMAT, ListRow, NewImage, Op, Outcome, Report, Scenario};
+pub use subject::{DeleteRequest, Subject, replay, step};

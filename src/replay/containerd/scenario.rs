@@ -141,7 +141,7 @@ pub struct Outcome {
     pub report: Option<Option<Report>>,
     /// The error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<Failure>,
+    pub error: Option<ErrorText>,
     /// The events, oldest first.
     pub events: Vec<EventText>,
     /// What is left, what came and what went.
@@ -171,7 +171,7 @@ pub enum Report {
 /// An [`Error`] as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Failure {
+pub struct ErrorText {
     /// The HTTP status of the class.
     pub status: u16,
     /// The class.
@@ -180,7 +180,7 @@ pub struct Failure {
     pub message: String,
 }
 
-impl From<&Error> for Failure {
+impl From<&Error> for ErrorText {
     fn from(error: &Error) -> Self {
         let class = error.class();
         Self { status: class.http_status(), class, message: error.to_string() }

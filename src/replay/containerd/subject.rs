@@ -4,12 +4,12 @@ use crate::api::record::RecordText;
 use crate::base::error::{Error, Result};
 use crate::document::world::containerd::{ContainerdWorld, Platform};
 use crate::go::time::Now;
-use crate::oracle::containerd::{self as oracle, Cancellation, Model};
+use crate::oracle::containerd::{self as oracle, Cancellation, Model, Returned};
 use crate::replay::PruneText;
 use crate::replay::scenario::wall_clock;
 use crate::semantics::Semantics;
 
-use super::scenario::{Action, After, EventText, Failure, ListRow, Op, Outcome, Report, Scenario};
+use super::scenario::{Action, After, ErrorText, EventText, ListRow, Op, Outcome, Report, Scenario};
 
 /// What claims to do what moby's containerd image service does, on a store of its own.
 pub trait Subject: Sized {
@@ -28,10 +28,10 @@ pub trait Subject: Sized {
         now: Now,
         order: &[String],
         cancellation: Cancellation,
-    ) -> Answer<PruneText>;
+    ) -> Returned<PruneText>;
 
     /// `DELETE /images/{reference}`. Where there is no error, no report is `null`.
-    fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Answer<Vec<RecordText>>;
+    fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Returned<Vec<RecordText>>;
 
     /// `GET /images/json` without filters.
     ///
@@ -55,15 +55,6 @@ pub trait Subject: Sized {
 
     /// The store as it is now.
     fn world(&self) -> ContainerdWorld;
-}
-
-/// The two parts that the service returns; over HTTP an error hides the report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer<T> {
-    /// What was done.
-    pub report: Option<T>,
-    /// What went wrong.
-    pub error: Option<Error>,
 }
 
 /// What is asked of a delete.
@@ -90,19 +81,18 @@ impl Subject for Model {
         now: Now,
         order: &[String],
         cancellation: Cancellation,
-    ) -> Answer<PruneText> {
-        let oracle::Answer { report, error } = Self::prune(self, filters, now, order, cancellation);
+    ) -> Returned<PruneText> {
+        let Returned { report, error } = Self::prune(self, filters, now, order, cancellation);
         let text = |oracle::Pruned { records, space_reclaimed }| PruneText {
             images_deleted: Some(records).filter(|records| !records.is_empty()),
             space_reclaimed,
         };
-        Answer { report: report.map(text), error }
+        Returned { report: report.map(text), error }
     }
 
-    fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Answer<Vec<RecordText>> {
+    fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Returned<Vec<RecordText>> {
         let DeleteRequest { reference, force, prune, platforms } = *request;
-        let oracle::Answer { report, error } = Self::delete(self, reference, (force, prune), platforms, now);
-        Answer { report, error }
+        Self::delete(self, reference, (force, prune), platforms, now)
     }
 
     fn list(&mut self, all: bool, shared_size: bool) -> Result<Vec<ListRow>> {
@@ -147,13 +137,13 @@ pub fn step<S: Subject>(subject: &mut S, op: &Op, utc_offset_seconds: i32) -> Re
     let before = subject.world();
     let (report, error) = match &op.action {
         Action::Prune { filters, order, .. } => {
-            let Answer { report, error } = subject.prune(filters, now, order, op.action.cancellation());
+            let Returned { report, error } = subject.prune(filters, now, order, op.action.cancellation());
             (report.map(|report| Some(Report::Prune(report))), error)
         }
         Action::Delete { reference, force, prune, platforms } => {
             let (force, prune) = (*force, *prune);
             let request = DeleteRequest { reference, force, prune, platforms };
-            let Answer { report, error } = subject.delete(&request, now);
+            let Returned { report, error } = subject.delete(&request, now);
             let report = report.map(Report::Delete);
             (if report.is_none() && error.is_some() { None } else { Some(report) }, error)
         }
@@ -164,7 +154,7 @@ pub fn step<S: Subject>(subject: &mut S, op: &Op, utc_offset_seconds: i32) -> Re
             (None, None)
         }
     };
-    let error = error.as_ref().map(Failure::from);
+    let error = error.as_ref().map(ErrorText::from);
     let events = subject.take_events();
     Ok(Outcome { report, error, events, after: After::between(&before, &subject.world()) })
 }

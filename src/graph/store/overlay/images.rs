@@ -11,7 +11,7 @@ use crate::document::image::Image;
 use crate::graph::store::image::find_by_prefix;
 use crate::graph::store::{FreedLayer, ImageStore, LayerStore};
 
-/// The images of an [`Overlay`].
+/// The images of an [`Overlay`](super::Overlay).
 #[derive(Debug)]
 pub struct OverlayImages<'a, I, L> {
     below: &'a I,

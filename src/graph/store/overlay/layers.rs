@@ -8,7 +8,7 @@ use crate::base::digest::ChainId;
 use crate::base::sync::RwLock;
 use crate::graph::store::{FreedLayer, Layer, LayerSizes, LayerStore};
 
-/// The layers of an [`Overlay`].
+/// The layers of an [`Overlay`](super::Overlay).
 #[derive(Debug)]
 pub struct OverlayLayers<'a, L> {
     below: &'a L,
@@ -91,7 +91,7 @@ impl<L: LayerStore> LayerStore for OverlayLayers<'_, L> {
     }
 }
 
-/// The sizes of the layers of an [`Overlay`].
+/// The sizes of the layers of an [`Overlay`](super::Overlay).
 #[derive(Debug)]
 pub struct OverlaySizes<S> {
     below: S,

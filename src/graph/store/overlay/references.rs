@@ -8,7 +8,7 @@ use crate::document::reference::Reference;
 use crate::graph::store::reference::stored_form;
 use crate::graph::store::{ReferenceStore, Remaining, is_single_reference};
 
-/// The references of an [`Overlay`].
+/// The references of an [`Overlay`](super::Overlay).
 #[derive(Debug)]
 pub struct OverlayReferences<'a, R> {
     below: &'a R,

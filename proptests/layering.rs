@@ -198,6 +198,7 @@ fn registries_stand_on_little() {
         ["base", "error"],
         ["base", "glob"],
         ["base", "sync"],
+        ["base", "tag"],
         ["document", "manifest"],
         ["crate", "registry"],
     ];

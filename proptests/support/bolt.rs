@@ -1,4 +1,5 @@
 //! A writer of bolt files, for roots of containerd that no daemon made.
+#![allow(clippy::cast_possible_truncation, clippy::unwrap_used, reason = "test code; the files are small")]
 
 use std::collections::BTreeMap;
 

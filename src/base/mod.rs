@@ -12,4 +12,5 @@ pub(crate) mod guard;
 pub(crate) mod hash;
 pub(crate) mod shuffle;
 pub(crate) mod sync;
+pub(crate) mod tag;
 pub mod units;

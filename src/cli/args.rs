@@ -9,6 +9,7 @@ use clap::{Args as ArgGroup, ValueEnum};
 use image_prune::Semantics;
 
 #[derive(Debug, ArgGroup)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct PlanArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]

@@ -177,6 +177,8 @@ fn familiar<S: serde::Serializer>(references: &[Reference], serializer: S) -> Re
 
 /// Runs a prune on an [overlay](Stores::overlay) over the stores, whichever they are, and explains it.
 ///
+/// Of stores that others change meanwhile the plan is of several moments; a [copy](Stores::copy) is of one.
+///
 /// # Errors
 ///
 /// Where a prune would refuse the filters (P-2).

@@ -11,8 +11,8 @@ use super::http::{Http, HttpError, Options, Purpose};
 use super::names::is_repository;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
+use crate::base::tag::is_tag;
 use crate::document::manifest::{self, MANIFEST_SIZE, Manifest};
-use crate::document::reference::is_tag;
 
 /// How many pages a list may have.
 const PAGES: usize = 2_000;

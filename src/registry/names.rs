@@ -20,7 +20,7 @@ fn is_part(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::reference::is_tag;
+    use crate::base::tag::is_tag;
 
     #[test]
     fn names() {

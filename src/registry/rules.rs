@@ -22,7 +22,7 @@ use super::names::is_repository;
 use super::ruling::{KeepReason, Ruling};
 use crate::base::error::{Error, Result};
 use crate::base::glob;
-use crate::document::reference::is_tag;
+use crate::base::tag::is_tag;
 
 /// The repository that all environments share in the second scheme.
 pub const SHARED_REPOSITORY: &str = "dominodatalab/environment";

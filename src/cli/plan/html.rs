@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::super::error::Result;
 use super::super::estimate::Bytes;
+use super::super::json;
 use super::super::render::identifier;
 use super::super::units::human_size;
 use super::super::write;
@@ -61,7 +62,7 @@ pub fn write(file: &Path, scene: &Scene, bytes: &Bytes) -> Result<()> {
         images: images.map(|(row, standing)| image(row, standing, scene.is_whole)).collect(),
         layers: layers(scene, &standings),
     };
-    let mut text = serde_json::to_string(&data).map_err(std::io::Error::from)?;
+    let mut text = json::text(&data)?;
     // A name may hold what ends a script.
     text = text.replace('<', "\\u003c").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
     write::write_bytes(file, PAGE.replacen("DATA", &text, 1).as_bytes())

@@ -3,8 +3,6 @@
 
 mod parse;
 
-pub(crate) use parse::is_tag;
-
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};

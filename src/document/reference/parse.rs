@@ -2,6 +2,7 @@
 
 use super::{DEFAULT_DOMAIN, OFFICIAL, Reference, bounded, join};
 use crate::base::error::{Error, Result};
+use crate::base::tag::is_tag;
 use crate::go::printable::is_printable;
 use crate::semantics::{Semantics, Unicode};
 
@@ -200,13 +201,6 @@ fn is_component(text: &str) -> bool {
             None => return false,
         }
     }
-}
-
-/// `[\w][\w.-]{0,127}`: at most 128 letters, digits, `_`, `.` and `-`, the last two not in front.
-pub(crate) fn is_tag(text: &str) -> bool {
-    (1..=128).contains(&text.len())
-        && !text.starts_with(['.', '-'])
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
 /// The shape of a digest within a reference; [`check_digest`] decides afterwards.

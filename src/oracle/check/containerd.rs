@@ -270,7 +270,9 @@ impl Search<'_> {
             let rule = if moby.records.is_some() { "Q-12" } else { "Q-1" };
             return found("answer".to_owned(), Some(words(seen)), Some(words(has)), rule, (0, 0));
         }
-        if let Some((at, seen, has)) = first_other(&observed.records, &moby.records, RecordText::to_string) {
+        if let Some((at, seen, has)) =
+            first_other(observed.records.as_ref(), moby.records.as_ref(), RecordText::to_string)
+        {
             return found(format!("record {at}"), seen, has, "Q-9", (1, at));
         }
         if observed.space_reclaimed.is_some() && observed.space_reclaimed != moby.space_reclaimed {
@@ -278,7 +280,7 @@ impl Search<'_> {
             let (seen, has) = (text(observed.space_reclaimed), text(moby.space_reclaimed));
             return found("space reclaimed".to_owned(), seen, has, "Q-10", (2, 0));
         }
-        if let Some((at, seen, has)) = first_other(&observed.events, &moby.events, in_words) {
+        if let Some((at, seen, has)) = first_other(observed.events.as_ref(), moby.events.as_ref(), in_words) {
             return found(format!("event {at}"), seen, has, "V-2", (3, at));
         }
         let left = [
@@ -316,11 +318,11 @@ fn words((status, text): &(u16, String)) -> String {
 
 /// Where a list first differs from moby's, if it was observed.
 fn first_other<T: PartialEq>(
-    seen: &Option<Vec<T>>,
-    has: &Option<Vec<T>>,
+    seen: Option<&Vec<T>>,
+    has: Option<&Vec<T>>,
     text: impl Fn(&T) -> String,
 ) -> Option<(usize, Option<String>, Option<String>)> {
-    let (seen, has) = (seen.as_deref()?, has.as_deref().unwrap_or_default());
+    let (seen, has) = (seen?, has.map(Vec::as_slice).unwrap_or_default());
     let at = (0..seen.len().max(has.len())).find(|at| seen.get(*at) != has.get(*at))?;
     Some((at, seen.get(at).map(&text), has.get(at).map(text)))
 }

@@ -206,12 +206,12 @@ impl Model {
             let is_user = |user: &&Container| user.image_id == image.target.digest && user.running == running;
             self.world.containers.iter().find(is_user).map(|user| short(&user.id))
         };
-        let used = |state: &str, user: &str| format!("image is being used by {state} container {user}");
-        if let Some(user) = user(true) {
-            return Err(conflict(short(&id), "cannot", &used("running", user)));
+        let in_use = |state: &str, by: &str| format!("image is being used by {state} container {by}");
+        if let Some(container) = user(true) {
+            return Err(conflict(short(&id), "cannot", &in_use("running", container)));
         }
-        if let Some(user) = user(false).filter(|_| checks_stopped) {
-            return Err(conflict(short(&id), "must", &used("stopped", user)));
+        if let Some(container) = user(false).filter(|_| checks_stopped) {
+            return Err(conflict(short(&id), "must", &in_use("stopped", container)));
         }
         if checks_several && names > 1 {
             return Err(conflict(short(&id), "must", "image is referenced in multiple repositories"));

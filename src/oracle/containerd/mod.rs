@@ -144,7 +144,9 @@ impl Model {
             return Ok(false);
         };
         self.world.images.remove(at);
-        collection.into_iter().for_each(|now| self.collect(now));
+        if let Some(now) = collection {
+            self.collect(now);
+        }
         Ok(true)
     }
 

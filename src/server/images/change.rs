@@ -6,9 +6,10 @@ use super::super::daemon::Daemon;
 use crate::api::event::Actor;
 use crate::base::digest::ImageId;
 use crate::base::error::{Error, ErrorClass, Result};
+use crate::base::tag::is_tag;
 use crate::document::filters::Filters;
 use crate::document::image::Labels;
-use crate::document::reference::{Reference, is_tag};
+use crate::document::reference::Reference;
 use crate::graph::delete::Extent;
 use crate::graph::store::ImageStore;
 

@@ -183,6 +183,7 @@ impl Error {
     }
 
     /// What is known of the failure beyond its class.
+    #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "the server alone decides by it"))]
     pub(crate) const fn kind(&self) -> Kind {
         self.kind
     }

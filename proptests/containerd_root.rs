@@ -14,6 +14,7 @@ use image_prune::world::ContainerdWorld;
 use image_prune::{Digest, Error, Now, Reference, Semantics};
 use serde_json::{Value, json};
 
+#[cfg(feature = "cli")]
 use crate::support::containerd_root::ContainerdRoot;
 
 /// The recordings of one version, unpacked for as long as the folder lives.

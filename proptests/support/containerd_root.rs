@@ -1,3 +1,4 @@
+#![cfg_attr(not(feature = "cli"), allow(dead_code))]
 //! Roots of containerd that no daemon made.
 
 use std::fs;

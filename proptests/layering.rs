@@ -194,6 +194,7 @@ fn engines_and_specification_are_strangers() {
 #[test]
 fn registries_stand_on_little() {
     let little = [
+        ["base", "created"],
         ["base", "digest"],
         ["base", "error"],
         ["base", "glob"],

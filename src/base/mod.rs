@@ -4,6 +4,8 @@
 pub(crate) mod archive;
 pub(crate) mod arena;
 pub mod cancel;
+#[cfg(any(feature = "client", feature = "registry"))]
+pub(crate) mod created;
 pub(crate) mod digest;
 pub(crate) mod error;
 #[cfg(any(feature = "client", feature = "registry"))]

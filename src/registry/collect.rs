@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::client::{CONFIG_SIZE, Fetched, Registry};
 use super::inventory::{Entry, Inventory, Pointer, Repository, subject_in};
 use super::rules::Rules;
+use crate::base::created::says_when;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 use crate::base::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -251,7 +252,7 @@ fn newest(index: &Manifest, images: &BTreeMap<Digest, i64>) -> Option<i64> {
     dates.collect::<Option<Vec<i64>>>()?.into_iter().max()
 }
 
-/// When a config says that its image was made. A date up to 1970 is what reproducible builds write: no date.
+/// When a config says that its image was made. The dates that reproducible builds write are none.
 fn created(config: &[u8]) -> Option<i64> {
     #[derive(Deserialize)]
     struct Config {
@@ -259,7 +260,7 @@ fn created(config: &[u8]) -> Option<i64> {
     }
     let config: Config = serde_json::from_slice(config).ok()?;
     let created = DateTime::parse_from_rfc3339(&config.created?).ok()?.timestamp();
-    (created > 0).then_some(created)
+    says_when(created).then_some(created)
 }
 
 /// Tells of revisions that are to be kept and are not there: a slip of the pen would otherwise cost an image.
@@ -320,6 +321,8 @@ mod tests {
         for (config, date) in [
             (r#"{"created":"2024-01-01T00:00:00+01:00"}"#, Some(1_704_063_600)),
             (r#"{"created":"1970-01-01T00:00:00Z"}"#, None),
+            (r#"{"created":"1980-01-01T00:00:01Z"}"#, None),
+            (r#"{"created":"1980-01-02T00:00:00Z"}"#, Some(315_619_200)),
             (r#"{"created":"0001-01-01T00:00:00Z"}"#, None),
             (r#"{"created":null}"#, None),
             (r#"{"created":"yesterday"}"#, None),

@@ -3,18 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::KeepReason;
+use crate::base::created::says_when;
 use crate::base::digest::ImageId;
 use crate::document::image::Image;
 use crate::document::reference::Reference;
 use crate::go::time::Timestamp;
 
-/// 1980-01-02, in unix seconds. A date before it is no date: tools that build reproducibly write none, year 1, 1970
-/// (jib, ko, Bazel) or the first second that a ZIP archive can hold (Cloud Native Buildpacks: 1980-01-01T00:00:01Z).
-const FIRST_DATE: i64 = 315_619_200;
-
 /// When an image was created, where its date says so.
 pub(super) fn date(image: &Image) -> Option<Timestamp> {
-    image.created().filter(|created| created.unix_seconds() >= FIRST_DATE)
+    image.created().filter(|created| says_when(created.unix_seconds()))
 }
 
 /// The images that may be among the `count` newest of a repository: all those than which fewer than `count` others are

@@ -1,4 +1,4 @@
-#![cfg_attr(not(feature = "cli"), allow(dead_code))]
+#![cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only tests of the command use it"))]
 //! A writer of bolt files, for roots of containerd that no daemon made.
 #![allow(clippy::cast_possible_truncation, clippy::unwrap_used, reason = "test code; the files are small")]
 

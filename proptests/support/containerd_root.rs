@@ -1,4 +1,4 @@
-#![cfg_attr(not(feature = "cli"), allow(dead_code))]
+#![cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only tests of the command use it"))]
 //! Roots of containerd that no daemon made.
 
 use std::fs;

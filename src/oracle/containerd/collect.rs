@@ -24,8 +24,7 @@ impl Model {
                 next.extend(followed.map(|(named, _)| (named.clone(), is_flat)));
             }
         }
-        let live: BTreeSet<Node> = seen.into_iter().map(|(node, _)| node).collect();
-        let is_live = |kind, key: &str| live.contains(&(kind, key.to_owned()));
+        let is_live = |kind, key: &str| seen.iter().any(|((own, name), _)| *own == kind && name == key);
         self.world.blobs.retain(|blob| is_live("content", &blob.digest.to_string()));
         self.world.images.retain(|image| is_live("image", &image.name));
         self.world.snapshots.retain(|snapshot| is_live("snapshot", &snapshot.key));

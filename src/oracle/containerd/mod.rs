@@ -140,14 +140,13 @@ impl Model {
     /// (B-7, B-8).
     fn remove(&mut self, name: &str, collection: Option<Now>) -> Result<bool> {
         self.change()?;
-        let Some(at) = self.world.images.iter().position(|image| image.name == name) else {
-            return Ok(false);
-        };
-        self.world.images.remove(at);
-        if let Some(now) = collection {
+        let before = self.world.images.len();
+        self.world.images.retain(|image| image.name != name);
+        let is_gone = self.world.images.len() < before;
+        if let Some(now) = collection.filter(|_| is_gone) {
             self.collect(now);
         }
-        Ok(true)
+        Ok(is_gone)
     }
 
     /// V-1

@@ -167,6 +167,14 @@ pub struct Semantics {
     pub container_filter_errors_are_named: bool,
     /// The error of a container without a config. The newer one was recorded on 28.5.
     pub empty_config_error: &'static str,
+    /// An import is for the `platform` that was asked for, instead of the daemon's. Recorded on 28.5.
+    pub import_takes_platform: bool,
+    /// Settings of the host are also read from beside a container's config, where it has no `HostConfig`. Recorded
+    /// otherwise on 28.5.
+    pub host_settings_beside_config: bool,
+    /// Containers are told with the defaults and the fields of newer versions: the network `bridge`, the restart policy
+    /// `no`, the runtime `runc`, `DNSNames`, and no kernel memory. Recorded on 28.5.
+    pub container_defaults_are_told: bool,
     /// The differences of the containerd image store; `None` for the classic one.
     pub containerd: Option<Containerd>,
 }

@@ -70,12 +70,31 @@ fn archives() -> BTreeMap<&'static str, Vec<u8>> {
         tar.into_inner().unwrap()
     };
     BTreeMap::from([
+        ("legacy", legacy("b")),
+        ("legacy-target", legacy("c")),
         ("images", images.finish()),
         ("wrong-parent", wrong_parent.finish()),
         ("windows", windows.finish()),
         ("wrong-layer", manifest("layer.tar", base.bytes())),
         ("missing-layer", manifest("missing.tar", base.bytes())),
     ])
+}
+
+/// What `docker save` wrote before 1.10: `b` stands on `a`, and `target` is called `legacy:1`.
+fn legacy(target: &str) -> Vec<u8> {
+    let append = crate::support::image_tar::append;
+    let mut tar = tar::Builder::new(Vec::new());
+    for (folder, parent, content) in [("b", r#""parent":"a","#, "two\n"), ("a", "", "one\n")] {
+        let json = format!(
+            r#"{{"id":"{folder}",{parent}"created":"2015-01-01T00:00:00Z","container_config":{{"Cmd":["/bin/sh","-c","a \u0026\u0026 b"]}},"docker_version":"1.9.1","author":"<me>","config":{{"Env":["A=1"]}},"architecture":"amd64","os":"linux","Size":5}}"#
+        );
+        append(&mut tar, &format!("{folder}/VERSION"), b"1.0");
+        append(&mut tar, &format!("{folder}/json"), json.as_bytes());
+        append(&mut tar, &format!("{folder}/layer.tar"), TestLayer::new(folder, content).bytes());
+    }
+    let repositories = json!({ "legacy": { "1": target } });
+    append(&mut tar, "repositories", repositories.to_string().as_bytes());
+    tar.into_inner().unwrap()
 }
 
 #[test]

@@ -315,3 +315,116 @@ fn filters_of_containers_have_their_versions_texts() {
         assert_eq!((reply.status, body["message"].as_str().unwrap()), (status, message));
     }
 }
+
+#[test]
+fn prunes_have_a_lowest_version() {
+    let mut semantics = Semantics::MOBY_29;
+    semantics.api_versions.0 = 24;
+    let daemon = daemon(semantics);
+    for (path, minimum) in
+        [("images", 25), ("containers", 25), ("volumes", 25), ("networks", 25), ("build", 31)]
+    {
+        let asked = |minor: u16| post(daemon.socket().unwrap(), &format!("/v1.{minor}/{path}/prune"));
+        let text =
+            format!("{{\"message\":\"POST /{path}/prune requires minimum API version 1.{minimum}\"}}\n");
+        assert_eq!((asked(24).status, asked(24).body), (400, text));
+        assert_eq!(asked(minimum).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn images_are_asked_for_by_platform() {
+    let daemon = filled(Semantics::MOBY_28_5);
+    let socket = daemon.socket().unwrap();
+    let arm = "platform=%7B%22os%22:%22linux%22,%22architecture%22:%22arm64%22%7D";
+    let text = "image with reference base:1 was found but its platform (linux/amd64) does not match the specified platform \
+                (linux/arm64)";
+    for (path, status, message) in [
+        (format!("/images/base:1/json?{arm}"), 404, text),
+        (format!("/images/base:1/history?{arm}"), 404, text),
+        (
+            format!("/images/base:1/get?{arm}"),
+            500,
+            "no suitable export target found for platform linux/arm64",
+        ),
+        (
+            "/images/base:1/json?platform=x".to_owned(),
+            400,
+            "failed to parse platform: invalid character 'x' looking for beginning of value",
+        ),
+    ] {
+        let reply = get(socket, &path);
+        assert_eq!(
+            (reply.status, reply.body),
+            (status, format!("{{\"message\":\"{message}\"}}\n")),
+            "{path}"
+        );
+    }
+    let amd = arm.replace("arm64", "amd64");
+    for path in [format!("/images/base:1/json?{amd}"), format!("/v1.47/images/base:1/history?{arm}")] {
+        assert_eq!(get(socket, &path).status, 200, "{path}");
+    }
+    let refused = request(socket, "DELETE", "/images/u:1?platforms=x", "", b"");
+    assert!(refused.status == 400 && refused.body.contains("failed to parse platform"), "{}", refused.body);
+}
+
+#[test]
+fn containers_have_their_versions_form() {
+    let daemon = filled(Semantics::MOBY_28_5);
+    let container = json_of(&daemon, "/containers/one/json");
+    let settings = &container["HostConfig"];
+    assert_eq!(settings["NetworkMode"], "bridge");
+    assert_eq!(settings["RestartPolicy"], json!({ "Name": "no", "MaximumRetryCount": 0 }));
+    assert_eq!(
+        (&settings["Runtime"], settings["MaskedPaths"].as_array().unwrap().len()),
+        (&json!("runc"), 12)
+    );
+    assert!(settings.get("KernelMemory").is_none() && settings.get("KernelMemoryTCP").is_none());
+    assert!(container["GraphDriver"]["Data"]["ID"].is_string());
+    let network = &container["NetworkSettings"]["Networks"]["bridge"];
+    assert_eq!((&network["DNSNames"], &network["GwPriority"]), (&Value::Null, &json!(0)));
+    let listed = &json_of(&daemon, "/containers/json?all=1")[0];
+    assert_eq!(listed["HostConfig"]["NetworkMode"], "bridge");
+    assert!(listed["NetworkSettings"]["Networks"]["bridge"].get("DNSNames").is_some());
+}
+
+#[test]
+fn a_daemon_tells_of_itself_as_its_version_does() {
+    let daemon = daemon(Semantics::MOBY_28_5);
+    let has = |version: u16, key: &str| json_of(&daemon, &format!("/v1.{version}/info")).get(key).is_some();
+    assert!(has(49, "BridgeNfIptables") && has(49, "BridgeNfIp6tables"));
+    assert!(!has(50, "BridgeNfIptables") && !has(50, "BridgeNfIp6tables"));
+    let info = json_of(&daemon, "/info");
+    assert!(info["MemTotal"].as_i64().unwrap() > 0);
+    assert!(info["CDISpecDirs"].is_array() && info["Containerd"].is_object(), "{info}");
+}
+
+#[test]
+fn what_is_not_here_is_said_so() {
+    let daemon = daemon(Semantics::MOBY_28_5);
+    let socket = daemon.socket().unwrap();
+    for (method, path) in [("POST", "/auth"), ("GET", "/distribution/busybox/json"), ("POST", "/build")] {
+        let reply = request(socket, method, path, "application/json", b"{}");
+        assert_eq!(reply.status, 501, "{path}");
+        assert!(reply.body.contains(&format!("{method} {path} is not implemented")), "{}", reply.body);
+    }
+}
+
+#[test]
+fn an_archive_has_the_times_of_its_images() {
+    let daemon = filled(Semantics::MOBY_20_10);
+    let bytes = raw(daemon.socket().unwrap(), b"GET /images/base:1/get HTTP/1.0\r\nHost: x\r\n\r\n");
+    let (_, archive) = bytes.split_once("\r\n\r\n").unwrap();
+    let mut archive = tar::Archive::new(archive.as_bytes());
+    let mut seen = 0;
+    for entry in archive.entries().unwrap() {
+        let entry = entry.unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        let expected =
+            if matches!(path.as_str(), "manifest.json" | "repositories") { 0 } else { 1_577_836_800 };
+        assert_eq!(entry.header().mtime().unwrap(), expected, "{path}");
+        assert_eq!(entry.header().username().unwrap(), Some("root"), "{path}");
+        seen += 1;
+    }
+    assert!(seen > 5, "{seen}");
+}

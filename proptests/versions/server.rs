@@ -1,13 +1,15 @@
 //! What the daemon in memory answers as each version, by example.
 
+use image_prune::event::{EventSink, ImageEvent};
 use image_prune::graph::store::Stores;
 use image_prune::server::TestDaemon;
-use image_prune::{ErrorClass, Reference, Semantics};
+use image_prune::{ErrorClass, Reference, Semantics, Timestamp};
+use serde_json::Value;
 
 use super::Example;
-use crate::support::http::request;
+use crate::support::http::{Reply, get, raw, request};
 
-pub const EXAMPLES: [Example; 9] = [
+pub const EXAMPLES: [Example; 12] = [
     Example {
         field: "image_list_takes_until",
         asked: r#"`GET /images/json?filters={"until":["1h"]}`"#,
@@ -64,19 +66,114 @@ pub const EXAMPLES: [Example; 9] = [
         answer: |semantics| ask(semantics, "POST", "/containers/create"),
         invert: |semantics| semantics.empty_config_error = Semantics::MOBY_20_10.empty_config_error,
     },
+    Example {
+        field: "import_takes_platform",
+        asked: "the architecture of `POST /images/create?fromSrc=-&platform=linux/sparc64`",
+        answer: |semantics| {
+            let daemon = daemon(semantics);
+            let socket = daemon.socket().unwrap();
+            let path = "/images/create?fromSrc=-&repo=i&tag=1&platform=linux/sparc64";
+            request(socket, "POST", path, "application/x-tar", &[0; 1024]);
+            let image: Value = serde_json::from_str(&get(socket, "/images/i:1/json").body).unwrap();
+            format!("`{}`", image["Architecture"].as_str().unwrap())
+        },
+        invert: |semantics| semantics.import_takes_platform = false,
+    },
+    Example {
+        field: "host_settings_beside_config",
+        asked: r#"the memory of `POST /containers/create {"Image":"a","Cmd":["x"],"Memory":10485760}`"#,
+        answer: |semantics| {
+            let body = br#"{"Image":"a","Cmd":["x"],"Memory":10485760}"#;
+            created(semantics, body)["HostConfig"]["Memory"].to_string()
+        },
+        invert: |semantics| semantics.host_settings_beside_config = true,
+    },
+    Example {
+        field: "container_defaults_are_told",
+        asked: "`NetworkMode` of a container on no network that was named",
+        answer: |semantics| {
+            created(semantics, br#"{"Image":"a","Cmd":["x"]}"#)["HostConfig"]["NetworkMode"].to_string()
+        },
+        invert: |semantics| semantics.container_defaults_are_told = false,
+    },
 ];
 
-/// The status, and the message of an error, of a daemon with one image, `a:latest`.
-fn ask(semantics: &Semantics, method: &str, path: &str) -> String {
-    let daemon = TestDaemon::builder().semantics(*semantics).start().unwrap();
+/// A daemon with one image, `a:latest`, that has told of a prune.
+fn daemon(semantics: &Semantics) -> TestDaemon {
+    let now = Timestamp::new(1_700_000_000, 5);
+    let daemon = TestDaemon::builder().semantics(*semantics).now(now).start().unwrap();
     let Stores { images, references, .. } = daemon.stores();
     let id = images.create(r#"{"os":"linux","rootfs":{"type":"layers"}}"#).unwrap();
     references.add_tag(Reference::parse("a:latest", semantics).unwrap(), id).unwrap();
-    let reply = request(daemon.socket().unwrap(), method, path, "application/json", b"{}");
-    match serde_json::from_str::<serde_json::Value>(&reply.body) {
-        Ok(body) if reply.status >= 400 => {
-            format!("{}, `{}`", reply.status, body["message"].as_str().unwrap())
-        }
-        _ => reply.status.to_string(),
+    daemon.events().publish(ImageEvent::Prune(1));
+    daemon
+}
+
+/// The status, and the message of an error, of such a daemon.
+pub fn ask(semantics: &Semantics, method: &str, path: &str) -> String {
+    let daemon = daemon(semantics);
+    // A daemon that panics says nothing.
+    let answer = raw(
+        daemon.socket().unwrap(),
+        format!("{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}")
+            .as_bytes(),
+    );
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else { return "no answer".to_owned() };
+    let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+    match serde_json::from_str::<Value>(body) {
+        Ok(body) if status >= 400 => format!("{status}, `{}`", body["message"].as_str().unwrap()),
+        _ => status.to_string(),
     }
+}
+
+/// The body of an answer of such a daemon.
+pub fn body(semantics: &Semantics, path: &str) -> String {
+    get(daemon(semantics).socket().unwrap(), path).body
+}
+
+/// The first API version of whose answer this is so.
+pub fn since(semantics: &Semantics, path: &str, is_so: impl Fn(&Reply) -> bool) -> String {
+    let daemon = daemon(semantics);
+    let (oldest, newest) = semantics.api_versions;
+    let found =
+        (oldest..=newest).find(|minor| is_so(&get(daemon.socket().unwrap(), &format!("/v1.{minor}{path}"))));
+    found.map_or("never".to_owned(), |minor| format!("from API 1.{minor} on"))
+}
+
+/// A container that was asked for so, and answered.
+fn created(semantics: &Semantics, body: &[u8]) -> Value {
+    let daemon = daemon(semantics);
+    let socket = daemon.socket().unwrap();
+    let reply = request(socket, "POST", "/containers/create?name=one", "application/json", body);
+    assert_eq!(reply.status, 201, "{}", reply.body);
+    serde_json::from_str(&get(socket, "/containers/one/json").body).unwrap()
+}
+
+/// Asks for the disk usage of a store that takes its time, many at once.
+pub fn concurrent_usage(semantics: &Semantics) -> String {
+    let daemon = daemon(semantics);
+    for number in 0..2_000 {
+        let config = format!(r#"{{"author":"{number}","os":"linux","rootfs":{{"type":"layers"}}}}"#);
+        daemon.stores().images.create(config).unwrap();
+    }
+    let socket = daemon.socket().unwrap();
+    // Two that never met would say nothing: they are sent until they do, or have had every chance to.
+    for _ in 0..20 {
+        let at_once = std::sync::Barrier::new(8);
+        let is_refused = std::thread::scope(|scope| {
+            let asked: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        at_once.wait();
+                        get(socket, "/system/df").status != 200
+                    })
+                })
+                .collect();
+            asked.into_iter().any(|asked| asked.join().unwrap())
+        });
+        if is_refused {
+            return "refused".to_owned();
+        }
+    }
+    "answered".to_owned()
 }

@@ -57,6 +57,9 @@ impl Semantics {
         build_prune_error_prefix: "",
         container_filter_errors_are_named: false,
         empty_config_error: "Config cannot be empty in order to create a container",
+        import_takes_platform: false,
+        host_settings_beside_config: true,
+        container_defaults_are_told: false,
         containerd: None,
     };
 
@@ -140,6 +143,9 @@ impl Semantics {
         save_error_class: ErrorClass::System,
         build_prune_error_prefix: "failed to prune build cache: ",
         empty_config_error: "config cannot be empty in order to create a container",
+        import_takes_platform: true,
+        host_settings_beside_config: false,
+        container_defaults_are_told: true,
         ..Self::MOBY_27_5
     };
 

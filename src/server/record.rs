@@ -20,7 +20,8 @@ pub(super) struct Record {
     pub id: ContainerId,
     /// With the slash in front.
     pub name: String,
-    pub image: ImageId,
+    /// None for one that was made without.
+    pub image: Option<ImageId>,
     pub created: Timestamp,
     pub state: State,
     pub path: String,
@@ -40,6 +41,11 @@ impl Record {
     /// The name of its image as it was given.
     pub fn image_name(&self) -> &str {
         self.config.get("Image").as_str().unwrap_or_default()
+    }
+
+    /// The ID of its image, as it is shown.
+    pub fn image_id(&self) -> String {
+        self.image.map(|image| image.to_string()).unwrap_or_default()
     }
 
     pub fn labels(&self) -> BTreeMap<&str, &str> {
@@ -92,7 +98,7 @@ impl Shelf {
                 id: container.id,
                 // DIFFERENCE(containers-of-a-state): a state tells neither names nor commands nor labels.
                 name: default_name(container.id),
-                image: container.image,
+                image: Some(container.image),
                 created: now,
                 state,
                 path: String::new(),

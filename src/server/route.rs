@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::Method;
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Refusal, invalid};
 use super::call::Call;
 use super::daemon::Daemon;
 use super::prune::{Kind, prune};
@@ -49,6 +49,7 @@ pub(super) fn answer(daemon: &Arc<Daemon>, mut call: Call) -> Result<Answer, Ref
     if let Some(answer) = swarm::answer(&method, &path) {
         return answer;
     }
+    check_minimum(daemon, &call, &path)?;
     let asked = match method {
         Method::GET | Method::HEAD => get(daemon, &mut call, &path),
         Method::POST => post(daemon, &mut call, &path),
@@ -56,6 +57,25 @@ pub(super) fn answer(daemon: &Arc<Daemon>, mut call: Call) -> Result<Answer, Ref
         _ => None,
     };
     asked.unwrap_or_else(|| Err(absent(&method, &path)))
+}
+
+/// The lowest API version of a prune of the build cache, where prunes have one.
+const BUILD_PRUNE_MINIMUM: u16 = 31;
+
+/// # Errors
+///
+/// A prune by an API version that has none (H-2).
+fn check_minimum(daemon: &Daemon, call: &Call, path: &str) -> Result<(), Refusal> {
+    let Some(of_prunes) = daemon.semantics().prune_api_minimum else { return Ok(()) };
+    let minimum = match path {
+        "/images/prune" | "/containers/prune" | "/networks/prune" | "/volumes/prune" => of_prunes,
+        "/build/prune" => of_prunes.max(BUILD_PRUNE_MINIMUM),
+        _ => return Ok(()),
+    };
+    if call.method == Method::POST && call.version < minimum {
+        return Err(invalid(format!("POST {path} requires minimum API version 1.{minimum}")));
+    }
+    Ok(())
 }
 
 fn get(daemon: &Arc<Daemon>, call: &mut Call, path: &str) -> Option<Result<Answer, Refusal>> {
@@ -68,7 +88,7 @@ fn get(daemon: &Arc<Daemon>, call: &mut Call, path: &str) -> Option<Result<Answe
         "/events" => events::stream(daemon, call),
         "/system/df" => usage::disk_usage(daemon, call),
         "/images/json" => images::list(daemon, call),
-        "/images/get" => images::save(daemon, &call.form.all("names").collect::<Vec<_>>()),
+        "/images/get" => images::save(daemon, call, &call.form.all("names").collect::<Vec<_>>()),
         "/containers/json" => containers::list(daemon, call),
         "/networks" | "/networks/" => networks::list(daemon, call),
         "/volumes" => volumes::list(daemon, call),
@@ -86,8 +106,8 @@ fn get_one(daemon: &Arc<Daemon>, call: &Call, path: &str) -> Option<Result<Answe
     let (name, what) = rest.rsplit_once('/')?;
     Some(match (part, what) {
         ("images", "json") => images::inspect(daemon, call, name),
-        ("images", "history") => images::history(daemon, name),
-        ("images", "get") => images::save(daemon, &[name]),
+        ("images", "history") => images::history(daemon, call, name),
+        ("images", "get") => images::save(daemon, call, &[name]),
         ("containers", "json") => containers::inspect(daemon, name),
         ("containers", "logs") => containers::logs(daemon, call, name),
         ("containers", "top") => containers::top(daemon, name),

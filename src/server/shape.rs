@@ -5,6 +5,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::semantics::Semantics;
+
 /// An object with its keys in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Object(Vec<(&'static str, Field)>);
@@ -45,6 +47,16 @@ impl Object {
 
     pub fn get(&self, name: &str) -> &Value {
         self.0.iter().find(|(key, _)| *key == name).map_or(&Value::Null, |(_, field)| &field.value)
+    }
+
+    /// Nobody has given this field.
+    pub fn is_default(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, field)| *key == name && field.text.is_some())
+    }
+
+    /// Takes a field out that Go's `omitempty` would leave out.
+    pub fn remove_empty(&mut self, name: &str) {
+        self.0.retain(|(key, field)| *key != name || !is_empty(&field.value));
     }
 
     pub fn set(&mut self, name: &'static str, value: impl Into<Value>) {
@@ -255,3 +267,27 @@ pub(super) const ENDPOINT: Shape = Shape(&[
     ("MacAddress", r#""""#),
     ("DriverOpts", "null"),
 ]);
+
+/// The same since moby 28, in the order of its struct.
+const NEWER_ENDPOINT: Shape = Shape(&[
+    ("IPAMConfig", "null"),
+    ("Links", "null"),
+    ("Aliases", "null"),
+    ("MacAddress", r#""""#),
+    ("DriverOpts", "null"),
+    ("GwPriority", "0"),
+    ("NetworkID", r#""""#),
+    ("EndpointID", r#""""#),
+    ("Gateway", r#""""#),
+    ("IPAddress", r#""""#),
+    ("IPPrefixLen", "0"),
+    ("IPv6Gateway", r#""""#),
+    ("GlobalIPv6Address", r#""""#),
+    ("GlobalIPv6PrefixLen", "0"),
+    ("DNSNames", "null"),
+]);
+
+/// The settings of a container on a network, as this version of moby tells them.
+pub(super) const fn endpoint_shape(semantics: &Semantics) -> Shape {
+    if semantics.container_defaults_are_told { NEWER_ENDPOINT } else { ENDPOINT }
+}

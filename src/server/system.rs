@@ -47,6 +47,14 @@ pub(super) fn version(daemon: &Daemon) -> Answer {
 /// The API version since which nothing is told of a driver that ran containers.
 const DRIVER_UNTIL: u16 = 25;
 
+/// The API version since which nothing is told of a bridge's packets.
+const BRIDGE_UNTIL: u16 = 50;
+/// The newest API versions of the daemons since which the folders of devices and containerd are told.
+const DEVICES_SINCE: u16 = 44;
+const CONTAINERD_SINCE: u16 = 46;
+/// What clients are told that there is; some refuse a machine without any.
+const MEMORY: i64 = 1 << 30;
+
 /// `GET /info`. What this daemon does not have is said to be off, absent or empty.
 pub(super) fn info(daemon: &Daemon, version: u16) -> Answer {
     let records = daemon.shelf.all();
@@ -96,7 +104,8 @@ pub(super) fn info(daemon: &Daemon, version: u16) -> Answer {
         "BridgeNfIp6tables",
         "Debug",
     ];
-    pairs.extend(flags.map(|flag| (flag, false.into())));
+    let is_told = |flag: &&str| version < BRIDGE_UNTIL || !flag.starts_with("BridgeNf");
+    pairs.extend(flags.into_iter().filter(is_told).map(|flag| (flag, false.into())));
     pairs.extend([
         ("NFd", 0.into()),
         ("OomKillDisable", false.into()),
@@ -114,7 +123,7 @@ pub(super) fn info(daemon: &Daemon, version: u16) -> Answer {
         ("IndexServerAddress", "https://index.docker.io/v1/".into()),
         ("RegistryConfig", registry),
         ("NCPU", 1.into()),
-        ("MemTotal", 0.into()),
+        ("MemTotal", MEMORY.into()),
         ("GenericResources", Value::Null),
         ("DockerRootDir", "/var/lib/docker".into()),
         ("HttpProxy", "".into()),
@@ -136,6 +145,14 @@ pub(super) fn info(daemon: &Daemon, version: u16) -> Answer {
         ("SecurityOptions", json!([])),
         ("Warnings", json!(["nothing is executed: this is a daemon in memory, for tests"])),
     ]);
+    let (_, newest) = daemon.semantics().api_versions;
+    if newest >= DEVICES_SINCE {
+        pairs.push(("CDISpecDirs", json!([])));
+    }
+    if newest >= CONTAINERD_SINCE {
+        let namespaces = json!({ "Containers": "moby", "Plugins": "plugins.moby" });
+        pairs.push(("Containerd", json!({ "Address": "", "Namespaces": namespaces })));
+    }
     if version < DRIVER_UNTIL {
         pairs.push(("ExecutionDriver", "<not supported>".into()));
     }

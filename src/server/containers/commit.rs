@@ -34,11 +34,13 @@ pub fn commit(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     if pauses {
         log(daemon, &record, "pause", &[]);
     }
-    let parent = daemon.stores().images.get(record.image)?;
+    let parent = record.image.map(|image| daemon.stores().images.get(image)).transpose()?;
     let comment = call.form.get("comment");
-    let text = describe(daemon, &record, &parent, &config, call.form.get("author"), comment)?;
+    let text = describe(daemon, &record, parent.as_deref(), &config, call.form.get("author"), comment)?;
     let id = daemon.stores().images.create(text)?;
-    daemon.stores().images.set_parent(id, record.image)?;
+    if let Some(image) = record.image {
+        daemon.stores().images.set_parent(id, image)?;
+    }
     let mut shown = String::new();
     if !repository.is_empty() {
         // moby has made the image before it looks at the name.
@@ -64,7 +66,7 @@ struct Committed {
 fn describe(
     daemon: &Daemon,
     record: &Record,
-    parent: &Image,
+    parent: Option<&Image>,
     config: &Object,
     author: &str,
     comment: &str,
@@ -89,7 +91,7 @@ fn describe(
         kind: &'static str,
         diff_ids: Vec<String>,
     }
-    let raw = raw_config(parent);
+    let raw = parent.map(raw_config).unwrap_or_default();
     let created = daemon.now().instant.rfc3339_nano(0).to_string();
     let mut step = Map::new();
     step.insert("created".to_owned(), created.clone().into());
@@ -108,8 +110,8 @@ fn describe(
         created: &created,
         docker_version: daemon.version(),
         history: steps.map(|step| Object::new(HISTORY, step)).collect(),
-        os: if parent.os().is_empty() { "linux" } else { parent.os() },
-        rootfs: RootFs { kind: "layers", diff_ids: parent.diff_ids() },
+        os: parent.map(Image::os).filter(|os| !os.is_empty()).unwrap_or("linux"),
+        rootfs: RootFs { kind: "layers", diff_ids: parent.map(Image::diff_ids).unwrap_or_default() },
     });
     let mut text = text.map_err(|error| Error::system(error.to_string()))?;
     // The encoder's newline is no part of a config.

@@ -12,13 +12,14 @@ use super::super::daemon::Daemon;
 use super::super::images::raw_config;
 use super::super::platform::Platform;
 use super::super::record::{Record, default_name, strings};
-use super::super::shape::{CONFIG, ENDPOINT, HOST_CONFIG, Object, find};
+use super::super::shape::{CONFIG, HOST_CONFIG, Object, endpoint_shape, find, is_empty};
 use super::super::state::State;
 use super::change::log;
 use super::{mounts, validate};
 use crate::base::digest::{ContainerId, ImageId};
 use crate::base::error::{Error, Result};
 use crate::graph::store::{Container, ImageStore};
+use crate::semantics::Semantics;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -29,6 +30,7 @@ struct Created {
 
 pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     let body = call.json()?;
+    validate::check_types(&body)?;
     if !CONFIG.is_named_in(&body) {
         return Err(invalid(daemon.semantics().empty_config_error));
     }
@@ -40,26 +42,20 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
         }
     }
     let image_name = config.get("Image").as_str().unwrap_or_default().to_owned();
-    if image_name.is_empty() {
-        return Err(Refusal::not_implemented("a container without an image"));
-    }
-    let mut host_config = Map::new();
-    if let Some(given) = find(&body, "HostConfig").and_then(Value::as_object) {
-        host_config.clone_from(given);
-        // The daemon completes what the client has begun.
-        if find(given, "Runtime").is_none_or(is_unset) {
-            host_config.insert("Runtime".to_owned(), "runc".into());
-        }
-    }
-    let mut host_config = Object::new(HOST_CONFIG, &host_config);
+    let mut host_config = host_config(&body, daemon.semantics());
     complete(&mut host_config);
     let own_mounts = mounts::of_host_config(daemon, &host_config)?;
     validate::check(&body, &config, &host_config)?;
     let platform = Platform::parse(call.form.get("platform"))?;
-    let (image_id, image) = daemon.image(&image_name)?;
-    check_platform(&image_name, &raw_config(&image), platform.as_ref())?;
-    if let Some(of_image) = find(&raw_config(&image), "config").and_then(Value::as_object) {
-        merge(&mut config, &Object::new(CONFIG, of_image));
+    let mut image_id = None;
+    if !image_name.is_empty() {
+        let (id, image) = daemon.image(&image_name)?;
+        image_id = Some(id);
+        let raw = raw_config(&image);
+        check_platform(&image_name, &raw, platform.as_ref())?;
+        if let Some(of_image) = find(&raw, "config").and_then(Value::as_object) {
+            merge(&mut config, &Object::new(CONFIG, of_image));
+        }
     }
     // `docker create --entrypoint=`: none, also not that of the image.
     if strings(config.get("Entrypoint")) == [""] {
@@ -78,7 +74,7 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
         id,
         name: name(call.form.get("name"), id)?,
         mounts: Vec::new(),
-        networks: networks(&body, &config, &host_config),
+        networks: networks(daemon.semantics(), &body, &config, &host_config),
         logs: Arc::default(),
         exits: 0,
         image: image_id,
@@ -95,6 +91,75 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     })?;
     add(daemon, &record)?;
     Ok(Answer::json_with_status(201, &Created { id, warnings: [] }))
+}
+
+/// Settings that count beside a `HostConfig`, too, where it has none.
+const BESIDE: [&str; 5] = ["Memory", "MemorySwap", "CpuShares", "CpusetCpus", "VolumeDriver"];
+
+/// The settings of the host (`ContainerConfigWrapper.getHostConfig`), with the daemon's defaults.
+fn host_config(body: &Map<String, Value>, semantics: &Semantics) -> Object {
+    let own = find(body, "HostConfig").and_then(Value::as_object);
+    let is_beside = semantics.host_settings_beside_config && HOST_CONFIG.is_named_in(body);
+    let mut given = match own {
+        Some(own) => own.clone(),
+        None if is_beside => body.clone(),
+        None => Map::new(),
+    };
+    if is_beside {
+        for name in BESIDE {
+            if let Some(value) = find(body, name).filter(|_| find(&given, name).is_none_or(is_empty)) {
+                given.insert(name.to_owned(), value.clone());
+            }
+        }
+    }
+    if semantics.host_settings_beside_config
+        && let Some(cpus) = find(body, "Cpuset").filter(|_| find(&given, "CpusetCpus").is_none_or(is_empty))
+        && !given.is_empty()
+    {
+        given.insert("CpusetCpus".to_owned(), cpus.clone());
+    }
+    // The daemon completes what the client has begun.
+    let is_begun = own.is_some() || is_beside || semantics.container_defaults_are_told;
+    if is_begun && find(&given, "Runtime").is_none_or(is_unset) {
+        given.insert("Runtime".to_owned(), "runc".into());
+    }
+    let mut settings = Object::new(HOST_CONFIG, &given);
+    if semantics.container_defaults_are_told {
+        tell_defaults(&mut settings);
+    }
+    settings
+}
+
+/// The paths that a container does not see since moby 28.
+const MASKED: [&str; 12] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+
+fn tell_defaults(settings: &mut Object) {
+    if matches!(settings.get("NetworkMode").as_str(), None | Some("" | "default")) {
+        settings.set("NetworkMode", "bridge");
+    }
+    let policy = settings.get("RestartPolicy").as_object();
+    if policy.and_then(|policy| find(policy, "Name")?.as_str()).is_none_or(str::is_empty) {
+        settings.set("RestartPolicy", json!({ "Name": "no", "MaximumRetryCount": 0 }));
+    }
+    if settings.is_default("MaskedPaths") {
+        settings.set("MaskedPaths", MASKED.to_vec());
+    }
+    for name in ["KernelMemory", "KernelMemoryTCP"] {
+        settings.remove_empty(name);
+    }
 }
 
 /// What a daemon adds to settings that were begun.
@@ -127,14 +192,20 @@ fn add(daemon: &Daemon, record: &Record) -> Result<()> {
     let stores = daemon.stores();
     let (id, image) = (record.id, record.image);
     let image_mounts = image_mounts(daemon, &record.host_config)?;
-    let chain = stores.images.get(image)?.top_layer();
+    let chain = match image {
+        Some(image) => stores.images.get(image)?.top_layer(),
+        None => None,
+    };
     daemon.shelf.add(record.clone())?;
     let undo = |error: Error| {
         daemon.shelf.remove(id, |_| true);
         error
     };
     stores.layers.mount(&id.to_string(), chain).map_err(undo)?;
-    stores.containers.create(Container { id, image, running: false, image_mounts }).map_err(undo)?;
+    // A container without an image keeps none.
+    if let Some(image) = image {
+        stores.containers.create(Container { id, image, running: false, image_mounts }).map_err(undo)?;
+    }
     mounts::make_volumes(daemon, record);
     log(daemon, record, "create", &[]);
     Ok(())
@@ -152,7 +223,13 @@ fn image_mounts(daemon: &Daemon, host_config: &Object) -> Result<Vec<ImageId>> {
 }
 
 /// The networks that a container is to be on: those with settings, or else that of its mode.
-fn networks(body: &Map<String, Value>, config: &Object, host_config: &Object) -> BTreeMap<String, Object> {
+fn networks(
+    semantics: &Semantics,
+    body: &Map<String, Value>,
+    config: &Object,
+    host_config: &Object,
+) -> BTreeMap<String, Object> {
+    let shape = endpoint_shape(semantics);
     let mode = host_config.get("NetworkMode").as_str().unwrap_or_default();
     if *config.get("NetworkDisabled") == true || mode.starts_with("container:") {
         return BTreeMap::new();
@@ -162,10 +239,10 @@ fn networks(body: &Map<String, Value>, config: &Object, host_config: &Object) ->
     let endpoints = find(body, "NetworkingConfig").and_then(Value::as_object);
     let endpoints = endpoints.and_then(|networking| find(networking, "EndpointsConfig")?.as_object());
     let nothing = Map::new();
-    let settings = |given: &Value| Object::new(ENDPOINT, given.as_object().unwrap_or(&nothing));
+    let settings = |given: &Value| Object::new(shape, given.as_object().unwrap_or(&nothing));
     match endpoints.filter(|endpoints| !endpoints.is_empty()) {
         Some(endpoints) => endpoints.iter().map(|(key, given)| (name(key), settings(given))).collect(),
-        None => [(name(mode), Object::new(ENDPOINT, &nothing))].into(),
+        None => [(name(mode), Object::new(shape, &nothing))].into(),
     }
 }
 

@@ -165,7 +165,7 @@ impl List {
             && (self.exit_codes.is_empty() || has_code())
             && self.statuses.include(record.state.word())
             && self.filters.exact_match("health", "none")
-            && self.ancestors.as_ref().is_none_or(|images| images.contains(&record.image))
+            && self.ancestors.as_ref().is_none_or(|images| record.image.is_some_and(|image| images.contains(&image)))
             // Nothing here has a port.
             && !["publish", "expose"].iter().any(|key| self.filters.contains(key))
             && self.is_on_network(record)

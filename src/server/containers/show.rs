@@ -9,9 +9,9 @@ use super::super::answer::{Answer, Refusal};
 use super::super::daemon::Daemon;
 use super::super::images::{DRIVER, GraphDriver};
 use super::super::record::Record;
-use super::super::shape::{ENDPOINT, Nothing, Object};
+use super::super::shape::{Nothing, Object, endpoint_shape};
 use super::mounts::Mount;
-use crate::base::digest::{ContainerId, ImageId};
+use crate::base::digest::ContainerId;
 use crate::base::error::Result;
 use crate::graph::store::ImageStore;
 
@@ -23,8 +23,9 @@ struct Networks {
 }
 
 impl Networks {
-    fn of(record: &Record) -> Self {
-        let bare = |name: &String| (name.clone(), Object::new(ENDPOINT, &Map::new()));
+    fn of(daemon: &Daemon, record: &Record) -> Self {
+        let shape = endpoint_shape(daemon.semantics());
+        let bare = |name: &String| (name.clone(), Object::new(shape, &Map::new()));
         Self { networks: record.networks.keys().map(bare).collect() }
     }
 }
@@ -46,7 +47,7 @@ pub(in super::super) struct Summary {
     names: [String; 1],
     image: String,
     #[serde(rename = "ImageID")]
-    image_id: ImageId,
+    image_id: String,
     command: String,
     created: i64,
     ports: [(); 0],
@@ -69,7 +70,7 @@ impl Summary {
             id: record.id,
             names: [record.name.clone()],
             image: current_name(daemon, record),
-            image_id: record.image,
+            image_id: record.image_id(),
             command: record.command(),
             created: record.created.unix_seconds(),
             ports: [],
@@ -78,7 +79,7 @@ impl Summary {
             state: record.state.word(),
             status: record.state.status(daemon.now().instant),
             host_config: json!({ "NetworkMode": record.host_config.get("NetworkMode") }),
-            network_settings: Networks::of(record),
+            network_settings: Networks::of(daemon, record),
             mounts: record.mounts.iter().map(Mount::in_list).collect(),
             health: (version >= HEALTH_SINCE).then_some(Health { status: "none", failing_streak: 0 }),
         }
@@ -89,15 +90,16 @@ impl Summary {
 fn current_name(daemon: &Daemon, record: &Record) -> String {
     let name = record.image_name();
     match daemon.image(name) {
-        Ok((id, _)) if id == record.image => name.to_owned(),
-        _ => record.image.to_string(),
+        Ok((id, _)) if Some(id) == record.image => name.to_owned(),
+        _ => record.image_id(),
     }
 }
 
 /// Bytes of the image; a container that never ran has written nothing of its own.
 fn root_size(daemon: &Daemon, record: &Record) -> i64 {
     let stores = daemon.stores();
-    let chain = stores.images.get(record.image).ok().and_then(|image| image.top_layer());
+    let chain =
+        record.image.and_then(|image| stores.images.get(image).ok()).and_then(|image| image.top_layer());
     chain.and_then(|chain| stores.layers.chain_size(chain)).unwrap_or(0)
 }
 
@@ -109,7 +111,7 @@ struct Details {
     path: String,
     args: Vec<String>,
     state: Object,
-    image: ImageId,
+    image: String,
     resolv_conf_path: &'static str,
     hostname_path: &'static str,
     hosts_path: &'static str,
@@ -173,7 +175,7 @@ impl NetworkSettings {
 
 pub fn inspect(daemon: &Daemon, name: &str) -> Result<Answer, Refusal> {
     let record = daemon.shelf.find(name)?;
-    let state = record.state;
+    let (state, image) = (record.state, record.image_id());
     Ok(Answer::json(&Details {
         id: record.id,
         created: record.created.rfc3339_nano(0).to_string(),
@@ -193,7 +195,7 @@ pub fn inspect(daemon: &Daemon, name: &str) -> Result<Answer, Refusal> {
             ("StartedAt", state.started().rfc3339_nano(0).to_string().into()),
             ("FinishedAt", state.finished().rfc3339_nano(0).to_string().into()),
         ]),
-        image: record.image,
+        image,
         resolv_conf_path: "",
         hostname_path: "",
         hosts_path: "",
@@ -207,7 +209,11 @@ pub fn inspect(daemon: &Daemon, name: &str) -> Result<Answer, Refusal> {
         app_armor_profile: "",
         exec_ids: daemon.execs.ids_of(record.id),
         host_config: record.host_config,
-        graph_driver: DRIVER,
+        graph_driver: if daemon.semantics().container_defaults_are_told {
+            GraphDriver::with_id(record.id.to_string())
+        } else {
+            DRIVER
+        },
         mounts: record.mounts,
         config: record.config,
         network_settings: NetworkSettings::of(record.networks),

@@ -19,6 +19,53 @@ pub fn check(body: &Map<String, Value>, config: &Object, host_config: &Object) -
     check_host_config(config, host_config)
 }
 
+/// The fields of the config whose type Go's decoder checks.
+const TYPES: [(&str, &str); 20] = [
+    ("Hostname", "string"),
+    ("Domainname", "string"),
+    ("User", "string"),
+    ("Image", "string"),
+    ("WorkingDir", "string"),
+    ("MacAddress", "string"),
+    ("StopSignal", "string"),
+    ("AttachStdin", "bool"),
+    ("AttachStdout", "bool"),
+    ("AttachStderr", "bool"),
+    ("Tty", "bool"),
+    ("OpenStdin", "bool"),
+    ("StdinOnce", "bool"),
+    ("ArgsEscaped", "bool"),
+    ("NetworkDisabled", "bool"),
+    ("StopTimeout", "int"),
+    ("Env", "[]string"),
+    ("OnBuild", "[]string"),
+    ("Labels", "map[string]string"),
+    ("HostConfig", "container.HostConfig"),
+];
+
+/// # Errors
+///
+/// Go's, about a field of another type.
+pub fn check_types(body: &Map<String, Value>) -> Result<()> {
+    for (field, kind) in TYPES {
+        let Some(value) = find(body, field) else { continue };
+        let (is_kind, found) = match value {
+            Value::Null => (true, "null"),
+            Value::Bool(_) => (kind == "bool", "bool"),
+            Value::Number(_) => (kind == "int", "number"),
+            Value::String(_) => (kind == "string", "string"),
+            Value::Array(_) => (kind.starts_with('['), "array"),
+            Value::Object(_) => (kind.contains('.') || kind.starts_with("map"), "object"),
+        };
+        if !is_kind {
+            return Err(Error::system(format!(
+                "json: cannot unmarshal {found} into Go struct field ContainerConfigWrapper.{field} of type {kind}"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn invalid<T>(message: impl Into<String>) -> Result<T> {
     Err(Error::invalid_parameter(message.into()))
 }

@@ -78,6 +78,15 @@ impl Archive {
         None
     }
 
+    /// The folders at the top that hold a file of this name, in their order.
+    pub fn folders_with(&self, name: &str) -> Vec<String> {
+        let folders = self.0.keys().filter_map(|path| path.split_once('/'));
+        let mut folders: Vec<_> =
+            folders.filter(|(_, rest)| *rest == name).map(|(folder, _)| folder.to_owned()).collect();
+        folders.sort_unstable();
+        folders
+    }
+
     /// A file that must be there.
     ///
     /// # Errors

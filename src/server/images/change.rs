@@ -3,6 +3,7 @@
 use super::super::answer::{Answer, Refusal, invalid};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
+use super::of_platform;
 use crate::api::event::Actor;
 use crate::base::digest::ImageId;
 use crate::base::error::{Error, ErrorClass, Result};
@@ -74,6 +75,7 @@ pub fn remove(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusa
     if name.trim().is_empty() {
         return Err(invalid("image name cannot be blank"));
     }
+    of_platform::check_all(call, "platforms", of_platform::REMOVE_SINCE)?;
     let extent = Extent { force: call.form.flag("force"), prune: !call.form.flag("noprune") };
     let records = daemon.engine().delete(name, extent)?;
     Ok(Answer::json(&records))

@@ -1,5 +1,7 @@
 //! `GET /images/{name}/json` and `/history` (moby's `daemon/images/image_inspect.go`, `image_history.go`).
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -7,6 +9,7 @@ use super::super::answer::{Answer, Refusal};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::super::shape::{CONFIG, OCI_CONFIG, Object, find, is_empty};
+use super::of_platform;
 use crate::base::digest::{ChainId, DiffId, ImageId};
 use crate::base::error::{Error, Result};
 use crate::document::image::Image;
@@ -67,8 +70,15 @@ struct Details {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in super::super) struct GraphDriver {
-    data: Option<()>,
+    data: Option<BTreeMap<&'static str, String>>,
     name: &'static str,
+}
+
+impl GraphDriver {
+    /// The driver of a container that says by what ID it mounts it.
+    pub fn with_id(id: String) -> Self {
+        Self { data: Some([("ID", id)].into()), ..DRIVER }
+    }
 }
 
 /// A driver that keeps no data of its own for an image or a container.
@@ -96,9 +106,11 @@ pub fn inspect(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refus
         }
         Error::new(error.class(), format!("no such image: {name}: {error}"))
     };
+    let platform = of_platform::asked(call, "platform", of_platform::INSPECT_SINCE)?;
     let (id, image) = daemon.image(name).map_err(in_lookup)?;
     let stores = daemon.stores();
     let raw = config(&image);
+    of_platform::check(name, &raw, platform.as_ref())?;
     let references = stores.references.references(id);
     let (repo_digests, repo_tags) = references.iter().partition::<Vec<_>, _>(|one| one.is_canonical());
     let familiar = |references: Vec<&Reference>| {
@@ -195,9 +207,11 @@ struct Step {
     tags: Option<Vec<String>>,
 }
 
-pub fn history(daemon: &Daemon, name: &str) -> Result<Answer, Refusal> {
+pub fn history(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
+    let platform = of_platform::asked(call, "platform", of_platform::HISTORY_SINCE)?;
     let (id, image) = daemon.image(name)?;
     let raw = config(&image);
+    of_platform::check(name, &raw, platform.as_ref())?;
     let mut steps = steps(daemon, &image, &raw)?;
     steps.reverse();
     let mut next = Some(id);

@@ -28,9 +28,10 @@ pub fn import(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
         return Err(Refusal::not_implemented("importing from another source than the body, fromSrc=-,"));
     }
     let platform = Platform::parse(call.form.get("platform"))?;
-    if platform.is_some_and(|platform| platform.os != "linux") {
+    if platform.as_ref().is_some_and(|platform| platform.os != "linux") {
         return Err(invalid("operating system is not supported"));
     }
+    let platform = platform.filter(|_| daemon.semantics().import_takes_platform).unwrap_or_default();
     let (repository, tag) = (call.form.get("repo").to_owned(), call.form.get("tag").to_owned());
     let reference = if repository.is_empty() {
         None
@@ -53,7 +54,7 @@ pub fn import(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     let stores = daemon.stores();
     let handle = stores.layers.register(diff_id, None, unpacked_size(&tar)?)?;
     daemon.contents.keep(ChainId::on(None, diff_id), tar);
-    let config = describe(daemon, config, &message, diff_id)?;
+    let config = describe(daemon, config, &message, &platform, diff_id)?;
     let created = stores.images.create(config);
     stores.layers.release(handle)?;
     let id = created?;
@@ -73,7 +74,13 @@ fn read(call: &mut Call) -> Result<Vec<u8>> {
 }
 
 /// The config in the order in which moby writes it: its digest is the image's ID.
-fn describe(daemon: &Daemon, config: Object, message: &str, diff_id: DiffId) -> Result<Vec<u8>> {
+fn describe(
+    daemon: &Daemon,
+    config: Object,
+    message: &str,
+    platform: &Platform,
+    diff_id: DiffId,
+) -> Result<Vec<u8>> {
     #[derive(Serialize)]
     struct Described<'a> {
         comment: &'a str,
@@ -82,6 +89,8 @@ fn describe(daemon: &Daemon, config: Object, message: &str, diff_id: DiffId) -> 
         docker_version: &'a str,
         config: Object,
         architecture: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        variant: &'a str,
         os: &'a str,
         rootfs: RootFs,
         history: [Step<'a>; 1],
@@ -104,7 +113,8 @@ fn describe(daemon: &Daemon, config: Object, message: &str, diff_id: DiffId) -> 
         container_config: Object::new(CONFIG, &serde_json::Map::new()),
         docker_version: daemon.version(),
         config,
-        architecture: ARCHITECTURE,
+        architecture: if platform.architecture.is_empty() { ARCHITECTURE } else { &platform.architecture },
+        variant: &platform.variant,
         os: "linux",
         rootfs: RootFs { kind: "layers", diff_ids: [diff_id] },
         history: [Step { created: &created, comment: message }],

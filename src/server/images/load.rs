@@ -13,10 +13,12 @@ use super::super::daemon::Daemon;
 use super::archive::{Archive, budget, decompress, unpacked_size};
 use super::change::{log, named};
 use super::details::{config, history_of};
+use super::legacy;
 use crate::base::archive::Budget;
 use crate::base::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::base::error::{Error, ErrorClass, Result};
 use crate::document::image::Image;
+use crate::document::reference::Reference;
 use crate::graph::store::{ImageStore, LayerHandle, ReferenceStore};
 
 /// One image of the archive.
@@ -39,20 +41,21 @@ pub fn load(daemon: &Daemon, call: &mut Call) -> Answer {
 }
 
 /// A load under way: what it says, and the layers that must not go before their image is there.
-struct Loading<'a> {
-    daemon: &'a Daemon,
+pub(super) struct Loading<'a> {
+    pub daemon: &'a Daemon,
     /// For the archive and for its layers, which may be compressed again.
-    budget: &'a Budget,
+    pub budget: &'a Budget,
     messages: Vec<u8>,
-    held: Vec<LayerHandle>,
+    pub held: Vec<LayerHandle>,
 }
 
 impl Loading<'_> {
     fn load(&mut self, archive: &Archive) -> Result<()> {
-        let items = match archive.get("manifest.json") {
+        let items: Vec<Item> = match archive.get("manifest.json") {
             Some(manifest) => {
                 serde_json::from_slice(&manifest).map_err(|error| Error::system(error.to_string()))?
             }
+            None if archive.get("repositories").is_some() => return legacy::load(self, archive),
             None => items_of_layout(archive)?,
         };
         let mut links = Vec::new();
@@ -139,6 +142,13 @@ impl Loading<'_> {
         if reference.tag().is_none() {
             return Err(Error::system(format!("invalid tag \"{tag}\"")));
         }
+        let shown = self.move_tag(id, reference);
+        self.say(&format!("Loaded image: {shown}\n"));
+        Ok(())
+    }
+
+    /// Gives an image a tag that another may have; the name.
+    pub fn move_tag(&mut self, id: ImageId, reference: Reference) -> String {
         let shown = reference.familiar().to_owned();
         if let Some(previous) =
             self.daemon.stores().references.get(&reference).filter(|previous| *previous != id)
@@ -148,8 +158,7 @@ impl Loading<'_> {
             ));
         }
         let _ = self.daemon.stores().references.retag(reference, id);
-        self.say(&format!("Loaded image: {shown}\n"));
-        Ok(())
+        shown
     }
 
     /// Links between images of the archive alone.

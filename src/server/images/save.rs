@@ -7,16 +7,25 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::super::answer::{Answer, Refusal};
+use super::super::call::Call;
 use super::super::daemon::Daemon;
+use super::super::platform::Platform;
 use super::change::log;
+use super::details::config;
+use super::of_platform;
 use crate::base::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::base::error::{Error, Result};
 use crate::document::image::Image;
 use crate::document::reference::{AnyReference, Reference};
+use crate::go::time::Timestamp;
 use crate::graph::store::{ImageStore, ReferenceStore};
 
-pub fn save(daemon: &Daemon, names: &[&str]) -> Result<Answer, Refusal> {
+pub fn save(daemon: &Daemon, call: &Call, names: &[&str]) -> Result<Answer, Refusal> {
+    let platform = of_platform::asked(call, "platform", of_platform::SAVE_SINCE)?;
     let chosen = choose(daemon, names)?;
+    if let Some(platform) = &platform {
+        check_platform(daemon, chosen.keys(), platform)?;
+    }
     let mut files = Files::default();
     let mut items = Vec::new();
     let mut repositories: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
@@ -37,6 +46,8 @@ pub fn save(daemon: &Daemon, names: &[&str]) -> Result<Answer, Refusal> {
         });
         log(daemon, *id, &id.to_string(), "save");
     }
+    // The list of the images is of no image's time.
+    files.time = 0;
     // As Go writes a list that was never begun.
     files.add_json("manifest.json", &(!items.is_empty()).then_some(&items))?;
     if !repositories.is_empty() {
@@ -53,6 +64,23 @@ struct Item {
     layers: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<ImageId>,
+}
+
+/// # Errors
+///
+/// An image is for another platform.
+fn check_platform<'a>(
+    daemon: &Daemon,
+    ids: impl Iterator<Item = &'a ImageId>,
+    platform: &Platform,
+) -> Result<()> {
+    for id in ids {
+        let actual = of_platform::of(&config(&*daemon.stores().images.get(*id)?));
+        if !platform.takes(&actual.os, &actual.architecture, &actual.variant) {
+            return Err(Error::system(format!("no suitable export target found for platform {platform}")));
+        }
+    }
+    Ok(())
 }
 
 /// `parseNames`: the images, each with the tags it was asked for by.
@@ -94,7 +122,16 @@ fn choose(daemon: &Daemon, names: &[&str]) -> Result<BTreeMap<ImageId, BTreeSet<
 
 /// The archive's files by their path; a folder has none.
 #[derive(Default)]
-struct Files(BTreeMap<String, Option<Arc<[u8]>>>);
+struct Files {
+    files: BTreeMap<String, File>,
+    /// When the image was made whose files are added, in seconds since 1970.
+    time: u64,
+}
+
+struct File {
+    content: Option<Arc<[u8]>>,
+    time: u64,
+}
 
 impl Files {
     /// The folders of the image's layers, base first.
@@ -102,6 +139,8 @@ impl Files {
         let image =
             daemon.stores().images.get(id).map_err(|_| Error::not_found(format!("No such image: {id}")))?;
         let layers = contents(daemon, &image)?;
+        let created = image.created().map_or(0, Timestamp::unix_seconds);
+        self.time = u64::try_from(created).unwrap_or(0);
         let last =
             layers.len().checked_sub(1).ok_or_else(|| Error::system("empty export - not implemented"))?;
         let mut folders = Vec::new();
@@ -111,10 +150,10 @@ impl Files {
             let of = if number == last { format!("{chain} {id}") } else { chain.to_string() };
             let folder = Digest::of(of.as_bytes()).hex();
             let legacy = Legacy { id: &folder, parent: parent.as_deref(), os: "linux" };
-            self.0.insert(format!("{folder}/"), None);
+            self.put(format!("{folder}/"), None);
             self.add(format!("{folder}/VERSION"), b"1.0".to_vec());
             self.add_json(&format!("{folder}/json"), &legacy)?;
-            self.0.insert(format!("{folder}/layer.tar"), Some(tar));
+            self.put(format!("{folder}/layer.tar"), Some(tar));
             parent = Some(folder.clone());
             folders.push(folder);
         }
@@ -122,8 +161,12 @@ impl Files {
         Ok(folders)
     }
 
+    fn put(&mut self, path: String, content: Option<Arc<[u8]>>) {
+        self.files.insert(path, File { content, time: self.time });
+    }
+
     fn add(&mut self, path: String, bytes: Vec<u8>) {
-        self.0.insert(path, Some(bytes.into()));
+        self.put(path, Some(bytes.into()));
     }
 
     fn add_json(&mut self, path: &str, value: &impl Serialize) -> Result<()> {
@@ -135,9 +178,11 @@ impl Files {
 
     fn write(self, out: &mut dyn Write) -> io::Result<()> {
         let mut tar = tar::Builder::new(out);
-        for (path, content) in self.0 {
+        for (path, File { content, time }) in self.files {
             let mut header = tar::Header::new_gnu();
-            header.set_mtime(0);
+            header.set_mtime(time);
+            header.set_username("root")?;
+            header.set_groupname("root")?;
             match content {
                 None => {
                     header.set_entry_type(tar::EntryType::Directory);

@@ -369,65 +369,6 @@ const EXAMPLES: &[Example] = &[
         answer: |semantics| server::ask(semantics, "GET", "/events?since=x"),
         invert: |semantics| semantics.event_time_errors_name_parameter = false,
     },
-    Example {
-        field: "reference_filter_matches_canonical",
-        asked: "`reference=docker.io/library/a`, in a list of images",
-        answer: |semantics| {
-            let path = "/images/json?filters=%7B%22reference%22:%5B%22docker.io%2Flibrary%2Fa%22%5D%7D";
-            yes(server::body(semantics, path).contains("a:latest"), "lists `a:latest`", "lists nothing")
-        },
-        invert: |semantics| semantics.reference_filter_matches_canonical = false,
-    },
-    Example {
-        field: "inspect_keys_are_sorted",
-        asked: "the first key of `GET /images/a/json`",
-        answer: |semantics| {
-            let body = server::body(semantics, "/images/a/json");
-            format!("`{}`", body.split('"').nth(1).unwrap())
-        },
-        invert: |semantics| semantics.inspect_keys_are_sorted = false,
-    },
-    Example {
-        field: "inspect_omits_empty_since",
-        asked: "an empty `Author` left out of `GET /images/a/json`",
-        answer: |semantics| {
-            server::since(semantics, "/images/a/json", |reply| !reply.body.contains("\"Author\""))
-        },
-        invert: |semantics| semantics.inspect_omits_empty_since = None,
-    },
-    Example {
-        field: "empty_network_until_is_none",
-        asked: r#"a prune of networks with `{"until":[]}`"#,
-        answer: |semantics| {
-            let path = "/networks/prune?filters=%7B%22until%22:%7B%7D%7D";
-            let answer = server::ask(semantics, "POST", path);
-            // T-12: moby has no answer where the daemon in memory has this one.
-            if answer.starts_with("400") { format!("the daemon panics; here {answer}") } else { answer }
-        },
-        invert: |semantics| semantics.empty_network_until_is_none = false,
-    },
-    Example {
-        field: "prune_api_minimum",
-        asked: "`POST /v1.24/images/prune`, where the lowest API version is lowered to 1.24",
-        answer: |semantics| {
-            let mut lowered = *semantics;
-            lowered.api_versions.0 = 24;
-            server::ask(&lowered, "POST", "/v1.24/images/prune")
-        },
-        invert: |semantics| semantics.prune_api_minimum = None,
-    },
-    Example {
-        field: "api_versions",
-        asked: "lowest and highest API version",
-        answer: |semantics| {
-            let daemon = TestDaemon::builder().semantics(*semantics).start().unwrap();
-            let version: Value =
-                serde_json::from_str(&get(daemon.socket().unwrap(), "/version").body).unwrap();
-            let text = |key: &str| version[key].as_str().unwrap().to_owned();
-            format!("{} to {}", text("MinAPIVersion"), text("ApiVersion"))
-        },
-        invert: |semantics| semantics.api_versions = (44, 54),
-    },
 ];
 
 fn status<T: std::fmt::Debug>(answer: Result<T, Error>) -> String {

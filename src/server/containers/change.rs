@@ -29,7 +29,9 @@ pub(super) fn log(
     let labels = record.labels().into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
     let mut attributes: BTreeMap<_, _> = labels.collect();
     attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-    attributes.insert("image".to_owned(), record.image_name().to_owned());
+    if !record.image_name().is_empty() {
+        attributes.insert("image".to_owned(), record.image_name().to_owned());
+    }
     attributes.insert("name".to_owned(), record.name.trim_start_matches('/').to_owned());
     daemon.events().log(
         "container",

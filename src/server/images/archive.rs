@@ -111,7 +111,7 @@ pub(super) fn decompress<'a>(source: impl Read + 'a, budget: &'a Budget) -> Resu
     };
     match beginning {
         [0x1f, 0x8b, 0x08, ..] => Ok(Box::new(budget.unpacked(MultiGzDecoder::new(source)))),
-        // DIFFERENCE(compressions): nobody makes these, nor archives without a manifest.json, any more.
+        // DIFFERENCE(compressions): nobody makes these any more.
         [b'B', b'Z', b'h', ..] => unknown("bzip2"),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => unknown("xz"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => unknown("zstd"),

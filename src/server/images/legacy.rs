@@ -136,6 +136,7 @@ fn step(description: &Description) -> Object {
 }
 
 /// `v1.MakeConfigFromV1Config`: what the folder's `json` says as it stands, its keys sorted, with layers and history.
+/// DIFFERENCE(compressions): moby reads images of before 1.8.3 into a newer form first.
 fn describe(json: &[u8], diff_ids: &[String], history: &[Object]) -> Result<Vec<u8>> {
     let mut fields: BTreeMap<String, Box<RawValue>> = parse(json)?;
     for name in ["id", "parent", "Size", "parent_id", "layer_id", "throwaway"] {

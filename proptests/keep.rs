@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use image_prune::client::{KeepReason, KeepRules, Keeping};
 use image_prune::graph::store::Stores;
-use image_prune::{Digest, ImageId, Reference, Semantics};
+use image_prune::{Digest, ImageId, Reference, Semantics, Timestamp};
 use proptest::prelude::*;
 
 use crate::support::config;
@@ -12,14 +12,20 @@ use crate::support::config;
 const SEEDS: &str = "proptests/regressions/keep.txt";
 const SEMANTICS: Semantics = Semantics::MOBY_20_10;
 
-/// Dates that say nothing, as tools that build reproducibly write them.
-const NO_DATES: [Option<&str>; 5] = [
+/// Dates that say nothing: as tools that build reproducibly write them, or a machine whose clock was wrong.
+const NO_DATES: [Option<&str>; 8] = [
     None,
     Some("0001-01-01T00:00:00Z"),
     Some("1970-01-01T00:00:00Z"),
     Some("1970-01-01T00:00:01Z"),
     Some("1980-01-01T00:00:01Z"),
+    // Yet to come.
+    Some("2020-06-02T00:00:01Z"),
+    Some("2099-01-01T00:00:00Z"),
+    Some("9999-12-31T23:59:59Z"),
 ];
+/// 2020-06-01, the daemon's clock.
+const NOW: Timestamp = Timestamp::new(1_590_969_600, 0);
 
 /// An image: when it was created, and the repositories that it is in, by tag or by digest.
 #[derive(Debug, Clone)]
@@ -55,7 +61,7 @@ fn stores(images: &[Made]) -> (Stores, Vec<ImageId>) {
 
 fn keep_last(count: usize, images: &[Made]) -> (Keeping, Vec<ImageId>) {
     let (stores, ids) = stores(images);
-    (KeepRules::new().last(count).apply(&stores), ids)
+    (KeepRules::new().last(count).apply(&stores, NOW), ids)
 }
 
 fn made() -> impl Strategy<Value = Made> {
@@ -69,7 +75,7 @@ fn made() -> impl Strategy<Value = Made> {
 
 /// The date of an image, where it has one: RFC 3339 in UTC sorts as text.
 fn date(image: &Made) -> Option<&str> {
-    image.created.as_deref().filter(|created| *created > "1980-01-02")
+    image.created.as_deref().filter(|created| ("1980-01-02"..="2020-06-02T00:00:00Z").contains(created))
 }
 
 proptest! {

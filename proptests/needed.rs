@@ -7,7 +7,7 @@ use std::path::Path;
 
 use image_prune::client::KeepRules;
 use image_prune::graph::store::Stores;
-use image_prune::{Error, ErrorClass, Semantics};
+use image_prune::{Error, ErrorClass, Semantics, Timestamp};
 
 /// What is kept of stores without images: each name is told as one that keeps nothing.
 fn needed(folder: &Path, args: &str, environment: &BTreeMap<String, String>) -> String {
@@ -19,7 +19,7 @@ fn needed(folder: &Path, args: &str, environment: &BTreeMap<String, String>) -> 
     let argument = env::join_paths(paths).unwrap();
     let told = match KeepRules::new().needed_by_files(Path::new(&argument), environment, &read) {
         Ok(rules) => {
-            let keeping = rules.apply(&Stores::new(&Semantics::default()));
+            let keeping = rules.apply(&Stores::new(&Semantics::default()), Timestamp::new(1_700_000_000, 0));
             let warnings = keeping.warnings.iter().map(|warning| format!("warning: {warning}\n"));
             warnings.chain(keeping.idle.iter().map(|name| format!("{name}\n"))).collect()
         }

@@ -1,9 +1,9 @@
 //! `--keep-last` where dates do not decide, asked of `agent`, `clean` and `df` alike.
 
 use image_prune::server::TestDaemon;
-use image_prune::{Digest, ImageId, Reference};
+use image_prune::{Digest, ImageId, Reference, Timestamp};
 
-use super::SEMANTICS;
+use super::{SEMANTICS, left};
 use crate::command::case::command;
 
 /// Five images of `app`, pulled by tag or by digest; `created` is what each config says.
@@ -73,4 +73,26 @@ fn of_images_pulled_by_digest_the_newest_stay() {
         assert!(text.contains("Deleted (4):") && text.contains("it is the newest of app"), "{text}");
     }
     assert!(!df.contains(newest) && df.matches("app@sha256:").count() == 4, "{df}");
+}
+
+/// A machine whose clock was wrong built the old one; it would be the newest for ever.
+#[test]
+fn an_image_of_the_future_is_not_the_newest() {
+    let daemon = TestDaemon::builder().now(Timestamp::new(1_780_272_000, 0)).start().unwrap();
+    for (tag, created) in [("old", "2099-01-01T00:00:00Z"), ("new", "2026-05-01T00:00:00Z")] {
+        let config = format!(r#"{{"created":"{created}","os":"linux","rootfs":{{"type":"layers"}}}}"#);
+        let id = daemon.stores().images.create(config).unwrap();
+        let name = Reference::parse(&format!("app:{tag}"), &SEMANTICS).unwrap();
+        daemon.stores().references.add_tag(name, id).unwrap();
+    }
+    let [agent, clean, df] = shown(&daemon, "1");
+    for text in [agent, clean] {
+        assert!(text.contains("Kept (2):") && !text.contains("it is the newest"), "{text}");
+    }
+    assert!(!df.contains("app"), "{df}");
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["agent", "--once", "--journal", "j", "--keep-last", "1", "--host", &daemon.host()];
+    let output = command(folder.path()).args(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(left(&daemon).len(), 2, "one was deleted");
 }

@@ -1,6 +1,7 @@
 //! The registry cleaner: laws of its plan on made-up registries, the command against Debian's `docker-registry`,
 //! and the client against a registry that follows a script.
 
+mod dates;
 mod laws;
 pub mod peer;
 mod real;

@@ -291,7 +291,7 @@ fn signatures_are_not_counted() {
     });
     let rules = Rules::parse("a keep-last 1", Schemes::default()).unwrap();
     let inventory = collect(&script.registry(), &rules, false, &|_, _| ()).unwrap();
-    let plan = plan(&inventory, &rules, 0);
+    let plan = plan(&inventory, &rules, 1_735_689_600);
     let gone: Vec<&str> = plan.delete.iter().map(|deletion| deletion.tag.as_str()).collect();
     assert_eq!(gone, ["one", "signature-of-one"]);
 }

@@ -13,6 +13,7 @@ use crate::base::error::{Error, Result};
 use crate::document::filters::Pairs;
 use crate::document::image::{Image, Labels};
 use crate::document::reference::Reference;
+use crate::go::time::Timestamp;
 use crate::graph::store::Stores;
 use crate::semantics::Semantics;
 
@@ -28,7 +29,7 @@ use pattern::Pattern;
 /// ```
 /// use image_prune::client::KeepRules;
 /// use image_prune::graph::store::Stores;
-/// use image_prune::{Reference, Semantics};
+/// use image_prune::{Reference, Semantics, Timestamp};
 ///
 /// let semantics = Semantics::MOBY_20_10;
 /// let stores = Stores::new(&semantics);
@@ -36,7 +37,7 @@ use pattern::Pattern;
 /// stores.references.add_tag(Reference::parse("reg.io/team/app:1.2", &semantics)?, id)?;
 ///
 /// let rules = KeepRules::new().pattern("reg.io/*/app:1.*")?;
-/// let keeping = rules.apply(&stores);
+/// let keeping = rules.apply(&stores, Timestamp::new(1_700_000_000, 0));
 /// assert_eq!(keeping.images[&id].to_string(), "`reg.io/*/app:1.*` keeps reg.io/team/app:1.2");
 /// # Ok::<(), image_prune::Error>(())
 /// ```
@@ -158,8 +159,8 @@ impl KeepRules {
     /// pulled by digest is an image of that repository, too.
     ///
     /// An image goes only where `count` others of its repository are known to be newer. Dates that reproducible builds
-    /// write (none, year 1, 1970, 1980-01-01) say nothing, and equal ones do not say which image is newer: of such
-    /// images all stay ([`KeepReason::MayBeNewest`]).
+    /// write (none, year 1, 1970, 1980-01-01) say nothing, nor do those that are yet to come, and equal ones do not say
+    /// which image is newer: of such images all stay ([`KeepReason::MayBeNewest`]).
     #[must_use]
     pub const fn last(mut self, count: usize) -> Self {
         self.last = Some(count);
@@ -209,9 +210,10 @@ impl KeepRules {
         Ok(self)
     }
 
-    /// What these rules keep.
+    /// The images of these stores that the rules keep. `now` is the daemon's clock: a date that is more than a day ahead
+    /// of it says nothing.
     #[must_use]
-    pub fn apply(&self, stores: &Stores) -> Keeping {
+    pub fn apply(&self, stores: &Stores, now: Timestamp) -> Keeping {
         let mut keeping = Keeping::default();
         let references = stores.references.all();
         for pattern in &self.patterns {
@@ -232,7 +234,7 @@ impl KeepRules {
             keeping.add(with_label.map(|id| (id, ())), &format!("label `{}`", label.text), reason);
         }
         if let Some(count) = self.last {
-            let dates = images.iter().map(|(id, image, _)| (*id, newest::date(image))).collect();
+            let dates = images.iter().map(|(id, image, _)| (*id, newest::date(image, now))).collect();
             for (id, reason) in newest::of_each_repository(&references, &dates, count) {
                 keeping.images.entry(id).or_insert(reason);
             }

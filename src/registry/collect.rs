@@ -260,7 +260,8 @@ fn created(config: &[u8]) -> Option<i64> {
     }
     let config: Config = serde_json::from_slice(config).ok()?;
     let created = DateTime::parse_from_rfc3339(&config.created?).ok()?.timestamp();
-    says_when(created).then_some(created)
+    // Those that are yet to come are left to the plan, which is told the time.
+    says_when(created, i64::MAX).then_some(created)
 }
 
 /// Tells of revisions that are to be kept and are not there: a slip of the pen would otherwise cost an image.

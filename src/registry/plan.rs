@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::inventory::{Entry, Inventory, Pointer, Repository};
 use super::rules::{Dated, Rules};
 use super::ruling::{KeepReason, Ruling};
+use crate::base::created::is_to_come;
 use crate::base::digest::Digest;
 
 /// What would be deleted, and what stays.
@@ -189,6 +190,7 @@ impl<'a> Sorting<'a> {
             .iter()
             .map(|(tag, image)| {
                 let created = repository.manifests.get(image).and_then(Entry::created);
+                let created = created.filter(|created| !is_to_come(*created, now));
                 Dated { tag, image: *image, created }
             })
             .collect();

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, BufWriter, Write};
 
-use image_prune::client::{KeepReason, KeepRules};
+use chrono::Utc;
+use image_prune::client::{KeepReason, Keeping};
 use image_prune::graph::free::Sharing;
 use image_prune::graph::removal::{Removal, marginal, remove};
 use image_prune::graph::store::{ContainerState, ContainerStore, ImageStore, ReferenceStore, Stores};
@@ -33,7 +34,10 @@ pub fn run(args: &DfArgs) -> Result<()> {
         return question.marginal();
     }
     match args.what_if.free {
-        Some(bytes) => question.smallest(bytes, &args.keep.rules()?),
+        Some(bytes) => {
+            let now = args.now.map_or_else(Utc::now, |now| now.to_utc()).into();
+            question.smallest(bytes, &args.keep.rules()?.apply(&question.stores, now))
+        }
         None => question.set(&args.what_if.set),
     }
 }
@@ -90,8 +94,7 @@ impl Question {
     }
 
     /// Of the images that no container uses and no rule keeps.
-    fn smallest(&self, bytes: u64, rules: &KeepRules) -> Result<()> {
-        let keeping = rules.apply(&self.stores);
+    fn smallest(&self, bytes: u64, keeping: &Keeping) -> Result<()> {
         for warning in &keeping.warnings {
             render::line_to_stderr("warning", warning);
         }

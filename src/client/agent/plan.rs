@@ -96,7 +96,7 @@ impl RunPlan {
                 warnings,
             });
         }
-        let keeping = rules.apply(&view.stores);
+        let keeping = rules.apply(&view.stores, view.now.instant);
         warnings.extend(keeping.warnings.iter().cloned());
         warnings.extend(
             keeping.idle.iter().map(|rule| format!("{rule} keeps nothing here: is it what was meant?")),

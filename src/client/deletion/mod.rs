@@ -172,7 +172,7 @@ impl Walk<'_> {
         if now != *step {
             return Some(format!("its references have changed to [{}]", now.references.join(", ")));
         }
-        if let Some(reason) = self.rules.apply(stores).images.get(&step.image) {
+        if let Some(reason) = self.rules.apply(stores, self.view.now.instant).images.get(&step.image) {
             return Some(format!("it is to be kept by now: {reason}"));
         }
         let user = look.containers.iter().find(|container| image_of(container) == Some(step.image));

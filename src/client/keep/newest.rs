@@ -9,9 +9,9 @@ use crate::document::image::Image;
 use crate::document::reference::Reference;
 use crate::go::time::Timestamp;
 
-/// When an image was created, where its date says so.
-pub(super) fn date(image: &Image) -> Option<Timestamp> {
-    image.created().filter(|created| says_when(created.unix_seconds()))
+/// When an image was created, where its date can be real `now`.
+pub(super) fn date(image: &Image, now: Timestamp) -> Option<Timestamp> {
+    image.created().filter(|created| says_when(created.unix_seconds(), now.unix_seconds()))
 }
 
 /// The images that may be among the `count` newest of a repository: all those than which fewer than `count` others are

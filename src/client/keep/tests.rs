@@ -3,6 +3,8 @@
 use super::*;
 
 const SEMANTICS: Semantics = Semantics::MOBY_20_10;
+/// 2023-11-14.
+const NOW: Timestamp = Timestamp::new(1_700_000_000, 0);
 
 /// Images, each created one day behind the one before, with these references.
 fn stores(images: &[&[&str]]) -> (Stores, Vec<ImageId>) {
@@ -30,7 +32,7 @@ fn stores(images: &[&[&str]]) -> (Stores, Vec<ImageId>) {
 /// The numbers of the images that stay.
 fn kept(rules: &KeepRules, images: &[&[&str]]) -> Vec<usize> {
     let (stores, ids) = stores(images);
-    let keeping = rules.apply(&stores);
+    let keeping = rules.apply(&stores, NOW);
     (0..ids.len()).filter(|number| keeping.images.contains_key(&ids[*number])).collect()
 }
 
@@ -136,7 +138,7 @@ fn compose_files_name_what_is_needed() {
     let rules = KeepRules::new().needed_by("compose.yml", &compose).unwrap();
     assert_eq!(kept(&rules, images), [0, 1, 2, 3, 5]);
     let (stores, ids) = stores(images);
-    assert_eq!(rules.apply(&stores).images[&ids[0]].to_string(), "compose.yml needs web:${TAG}");
+    assert_eq!(rules.apply(&stores, NOW).images[&ids[0]].to_string(), "compose.yml needs web:${TAG}");
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn a_variable_that_is_not_known_is_told_with_what_it_keeps() {
     let (stores, _) = stores(&[&["app:1", "app:one"], &["app:2"], &["web:1"]]);
     let rules =
         KeepRules::new().needed_by("c.yml", "services: {a: {image: 'app:$TAG'}, b: {image: 'web:1'}}");
-    let keeping = rules.unwrap().apply(&stores);
+    let keeping = rules.unwrap().apply(&stores, NOW);
     let expected = "c.yml: TAG is not set and stands for anything: `app:${TAG}` keeps 2 images";
     assert_eq!((keeping.warnings, keeping.images.len()), (vec![expected.to_owned()], 3));
 }
@@ -203,5 +205,5 @@ fn a_variable_that_is_not_known_is_told_with_what_it_keeps() {
 fn rules_that_keep_nothing_are_told() {
     let (stores, _) = stores(&[&["app:1"]]);
     let rules = KeepRules::new().pattern("ap:1").unwrap().label("no").unwrap().pattern("app").unwrap();
-    assert_eq!(rules.apply(&stores).idle, ["pattern `ap:1`", "label `no`"]);
+    assert_eq!(rules.apply(&stores, NOW).idle, ["pattern `ap:1`", "label `no`"]);
 }

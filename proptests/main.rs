@@ -15,6 +15,8 @@ mod agent;
 mod cancel;
 mod candidates;
 mod cases;
+#[cfg(feature = "client")]
+mod client;
 #[cfg(feature = "cli")]
 mod command;
 #[cfg(all(feature = "client", feature = "server"))]

@@ -24,6 +24,7 @@ mod error;
 mod host;
 mod image_store;
 mod keep;
+mod lines;
 mod observe;
 mod path;
 mod requests;

@@ -11,9 +11,15 @@ use super::answer::{
 };
 use super::api::Client;
 use super::error::{ClientError, FailureKind};
+use super::lines::Lines;
 use super::path::{Query, segment};
 use super::transport;
 use crate::semantics::Semantics;
+
+/// The most bytes of one event. It tells an image's labels, and has a line of its own.
+const LONGEST_EVENT: usize = 1 << 20;
+/// The most bytes of all events up to a moment. A daemon remembers a few hundred.
+const LARGEST_EVENTS: usize = 16 << 20;
 
 /// What a daemon knows.
 impl Client {
@@ -123,7 +129,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As of [`Client::version`]; a time or a filter that the daemon does not understand.
+    /// As of [`Client::version`]; a time or a filter that the daemon does not understand; an event of more than 1 MiB,
+    /// and more than 16 MiB of events where `until` says that they end.
     pub fn events(
         &self,
         since: &str,
@@ -133,23 +140,26 @@ impl Client {
     ) -> Result<(), ClientError> {
         let query =
             Query::new().add_given("since", since).add_given("until", until).add_given("filters", filters);
-        let mut waiting = Vec::new();
-        let mut malformed = None;
-        self.stream(&format!("/events{query}"), &mut |piece| {
-            waiting.extend_from_slice(piece);
-            while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = waiting.drain(..=end).collect();
-                match serde_json::from_slice(&line) {
-                    Ok(event) => on_event(event)?,
-                    Err(error) => {
-                        malformed = Some(format!("GET /events: an event cannot be read: {error}"));
-                        return ControlFlow::Break(());
-                    }
-                }
+        let mut lines = Lines::new(LONGEST_EVENT, (!until.is_empty()).then_some(LARGEST_EVENTS));
+        let mut problem = None;
+        let mut on_line = |line: &[u8]| match serde_json::from_slice(line) {
+            Ok(event) => on_event(event),
+            Err(error) => {
+                problem = Some(format!("an event cannot be read: {error}"));
+                ControlFlow::Break(())
             }
-            ControlFlow::Continue(())
+        };
+        let mut too_long = None;
+        self.stream(&format!("/events{query}"), &mut |piece| match lines.add(piece, &mut on_line) {
+            Ok(flow) => flow,
+            Err(limit) => {
+                too_long = Some(limit);
+                ControlFlow::Break(())
+            }
         })?;
-        malformed.map_or(Ok(()), |message| Err(ClientError::malformed(message)))
+        let torn = || lines.is_torn().then(|| "the last event has no end".to_owned());
+        let problem = problem.or_else(|| too_long.map(|limit| limit.to_string())).or_else(torn);
+        problem.map_or(Ok(()), |problem| Err(ClientError::malformed(format!("GET /events: {problem}"))))
     }
 }
 

@@ -15,4 +15,5 @@ pub(crate) mod hash;
 pub(crate) mod shuffle;
 pub(crate) mod sync;
 pub(crate) mod tag;
+pub mod terminal;
 pub mod units;

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use comfy_table::{Table, presets};
+use image_prune::terminal::is_harmful;
 
 /// `warning: …`, `error: …`, `hint: …` on stderr; bold where colours are wanted.
 pub fn line_to_stderr(label: &str, message: &str) {
@@ -37,14 +38,6 @@ pub fn escape(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
-}
-
-/// Control characters, and Unicode's format characters for direction, joining and line ends.
-pub fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The first twelve digits of an identifier, as docker shows it.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::terminal;
+
 mod file;
 
 /// How much a journal may hold.
@@ -96,7 +98,7 @@ impl Journal {
     /// Adds a line. Where that fails, on a full disk for example, the line waits for the next one, and
     /// [`Journal::problem`] says why. Of more than 64 lines that wait the oldest is dropped.
     pub fn append(&mut self, line: &impl Serialize) {
-        let text = serde_json::to_string(line);
+        let text = terminal::json(line);
         // Every line is of strings and numbers.
         let Ok(text) = text else { return };
         if self.waiting.len() == WAITING {

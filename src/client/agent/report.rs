@@ -8,6 +8,7 @@ use super::backoff::{Backoff, Jitter};
 use super::clock::Clock;
 use super::run::RunResult;
 use crate::base::error::{Error, Result};
+use crate::base::terminal;
 
 /// Reports that wait for a server that is away.
 const WAITING: usize = 64;
@@ -62,7 +63,7 @@ impl Reporter {
     ///
     /// The server does not take them now; they wait for the next time. Of more than 64 the oldest is dropped.
     pub fn send(&mut self, result: &RunResult, clock: &dyn Clock) -> Result<()> {
-        let text = serde_json::to_string(result).map_err(|error| Error::system(error.to_string()))?;
+        let text = terminal::json(result).map_err(|error| Error::system(error.to_string()))?;
         if self.waiting.len() == WAITING {
             self.waiting.pop_front();
         }

@@ -182,3 +182,15 @@ fn a_rotation_replaces_no_foreign_file() {
     assert!(problem.contains("j.3: not a journal of image-prune"), "{problem}");
     assert_eq!(whole(folder.path()), before);
 }
+
+/// `tail -f journal.jsonl` shows a label as it is.
+#[test]
+fn what_a_terminal_obeys_is_escaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("j");
+    let (mut journal, _) = Journal::open(&path, JournalLimits::default()).unwrap();
+    let line = json!({ "kind": "result", "why": "\u{9b}2J\u{202e}\u{1b}[31m é" });
+    journal.append(&line);
+    assert!(text(&path).trim_end().chars().all(|character| !terminal::is_harmful(character)));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&text(&path)).unwrap(), line);
+}

@@ -42,7 +42,7 @@ fn once_prunes_and_tells_everybody() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&result["outcome"], &result["untagged"]), (&"done".into(), &serde_json::json!(["old:1"])));
-    assert_eq!(lines(&folder.path().join("journal")).len(), 2);
+    assert_eq!(lines(&folder.path().join("journal")).len(), 3);
     let metrics = fs::read_to_string(folder.path().join("m.prom")).unwrap();
     assert!(metrics.contains("image_prune_images_deleted_total 1\n"), "{metrics}");
     assert_eq!(left(&daemon), [kept].into());
@@ -90,7 +90,7 @@ fn flags_count_more_than_the_environment_and_that_more_than_the_file() {
     });
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(!folder.path().join("of-file").exists());
-    assert_eq!(lines(&folder.path().join("of-env")).len(), 2);
+    assert_eq!(lines(&folder.path().join("of-env")).len(), 3);
     assert_eq!(left(&daemon).len(), 2, "the rules of the file and of the flags");
     let args = ["--host", &daemon.host(), "--journal", "of-flag"];
     let output =

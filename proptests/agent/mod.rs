@@ -186,14 +186,16 @@ fn with_rules_each_deletion_is_a_step() {
         ["app:1", "app:one", "apple:1"].into()
     );
     assert!([pinned, pattern, newest, second, needed, used].iter().all(|id| left(&daemon).contains(id)));
+    assert_eq!(kinds(&lines), ["plan", "step", "step", "result"]);
+    let result = &lines[3];
     let why = |id: ImageId| {
-        let kept = lines[1]["kept"].as_array().unwrap();
+        let kept = result["kept"].as_array().unwrap();
         kept.iter().find(|kept| kept["id"] == id.to_string()).unwrap()["why"]["kind"].clone()
     };
     let kinds = [pinned, pattern, newest, second, needed, used].map(why);
     // The first rule that keeps an image is the reason, in the order of the flags.
     assert_eq!(kinds, ["keep_label", "keep_pattern", "keep_last", "keep_last", "needed_by", "keep_last"]);
-    assert_eq!(lines[0]["delete"], lines[1]["deleted"], "nothing but the plan");
+    assert_eq!(lines[0]["delete"], result["deleted"], "nothing but the plan");
 }
 
 /// Changes all but the first image right before the first deletion.

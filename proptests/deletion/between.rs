@@ -43,7 +43,8 @@ impl Between {
                 let mut answer = Vec::new();
                 backend.read_to_end(&mut answer).unwrap();
                 script.after(number, &request, &mut answer);
-                client.write_all(&answer).unwrap();
+                // A client that was killed meanwhile hears nothing.
+                let _ = client.write_all(&answer);
             }
         });
         Self { folder, thread: Some(thread) }

@@ -169,6 +169,37 @@ fn command_on(stage: &Stage, args: &[&str]) -> (Option<i32>, Value, String) {
     (output.status.code(), serde_json::from_str(&first).unwrap_or(Value::Null), stderr)
 }
 
+/// An answer without the image in it: Podman says nothing of one whose children are still there.
+#[test]
+fn a_deletion_that_is_answered_and_not_reported_is_unconfirmed() {
+    struct Silent;
+    impl Script for Silent {
+        fn before(&mut self, _: usize, _: &str) {}
+        fn after(&mut self, _: usize, request: &str, answer: &mut Vec<u8>) {
+            if request.starts_with("DELETE ") {
+                *answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]".to_vec();
+            }
+        }
+    }
+    let stage = Stage::new(false);
+    let between = Between::start(stage.daemon.socket().unwrap(), Silent);
+    let folder = tempfile::tempdir().unwrap();
+    let host = between.host();
+    let output = command(folder.path())
+        .args(super::AGENT.args)
+        .args(["--format", "json", "--host", &host])
+        .output()
+        .unwrap();
+    between.end();
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut unconfirmed: Vec<&str> =
+        result["unconfirmed"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    let mut going = super::GOING.map(|name| stage.id(name).to_string());
+    unconfirmed.sort_unstable();
+    going.sort_unstable();
+    assert_eq!(unconfirmed, going, "{result}");
+}
+
 #[test]
 fn clean_and_fit_tell_what_went_before_a_failure() {
     for fault in ["cut=after after=1", "status=500 after=1"] {

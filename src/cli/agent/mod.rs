@@ -102,10 +102,13 @@ fn journal(config: &Config) -> Result<Journal> {
             render::line_to_stderr("warning", &text);
         }
         if let Some(run) = repair.interrupted {
-            render::line_to_stderr(
-                "warning",
-                &format!("{}: run {run} has no result: it was killed", path.display()),
-            );
+            let gone = match repair.deleted.len() {
+                0 => String::new(),
+                1 => " after it had deleted 1 image".to_owned(),
+                count => format!(" after it had deleted {count} images"),
+            };
+            let text = format!("{}: run {run} has no result: it was killed{gone}", path.display());
+            render::line_to_stderr("warning", &text);
         }
     }
     Ok(journal)

@@ -98,7 +98,7 @@ pub fn make(args: &FitArgs, room: &mut MakeRoom) -> Result<()> {
     let client = host::client(&host::or_standard(args.source.host.as_deref()))?;
     let view = View::read(&client).map_err(Error::from)?;
     let applied = room.done.insert(Effects::default());
-    let done = delete(&client, &view, &KeepRules::new(), &room.steps, &|| false, applied);
+    let done = delete(&client, &view, &KeepRules::new(), &room.steps, &|| false, &mut |_| (), applied);
     room.applied = true;
     for skipped in &applied.skipped {
         let image = render::identifier(skipped.image, false);

@@ -4,7 +4,7 @@ use crate::graph::store::LayerStore;
 
 use super::super::answer::ImagesReport;
 use super::super::api::Client;
-use super::super::deletion::{Effects, delete};
+use super::super::deletion::{Answered, Effects, delete};
 use super::super::error::ClientError;
 use super::super::keep::KeepRules;
 use super::super::view::View;
@@ -22,25 +22,36 @@ pub fn apply(
     clock: &dyn Clock,
 ) -> (Effects, Option<ClientError>) {
     let mut applied = Effects::default();
-    let failure = continue_with(client, view, filters, rules, plan, clock, &mut applied).err();
+    let execution = Execution { client, view, filters, rules, plan, clock };
+    let failure = execution.run(&mut |_| (), &mut applied).err();
     (applied, failure)
 }
 
-/// [`apply`], added to what went before.
-pub(super) fn continue_with(
-    client: &Client,
-    view: &View,
-    filters: &str,
-    rules: &KeepRules,
-    plan: &RunPlan,
-    clock: &dyn Clock,
-    applied: &mut Effects,
-) -> Result<(), ClientError> {
-    let steps = match &plan.how {
-        How::Request => return prune(client, view, filters, plan, applied),
-        How::Steps(steps) => steps,
-    };
-    delete(client, view, rules, steps, &|| clock.is_stopping(), applied)
+/// A plan, with all that it takes to carry it out.
+pub(super) struct Execution<'a> {
+    pub client: &'a Client,
+    pub view: &'a View,
+    pub filters: &'a str,
+    pub rules: &'a KeepRules,
+    pub plan: &'a RunPlan,
+    pub clock: &'a dyn Clock,
+}
+
+impl Execution<'_> {
+    /// [`apply`], added to what went before. `on_answer` hears of each step of a plan that has steps.
+    pub fn run(
+        &self,
+        on_answer: &mut dyn FnMut(&Answered),
+        applied: &mut Effects,
+    ) -> Result<(), ClientError> {
+        let Self { client, view, filters, rules, plan, clock } = *self;
+        match &plan.how {
+            How::Request => prune(client, view, filters, plan, applied),
+            How::Steps(steps) => {
+                delete(client, view, rules, steps, &|| clock.is_stopping(), on_answer, applied)
+            }
+        }
+    }
 }
 
 fn prune(

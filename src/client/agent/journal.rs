@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::base::terminal;
 
 mod file;
+mod repair;
+
+pub use repair::Repair;
 
 /// How much a journal may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,17 +28,6 @@ impl Default for JournalLimits {
     fn default() -> Self {
         Self { bytes: 4 << 20, files: 4 }
     }
-}
-
-/// What the last agent left undone, which must have been killed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-#[serde(tag = "kind", rename = "repair")]
-pub struct Repair {
-    /// Bytes of a last line without an end, which are cut off.
-    pub torn_bytes: u64,
-    /// The run that has a plan and no result.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interrupted: Option<String>,
 }
 
 /// Lines that wait while they cannot be written, on a full disk for example. A run is more important than its journal:
@@ -73,11 +65,11 @@ impl Journal {
         let mut file = file::open(&path)?;
         file::refuse_foreign(&mut file)?;
         let length = file.metadata()?.len();
-        let whole = end_of_last_line(&mut file, length)?;
+        let whole = repair::end_of_last_line(&mut file, length)?;
         if whole < length {
             file.set_len(whole)?;
         }
-        let repair = Repair { torn_bytes: length - whole, interrupted: interrupted_run(&mut file, whole)? };
+        let repair = Repair { torn_bytes: length - whole, ..repair::interrupted_run(&path, limits.files)? };
         let mut journal = Self {
             path,
             limits,
@@ -96,13 +88,15 @@ impl Journal {
     }
 
     /// Adds a line. Where that fails, on a full disk for example, the line waits for the next one, and
-    /// [`Journal::problem`] says why. Of more than 64 lines that wait the oldest is dropped.
+    /// [`Journal::problem`] says why. Of more than 64 lines that wait the oldest is dropped, of deletions first: the
+    /// result of their run says the same.
     pub fn append(&mut self, line: &impl Serialize) {
         let text = terminal::json(line);
         // Every line is of strings and numbers.
         let Ok(text) = text else { return };
         if self.waiting.len() == WAITING {
-            self.waiting.pop_front();
+            let step = self.waiting.iter().position(|line| line.as_bytes().starts_with(file::STEP));
+            self.waiting.remove(step.unwrap_or(0));
             self.dropped = self.dropped.saturating_add(1);
         }
         self.waiting.push_back(text + "\n");
@@ -168,41 +162,6 @@ impl Journal {
         (self.file, self.length) = (next, 0);
         File::open(file::folder_of(&self.path))?.sync_all()
     }
-}
-
-/// Where the last line that has an end ends.
-fn end_of_last_line(file: &mut File, length: u64) -> io::Result<u64> {
-    const PIECE: u64 = 64 << 10;
-    let mut end = length;
-    while end > 0 {
-        let start = end.saturating_sub(PIECE);
-        let piece = read_range(file, start, end)?;
-        if let Some(at) = piece.iter().rposition(|byte| *byte == b'\n') {
-            return Ok(start + u64::try_from(at).unwrap_or(0) + 1);
-        }
-        end = start;
-    }
-    Ok(0)
-}
-
-fn read_range(file: &mut File, start: u64, end: u64) -> io::Result<Vec<u8>> {
-    let mut piece = Vec::new();
-    file.seek(SeekFrom::Start(start))?;
-    Read::take(&mut *file, end - start).read_to_end(&mut piece)?;
-    Ok(piece)
-}
-
-/// The run that the last line belongs to, unless that is its result.
-fn interrupted_run(file: &mut File, length: u64) -> io::Result<Option<String>> {
-    #[derive(Deserialize)]
-    struct Line {
-        kind: String,
-        run: Option<String>,
-    }
-    let start = end_of_last_line(file, length.saturating_sub(1))?;
-    let line = read_range(file, start, length)?;
-    let line: Option<Line> = serde_json::from_slice(&line).ok();
-    Ok(line.filter(|line| matches!(line.kind.as_str(), "plan" | "retry")).and_then(|line| line.run))
 }
 
 #[cfg(test)]

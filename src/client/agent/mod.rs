@@ -8,8 +8,8 @@
 //!
 //! Without [keep rules](super::KeepRules) a run is one `POST /images/prune`. With them it is one
 //! [deletion](super::deletion) after the other, each looked at again right before: what changed since the plan stays.
-//! What a run may delete is in the journal before it deletes anything, and a failure makes a new plan, not another try
-//! of the old one.
+//! What a run may delete is in the journal before it deletes anything, each deletion as soon as the daemon has answered,
+//! and a failure makes a new plan, not another try of the old one.
 //!
 //! ```no_run
 //! use image_prune::client::agent::{Agent, Journal, JournalLimits, Settings, SystemClock};
@@ -36,7 +36,7 @@ mod plan;
 mod report;
 mod run;
 
-pub use super::deletion::{Effects, LateContainer, SkippedStep, Step};
+pub use super::deletion::{Answered, Effects, LateContainer, SkippedStep, Step};
 pub use super::view::View;
 pub use apply::apply;
 pub use backoff::{Backoff, Jitter};

@@ -10,12 +10,12 @@ use crate::base::digest::ImageId;
 use crate::go::time::Timestamp;
 
 use super::super::api::Client;
-use super::super::deletion::{Effects, LateContainer, SkippedStep};
+use super::super::deletion::{Answered, Effects, LateContainer, SkippedStep};
 use super::super::error::ClientError;
 use super::super::keep::KeepRules;
 use super::super::state::image_id;
 use super::super::view::View;
-use super::apply::continue_with;
+use super::apply::Execution;
 use super::backoff::{Backoff, Jitter};
 use super::clock::Clock;
 use super::journal::Journal;
@@ -148,6 +148,17 @@ struct PlanLine<'a> {
     plan: &'a RunPlan,
 }
 
+/// A deletion's line in the journal, written as soon as the daemon has answered: the result of a run that is killed never
+/// comes.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename = "step")]
+struct StepLine<'a> {
+    run: &'a str,
+    time: String,
+    #[serde(flatten)]
+    answered: &'a Answered,
+}
+
 /// A failure that is not the end of its run yet: a line of the journal, and what [`Agent::run_watched`] tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename = "retry")]
@@ -273,7 +284,13 @@ impl Agent {
             return Ok(());
         }
         let filters = &self.settings.filters;
-        let done = continue_with(&self.client, &view, filters, &rules, &plan, clock, &mut run.gone);
+        let execution =
+            Execution { client: &self.client, view: &view, filters, rules: &rules, plan: &plan, clock };
+        let (journal, id) = (&mut self.journal, &run.id);
+        let mut on_answer = |answered: &Answered| {
+            journal.append(&StepLine { run: id, time: clock.now().to_string(), answered });
+        };
+        let done = execution.run(&mut on_answer, &mut run.gone);
         run.note_unconfirmed(&view, &plan);
         done
     }

@@ -61,12 +61,25 @@ impl Step {
     }
 }
 
+/// What a daemon answered to the deletion of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answered {
+    /// The image.
+    pub image: ImageId,
+    /// The image, where the daemon says that it went, and whatever else it says it deleted that is no known layer.
+    pub deleted: Vec<String>,
+    /// The references that went.
+    pub untagged: Vec<String>,
+    /// Bytes of the layers that went.
+    pub bytes: u64,
+}
+
 /// The effects of deletions so far.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Effects {
     /// The images that went, in order, and whatever else the daemon says it deleted that is no known layer.
     pub deleted: Vec<String>,
-    /// Images that were asked for without an answer: they may be gone.
+    /// Images that were asked for without an answer that says they went: they may be gone.
     pub unconfirmed: Vec<String>,
     /// The references that went.
     pub untagged: Vec<String>,
@@ -76,6 +89,14 @@ pub struct Effects {
     pub skipped: Vec<SkippedStep>,
     /// Containers that were created from an image while it was deleted.
     pub late_containers: Vec<LateContainer>,
+}
+
+impl Effects {
+    fn add(&mut self, answered: Answered) {
+        self.deleted.extend(answered.deleted);
+        self.untagged.extend(answered.untagged);
+        self.bytes = self.bytes.saturating_add(answered.bytes);
+    }
 }
 
 /// A planned deletion that was left.
@@ -110,7 +131,8 @@ impl fmt::Display for LateContainer {
 }
 
 /// Carries out `steps`, planned on `view`, and never more. An image that `rules` keep by then stays. Ends early where
-/// `is_stopping` returns true. All that went is added to `applied`, also where a failure ends it.
+/// `is_stopping` returns true. All that went is added to `applied`, also where a failure ends it; `on_answer` hears of
+/// each deletion before anything else is asked.
 ///
 /// # Errors
 ///
@@ -121,10 +143,11 @@ pub fn delete(
     rules: &KeepRules,
     steps: &[Step],
     is_stopping: &dyn Fn() -> bool,
+    on_answer: &mut dyn FnMut(&Answered),
     applied: &mut Effects,
 ) -> Result<(), ClientError> {
     let watch = Watch::new(client, view);
-    let mut walk = Walk { client, view, rules, watch, gone: BTreeSet::new(), applied };
+    let mut walk = Walk { client, view, rules, watch, gone: BTreeSet::new(), on_answer, applied };
     for step in steps {
         if is_stopping() {
             break;
@@ -141,6 +164,7 @@ struct Walk<'a> {
     watch: Watch<'a>,
     /// Images that were deleted here.
     gone: BTreeSet<ImageId>,
+    on_answer: &'a mut dyn FnMut(&Answered),
     applied: &'a mut Effects,
 }
 
@@ -205,21 +229,23 @@ impl Walk<'_> {
     fn note(&mut self, image: ImageId, items: Vec<DeletedItem>) -> Result<(), ClientError> {
         let id = image.to_string();
         let own = self.layers(image);
-        let (mut freed, mut unplanned) = (BTreeSet::new(), None);
+        let mut freed = BTreeSet::new();
+        let mut answered = Answered { image, deleted: Vec::new(), untagged: Vec::new(), bytes: 0 };
         for item in items {
-            self.applied.untagged.extend(item.untagged);
+            answered.untagged.extend(item.untagged);
             let Some(deleted) = item.deleted else { continue };
             match deleted.parse().ok().filter(|chain| own.contains(chain)) {
                 Some(chain) if deleted != id => drop(freed.insert(chain)),
-                _ => {
-                    if deleted != id {
-                        unplanned.get_or_insert_with(|| deleted.clone());
-                    }
-                    self.applied.deleted.push(deleted);
-                }
+                _ => answered.deleted.push(deleted),
             }
         }
-        self.applied.bytes = self.applied.bytes.saturating_add(self.view.bytes_of_layers(&freed));
+        answered.bytes = self.view.bytes_of_layers(&freed);
+        (self.on_answer)(&answered);
+        let unplanned = answered.deleted.iter().find(|deleted| **deleted != id).cloned();
+        if !answered.deleted.contains(&id) {
+            self.applied.unconfirmed.push(id.clone());
+        }
+        self.applied.add(answered);
         let refused = |deleted| {
             ClientError::malformed(format!(
                 "the daemon deleted {deleted}, which was not planned, along with {id}"

@@ -8,13 +8,23 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
+/// How the line of a deletion begins.
+pub(super) const STEP: &[u8] = br#"{"kind":"step""#;
 /// How the first line of an agent's journal begins. Each line is an object whose first key is its kind.
-const BEGINNINGS: [&[u8]; 4] =
-    [br#"{"kind":"plan""#, br#"{"kind":"retry""#, br#"{"kind":"result""#, br#"{"kind":"repair""#];
+const BEGINNINGS: [&[u8]; 5] =
+    [br#"{"kind":"plan""#, STEP, br#"{"kind":"retry""#, br#"{"kind":"result""#, br#"{"kind":"repair""#];
 
 /// Opens a regular file to read and write, and makes it where it is missing. Of what is there nothing is lost.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     open_with(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
+}
+
+/// Opens a file of a journal to read it; `None` where there is none.
+pub(super) fn open_older(path: &Path) -> io::Result<Option<File>> {
+    match open_with(path, OpenOptions::new().read(true)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        file => file.map(Some),
+    }
 }
 
 /// Opens a file that is new, or left empty by an agent that was killed.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::*;
 
@@ -23,6 +24,7 @@ fn a_torn_end_is_cut_off_wherever_it_was_torn() {
         let expected = Repair {
             torn_bytes: u64::try_from(cut - end).unwrap(),
             interrupted: (cut == whole.len()).then(|| "2".to_owned()),
+            ..Repair::default()
         };
         assert_eq!(repair.unwrap_or_default(), expected, "{cut}");
         for line in lines(&path) {
@@ -181,6 +183,77 @@ fn a_rotation_replaces_no_foreign_file() {
     let problem = journal.problem().unwrap();
     assert!(problem.contains("j.3: not a journal of image-prune"), "{problem}");
     assert_eq!(whole(folder.path()), before);
+}
+
+/// A line as it stands: in a JSON value keys are sorted.
+fn raw(text: String) -> Box<RawValue> {
+    RawValue::from_string(text).unwrap()
+}
+
+/// A deletion of a run, as agents write it.
+fn step(run: usize, image: usize) -> Box<RawValue> {
+    raw(format!(
+        r#"{{"kind":"step","run":"{run}","deleted":["{image}"],"untagged":["a:{image}"],"bytes":10}}"#
+    ))
+}
+
+/// Wherever the files of the journal are cut, what went in the interrupted run is told once, and nothing of others.
+#[test]
+fn what_went_in_an_interrupted_run_is_told_across_files() {
+    let plan = |run: usize| raw(format!(r#"{{"kind":"plan","run":"{run}","delete":["x"],"untag":[]}}"#));
+    for bytes in [1, 150, 300, 450, 1 << 20] {
+        for count in 0..5 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("j");
+            let limits = JournalLimits { bytes, files: 20 };
+            let (mut journal, _) = Journal::open(&path, limits).unwrap();
+            journal.append(&plan(1));
+            journal.append(&step(1, 70));
+            journal.append(&raw(r#"{"kind":"result","run":"1","deleted":["70"]}"#.to_owned()));
+            journal.append(&plan(2));
+            (0..count).for_each(|image| journal.append(&step(2, image)));
+            // The rotation before a line that never came.
+            let is_empty = count == 3;
+            if is_empty {
+                journal.rotate().unwrap();
+            }
+            assert_eq!(journal.problem(), None);
+            drop(journal);
+            let (journal, repair) = Journal::open(&path, limits).unwrap();
+            let images = || (0..count).map(|image| image.to_string());
+            let expected = Repair {
+                torn_bytes: 0,
+                interrupted: Some("2".to_owned()),
+                deleted: images().collect(),
+                untagged: images().map(|image| format!("a:{image}")).collect(),
+                bytes: 10 * u64::try_from(count).unwrap(),
+            };
+            assert_eq!(repair.as_ref(), Some(&expected), "{bytes} {count}");
+            drop(journal);
+            let last: serde_json::Value = serde_json::from_str(lines(&path).last().unwrap()).unwrap();
+            assert_eq!(last["deleted"], json!(expected.deleted));
+            assert_eq!(Journal::open(&path, limits).unwrap().1, None, "told twice");
+        }
+    }
+}
+
+#[test]
+fn of_lines_that_wait_those_of_deletions_are_dropped_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = three_files(folder.path());
+    fs::create_dir(folder.path().join("j.new")).unwrap();
+    journal.append(&json!({ "kind": "plan", "run": "7" }));
+    (0..200).for_each(|image| journal.append(&step(7, image)));
+    journal.append(&json!({ "kind": "result", "run": "7" }));
+    fs::remove_dir(folder.path().join("j.new")).unwrap();
+    journal.limits = JournalLimits { bytes: 1 << 20, files: 4 };
+    journal.append(&line(8));
+    assert_eq!(journal.problem(), None);
+    let written = text(&folder.path().join("j"));
+    for wanted in [r#"{"kind":"plan","run":"7"}"#, r#"{"kind":"result","run":"7"}"#] {
+        assert_eq!(written.matches(wanted).count(), 1, "{written}");
+    }
+    assert_eq!(written.matches(r#""kind":"step""#).count(), 61, "{written}");
 }
 
 /// `tail -f journal.jsonl` shows a label as it is.

@@ -1,10 +1,6 @@
 //! `conform`: our own daemon prunes as moby does, in every version; so does dockerd, where there is one. What
 //! is made is taken away, and nobody else's is touched.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
 use image_prune::client::conform::{Group, Options, Report, conform};
 use image_prune::client::{Client, Host};
 use image_prune::graph::select::Order;
@@ -13,6 +9,7 @@ use image_prune::server::TestDaemon;
 use image_prune::{Evidence, Semantics};
 
 use crate::support::dockerd::Dockerd;
+use crate::support::podman::Podman;
 
 fn client(host: &str) -> Client {
     Client::new(Host::parse(host).unwrap()).unwrap()
@@ -115,42 +112,9 @@ fn dockerd_prunes_as_moby() {
 /// Podman is no moby: see `src/docs/podman.md`. What it was given is taken away all the same.
 #[test]
 fn podman_is_told_apart() {
-    let program = Path::new("/usr/bin/podman");
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("socket");
-    let url = format!("unix://{}", socket.display());
-    let podman = |args: &[&str]| {
-        let mut command = Command::new(program);
-        command.arg("--root").arg(folder.path().join("root")).arg("--runroot").arg(folder.path().join("run"));
-        command.args(["--storage-driver", "vfs"]).args(args).stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(Stdio::null());
-        command
-    };
-    let service = program.exists().then(|| podman(&["system", "service", "--time=0", &url]).spawn().ok());
-    let Some(_service) = service.flatten().map(Ended) else {
-        eprintln!("skipped: there is no podman here (apt-get install podman)");
-        return;
-    };
-    let client = client(&url);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while client.api_version().is_err() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    if client.api_version().is_ok() {
-        let report = conform(&client, &options(4, 1, Semantics::MOBY_20_10), &mut |_| {}).unwrap();
-        assert_eq!(report.explained, 0, "podman has changed: src/docs/podman.md is to be measured again");
-        assert!(client.images(true).unwrap().is_empty(), "images are left");
-    } else {
-        eprintln!("skipped: podman does not serve its API here");
-    }
-}
-
-/// A process that ends with this, whatever a test says.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    let Some(podman) = Podman::start("conform") else { return };
+    let client = podman.client();
+    let report = conform(&client, &options(4, 1, Semantics::MOBY_20_10), &mut |_| {}).unwrap();
+    assert_eq!(report.explained, 0, "podman has changed: src/docs/podman.md is to be measured again");
+    assert!(client.images(true).unwrap().is_empty(), "images are left");
 }

@@ -4,6 +4,7 @@
 
 pub mod between;
 mod live;
+mod podman;
 mod stage;
 mod told;
 

@@ -13,6 +13,8 @@ pub mod foreign;
 pub mod http;
 #[cfg(feature = "server")]
 pub mod image_tar;
+#[cfg(all(feature = "client", feature = "server"))]
+pub mod podman;
 #[cfg(feature = "server")]
 pub mod proxy;
 pub mod requests;

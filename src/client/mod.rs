@@ -27,6 +27,7 @@ mod keep;
 mod lines;
 mod observe;
 mod path;
+mod podman;
 mod requests;
 pub mod state;
 mod transport;

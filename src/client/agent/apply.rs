@@ -4,7 +4,7 @@ use crate::graph::store::LayerStore;
 
 use super::super::answer::ImagesReport;
 use super::super::api::Client;
-use super::super::deletion::{Answered, Effects, delete};
+use super::super::deletion::{Answered, Effects, delete, whole_id};
 use super::super::error::ClientError;
 use super::super::keep::KeepRules;
 use super::super::view::View;
@@ -71,7 +71,7 @@ fn prune(
     // An image that came behind the view is deleted, too, and is none of its layers.
     let is_layer = |id: &String| id.parse().is_ok_and(|chain| view.stores.layers.layer(chain).is_some());
     let is_image = |id: &String| id.parse().is_ok_and(|id| view.stores.images.contains(id));
-    let deleted = images_deleted.iter().filter_map(|item| item.deleted.clone());
+    let deleted = images_deleted.iter().filter_map(|item| item.deleted.clone()).map(whole_id);
     applied.deleted.extend(deleted.filter(|id| is_image(id) || !is_layer(id)));
     applied.untagged.extend(images_deleted.into_iter().filter_map(|item| item.untagged));
     applied.bytes = applied.bytes.saturating_add(space_reclaimed);

@@ -19,8 +19,8 @@ use crate::semantics::Semantics;
 pub(super) struct Look {
     /// The containers, those that do not run included.
     pub containers: Vec<ContainerSummary>,
-    /// All images with their references, dates and labels, without layers; the problem where a reference was listed
-    /// for two images, as it moved meanwhile.
+    /// All images with their references, parents, dates and labels, without layers; the problem where a reference was
+    /// listed for two images, as it moved meanwhile.
     pub stores: Result<Stores, String>,
 }
 
@@ -55,7 +55,9 @@ impl<'a> Watch<'a> {
                 let id = image_id(&summary.id)?;
                 has_new |= self.learn(id)?;
                 let config = self.configs.get(&id).cloned().unwrap_or_default();
-                world.images.push(Image { id, config: config.into(), parent: None });
+                let parent = Some(&summary.parent_id).filter(|parent| !parent.is_empty());
+                let parent = parent.map(|parent| image_id(parent)).transpose()?;
+                world.images.push(Image { id, config: config.into(), parent });
                 world.stand_ins.insert(id);
                 let names = names_of(summary).map(|name| Reference { name: name.clone(), id });
                 world.references.extend(names);

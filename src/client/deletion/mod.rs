@@ -7,6 +7,9 @@
 //! can be forced against a running container or a child (D-7). Right before each request the daemon is looked at again:
 //! an image whose references have changed stays, and so does one that a container uses or a rule keeps by then.
 //!
+//! Podman, which speaks the same API, removes the containers of an image that it is forced to delete: there nothing is
+//! forced, and nothing asked for that would take something else along.
+//!
 //! What the API gives no way to avoid: a reference that comes to the image between the last look and the request goes
 //! along, and a container that is created from an image with several references at that moment loses its image. It
 //! keeps its layers, can be started and runs on, also when the daemon was restarted (seen on dockerd 20.10.24), and is
@@ -21,6 +24,7 @@ use super::answer::{ContainerSummary, DeletedItem};
 use super::api::Client;
 use super::error::{ClientError, FailureKind};
 use super::keep::KeepRules;
+use super::podman::Podman;
 use super::state::image_id;
 use super::view::View;
 use crate::base::digest::{ChainId, ImageId, short};
@@ -146,8 +150,12 @@ pub fn delete(
     on_answer: &mut dyn FnMut(&Answered),
     applied: &mut Effects,
 ) -> Result<(), ClientError> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let podman = client.podman()?;
     let watch = Watch::new(client, view);
-    let mut walk = Walk { client, view, rules, watch, gone: BTreeSet::new(), on_answer, applied };
+    let mut walk = Walk { client, view, rules, podman, watch, gone: BTreeSet::new(), on_answer, applied };
     for step in steps {
         if is_stopping() {
             break;
@@ -161,6 +169,8 @@ struct Walk<'a> {
     client: &'a Client,
     view: &'a View,
     rules: &'a KeepRules,
+    /// The daemon, if it is one.
+    podman: Option<Podman>,
     watch: Watch<'a>,
     /// Images that were deleted here.
     gone: BTreeSet<ImageId>,
@@ -200,7 +210,10 @@ impl Walk<'_> {
             return Some(format!("it is to be kept by now: {reason}"));
         }
         let user = look.containers.iter().find(|container| image_of(container) == Some(step.image));
-        user.map(|container| format!("container {} uses it by now", short(&container.id)))
+        if let Some(container) = user {
+            return Some(format!("container {} uses it by now", short(&container.id)));
+        }
+        self.podman.as_ref()?.obstacle(step.image, step.force, stores)
     }
 
     fn delete(&mut self, step: &Step) -> Result<(), ClientError> {
@@ -233,7 +246,7 @@ impl Walk<'_> {
         let mut answered = Answered { image, deleted: Vec::new(), untagged: Vec::new(), bytes: 0 };
         for item in items {
             answered.untagged.extend(item.untagged);
-            let Some(deleted) = item.deleted else { continue };
+            let Some(deleted) = item.deleted.map(whole_id) else { continue };
             match deleted.parse().ok().filter(|chain| own.contains(chain)) {
                 Some(chain) if deleted != id => drop(freed.insert(chain)),
                 _ => answered.deleted.push(deleted),
@@ -273,6 +286,11 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// An identifier with its algorithm, which Podman leaves out.
+pub(super) fn whole_id(text: String) -> String {
+    image_id(&text).map_or(text, |id| id.to_string())
 }
 
 fn image_of(container: &ContainerSummary) -> Option<ImageId> {

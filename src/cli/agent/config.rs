@@ -154,3 +154,41 @@ fn default_journal() -> PathBuf {
     let folder = std::env::var_os("STATE_DIRECTORY").filter(|folder| !folder.is_empty());
     PathBuf::from(folder.unwrap_or_else(|| "/var/lib/image-prune".into())).join("journal.jsonl")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "test code")]
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: AgentArgs,
+    }
+
+    /// How long a run is tried again for with these flags and this configuration file.
+    fn retry_for(flags: &[&str], file: &str) -> Option<Duration> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.toml");
+        std::fs::write(&path, file).unwrap();
+        let before = ["agent", "--config", path.to_str().unwrap()];
+        let line = Line::try_parse_from(before.iter().chain(flags)).unwrap();
+        Config::new(&line.args).unwrap().retry_for
+    }
+
+    #[test]
+    fn a_run_with_once_is_tried_again_for_two_minutes() {
+        let two_minutes = Some(Duration::from_secs(120));
+        assert_eq!(retry_for(&["--once"], ""), two_minutes);
+        assert_eq!(retry_for(&[], ""), None, "an agent that goes on has patience");
+        assert_eq!(retry_for(&["--every", "1h"], ""), None);
+        let (seconds, file) = (|seconds| Some(Duration::from_secs(seconds)), "retry-for = '5m'");
+        assert_eq!(retry_for(&["--once"], file), seconds(300));
+        assert_eq!(retry_for(&[], file), seconds(300));
+        assert_eq!(retry_for(&["--once", "--retry-for", "7s"], file), seconds(7));
+        assert_eq!(retry_for(&["--retry-for", "7s"], ""), seconds(7));
+    }
+}

@@ -136,6 +136,7 @@ fn carry_out(client: &Client, view: &View, filters: &str, plan: &CleanPlan) -> R
         }
     }
     for volume in plan.volumes.iter().take_while(|_| !clock.is_stopping()) {
+        // DIFFERENCE(volume-by-name): it may be another volume by now.
         match client.remove_volume(&volume.name) {
             Ok(()) => {
                 done.bytes = done.bytes.saturating_add(volume.bytes.unwrap_or(0));

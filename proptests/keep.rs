@@ -20,12 +20,12 @@ const NO_DATES: [Option<&str>; 8] = [
     Some("1970-01-01T00:00:01Z"),
     Some("1980-01-01T00:00:01Z"),
     // Yet to come.
-    Some("2020-06-02T00:00:01Z"),
+    Some("2024-06-02T00:00:01Z"),
     Some("2099-01-01T00:00:00Z"),
     Some("9999-12-31T23:59:59Z"),
 ];
-/// 2020-06-01, the daemon's clock.
-const NOW: Timestamp = Timestamp::new(1_590_969_600, 0);
+/// 2024-06-01, the daemon's clock.
+const NOW: Timestamp = Timestamp::new(1_717_200_000, 0);
 
 /// An image: when it was created, and the repositories that it is in, by tag or by digest.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ fn made() -> impl Strategy<Value = Made> {
 
 /// The date of an image, where it has one: RFC 3339 in UTC sorts as text.
 fn date(image: &Made) -> Option<&str> {
-    image.created.as_deref().filter(|created| ("1980-01-02"..="2020-06-02T00:00:00Z").contains(created))
+    image.created.as_deref().filter(|created| ("1980-01-02"..="2024-06-02T00:00:00Z").contains(created))
 }
 
 proptest! {

@@ -194,9 +194,11 @@ fn engines_and_specification_are_strangers() {
 #[test]
 fn registries_stand_on_little() {
     let little = [
+        ["base", "address"],
         ["base", "created"],
         ["base", "digest"],
         ["base", "error"],
+        ["base", "few"],
         ["base", "glob"],
         ["base", "sync"],
         ["base", "tag"],

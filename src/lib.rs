@@ -81,7 +81,7 @@ pub use api::request::PruneRequest;
 pub use api::{event, request, rules, warning};
 pub use base::digest::{ChainId, ContainerId, DiffId, Digest, DigestError, ImageId, short};
 pub use base::error::{Error, ErrorClass, Result};
-pub use base::{cancel, terminal, units};
+pub use base::{cancel, few, terminal, units};
 pub use document::filters::Filters;
 pub use document::image::Image;
 #[cfg(any(feature = "registry", feature = "fit"))]

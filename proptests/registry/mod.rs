@@ -2,6 +2,7 @@
 //! and the client against a registry that follows a script.
 
 mod dates;
+mod interleaved;
 mod laws;
 pub mod peer;
 mod real;

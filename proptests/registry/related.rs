@@ -46,16 +46,16 @@ fn repository_with(
     })
 }
 
-fn listed(kind: &str, digest: Digest, size: usize) -> String {
+pub fn listed(kind: &str, digest: Digest, size: usize) -> String {
     format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":{size}}}"#)
 }
 
-fn index_of(listed: &[String]) -> String {
+pub fn index_of(listed: &[String]) -> String {
     format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{}]}}"#, listed.join(","))
 }
 
 /// An image with a subject.
-fn about(mark: &str, subject: &str) -> String {
+pub fn about(mark: &str, subject: &str) -> String {
     let subject = listed(INDEX, Digest::of(subject.as_bytes()), subject.len());
     manifest(mark).replacen('{', &format!(r#"{{"subject":{subject},"#), 1)
 }
@@ -84,7 +84,9 @@ fn what_an_index_lists_by_another_type_is_no_manifest() {
         let script = repository(&[(kept, kept_text), (going, going_text.clone())], &[]);
         let applied = run(&script.registry());
         assert_eq!(tags_that_go(&applied), [going], "{:?}", applied.plan);
-        assert!(script.log().iter().all(|asked| asked.before < 2), "nothing is asked for again and again");
+        let is_list = |path: &str| path.ends_with("/tags/list?n=1000");
+        let once = script.log().into_iter().filter(|asked| !is_list(&asked.path));
+        assert!(once.into_iter().all(|asked| asked.before < 2), "nothing is asked for again and again");
         let expected = if going == "cache" { 60 * 1_000 + 50 } else { 1 } + going_text.len();
         assert_eq!(applied.plan.bytes, expected as u64);
     }

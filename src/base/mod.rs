@@ -8,6 +8,7 @@ pub mod cancel;
 pub(crate) mod created;
 pub(crate) mod digest;
 pub(crate) mod error;
+pub mod few;
 #[cfg(any(feature = "client", feature = "registry"))]
 pub(crate) mod glob;
 pub(crate) mod guard;

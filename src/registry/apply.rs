@@ -1,8 +1,9 @@
 //! From a [`RetentionPlan`] to deletions.
 //!
 //! A registry deletes digests, and with a digest all its tags. So everything is looked at again right before:
-//! each repository is read and planned anew, and each tag before each request. An interrupted run leaves nothing
-//! behind that the next one does not see: the images of an index go before the index itself.
+//! each repository is read and planned anew, and its tags are before each request; where any came, moved or went, the
+//! rest is planned anew. An interrupted run leaves nothing behind that the next one does not see: the images of an index go
+//! before the index itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,16 +11,19 @@ use std::time::Duration;
 use super::client::{Deletion as Outcome, Registry};
 use super::collect::read_repository;
 use super::http::HttpError;
-use super::inventory::{Inventory, Repository};
+use super::inventory::Inventory;
 use super::plan::{Deletion, KeptTag, RetentionPlan, bytes, plan_repository};
 use super::rules::Rules;
 use super::ruling::KeepReason;
+use super::watch::Watch;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
 
 /// How often a deletion is tried.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// How many plans may come to nothing, one after the other, since others changed the repository.
+const PLANS: usize = 20;
 /// The longest pause that a registry may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -94,22 +98,52 @@ impl Run<'_> {
                 return;
             }
         };
-        let (fresh, staying) = plan_repository(&repository, self.inventory, rules, now);
-        let (going, changed) = split(deletions, &fresh);
-        for deletion in changed {
-            match staying.iter().find(|kept| kept.tag == deletion.tag) {
-                Some(kept) => self.kept.push(kept.clone()),
-                None if repository.tags.contains_key(&deletion.tag) => {
-                    self.keep_all(vec![deletion], &KeepReason::Moved);
+        let mut watch = Watch::new(self.registry, rules, repository);
+        let (mut pending, mut gone, mut idle) = (deletions, BTreeSet::new(), 0);
+        // A plan holds until somebody changes the repository.
+        while idle < PLANS {
+            let repository = watch.repository();
+            let (fresh, staying) = plan_repository(repository, self.inventory, rules, now);
+            let (going, changed) = split(pending, &fresh);
+            for deletion in changed {
+                match staying.iter().find(|kept| kept.tag == deletion.tag) {
+                    Some(kept) => self.kept.push(kept.clone()),
+                    None if repository.tags.contains_key(&deletion.tag) => {
+                        self.keep_all(vec![deletion], &KeepReason::Moved);
+                    }
+                    None => self.deleted.push(deletion),
                 }
-                None => self.deleted.push(deletion),
             }
+            let before = gone.len();
+            pending = self.digests(&mut watch, going, &mut gone);
+            if pending.is_empty() {
+                return self.add_new(name, staying);
+            }
+            idle = if gone.len() > before { 0 } else { idle + 1 };
         }
-        self.digests(&repository, going);
+        let why = "others change the repository all the time; run it again later".to_owned();
+        self.keep_all(pending, &KeepReason::Failed { why });
     }
 
-    /// Deletes digest by digest, an index before what it lists.
-    fn digests(&mut self, repository: &Repository, going: Vec<Deletion>) {
+    /// Tells of tags that came meanwhile and stay.
+    fn add_new(&mut self, name: &str, staying: Vec<KeptTag>) {
+        let kept = self.kept.iter().map(|kept| (&kept.repository, &kept.tag));
+        let deleted = self.deleted.iter().map(|deletion| (&deletion.repository, &deletion.tag));
+        let told: BTreeSet<String> = kept
+            .chain(deleted)
+            .filter(|(repository, _)| *repository == name)
+            .map(|(_, tag)| tag.clone())
+            .collect();
+        self.kept.extend(staying.into_iter().filter(|kept| !told.contains(&kept.tag)));
+    }
+
+    /// Deletes digest by digest, an index before what it lists; what is left once the plan does not hold any more.
+    fn digests(
+        &mut self,
+        watch: &mut Watch<'_>,
+        going: Vec<Deletion>,
+        gone: &mut BTreeSet<Digest>,
+    ) -> Vec<Deletion> {
         let mut by_digest: BTreeMap<Digest, Vec<Deletion>> = BTreeMap::new();
         for deletion in going {
             by_digest.entry(deletion.digest).or_default().push(deletion);
@@ -120,11 +154,13 @@ impl Run<'_> {
             .iter()
             .map(|(digest, tags)| (*digest, tags.iter().filter_map(subject_to_come).collect()))
             .collect();
+        let repository = watch.repository();
         digests.sort_by_cached_key(|digest| {
             (depth(*digest, &subjects, 0), std::cmp::Reverse(repository.closure(*digest).len()))
         });
         let parents = repository.parents();
-        let mut gone = BTreeSet::new();
+        let mut going_tags: BTreeSet<String> =
+            by_digest.values().flatten().map(|deletion| deletion.tag.clone()).collect();
         for digest in digests {
             let tags = by_digest.remove(&digest).unwrap_or_default();
             let stays = subjects.get(&digest).into_iter().flatten().find(|subject| !gone.contains(*subject));
@@ -132,24 +168,35 @@ impl Run<'_> {
                 self.keep_all(tags, &KeepReason::BelongsTo { tag: subject.to_string() });
                 continue;
             }
-            self.digest(&repository.name, digest, tags, &parents, &mut gone);
+            let own: Vec<String> = tags.iter().map(|deletion| deletion.tag.clone()).collect();
+            let mut left = self.digest(watch, digest, tags, &going_tags, &parents, gone);
+            own.iter().for_each(|tag| drop(going_tags.take(tag)));
             (self.progress)(self.deleted.len());
+            if !left.is_empty() {
+                left.extend(by_digest.into_values().flatten());
+                return left;
+            }
         }
+        Vec::new()
     }
 
-    /// Deletes one digest with its tags, behind the images that it alone lists.
+    /// Deletes one digest with its tags, behind the images that it alone lists. `going` are all tags that are
+    /// to go. Its tags are left where the plan does not hold any more.
     fn digest(
         &mut self,
-        name: &str,
+        watch: &mut Watch<'_>,
         digest: Digest,
         mut tags: Vec<Deletion>,
+        going: &BTreeSet<String>,
         parents: &BTreeMap<Digest, Vec<Digest>>,
         gone: &mut BTreeSet<Digest>,
-    ) {
+    ) -> Vec<Deletion> {
         if let Some(error) = &self.stopped {
             let why = format!("not tried: {error}");
-            return self.keep_all(tags, &KeepReason::Failed { why });
+            self.keep_all(tags, &KeepReason::Failed { why });
+            return Vec::new();
         }
+        let name = watch.repository().name.clone();
         let of_all = |along: fn(&Deletion) -> &Vec<Digest>| -> BTreeSet<Digest> {
             tags.iter().flat_map(along).copied().collect()
         };
@@ -163,35 +210,43 @@ impl Run<'_> {
                 // Its turn comes with that index; or never, where the index could not be deleted.
                 Some(_) if next != digest => continue,
                 Some(parent) => {
-                    return self.keep_all(tags, &KeepReason::InIndex { tag: parent.to_string() });
+                    self.keep_all(tags, &KeepReason::InIndex { tag: parent.to_string() });
+                    return Vec::new();
                 }
             }
-            match self.delete(name, next, digest, &mut tags) {
-                Ok(true) => drop(gone.insert(next)),
-                Ok(false) => return,
+            // Its own tags first: of those that stay the last is asked for right before the deletion.
+            let mut holds = |run: &mut Self| {
+                run.reread(&name, digest, &mut tags)?;
+                Ok(!tags.is_empty() && !watch.look(going)?)
+            };
+            match self.delete(&name, next, &mut holds) {
+                Ok(true) => {
+                    gone.insert(next);
+                    watch.deleted(next);
+                }
+                Ok(false) => return tags,
                 Err((error, is_fatal)) => {
                     self.keep_all(tags, &KeepReason::Failed { why: error.to_string() });
                     self.stopped = is_fatal.then_some(error);
-                    return;
+                    return Vec::new();
                 }
             }
         }
         self.deleted.extend(tags);
+        Vec::new()
     }
 
-    /// Deletes `next`, which is `digest` or an image of it, while its tags still point to `digest`; false where
-    /// none does any more. Failures come with a flag: whether the rest has no chance, either.
+    /// Deletes a manifest as long as `may_go`, which is asked right before each attempt, says so; `Ok(false)` where it
+    /// does not any more. Failures come with a flag: whether the rest has no chance, either.
     fn delete(
         &mut self,
         name: &str,
         next: Digest,
-        digest: Digest,
-        tags: &mut Vec<Deletion>,
+        may_go: &mut dyn FnMut(&mut Self) -> Result<bool>,
     ) -> Result<bool, (Error, bool)> {
         let mut pause = FIRST_PAUSE;
         for _ in 0..ATTEMPTS {
-            self.reread(name, digest, tags).map_err(|error| (error, false))?;
-            if tags.is_empty() {
+            if !may_go(self).map_err(|error| (error, false))? {
                 return Ok(false);
             }
             match self.registry.delete(name, next) {

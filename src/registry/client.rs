@@ -283,6 +283,7 @@ impl Registry {
         match self.manifest(repository, tag)? {
             Fetched::Missing => Ok(None),
             Fetched::Read(content) => Ok(Some(content.digest)),
+            Fetched::Unreadable { digest: Some(digest), .. } => Ok(Some(digest)),
             Fetched::Unreadable { why, .. } => Err(failed(HttpError::Broken(why))),
         }
     }

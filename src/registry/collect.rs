@@ -11,6 +11,7 @@ use super::rules::Rules;
 use crate::base::created::says_when;
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
+use crate::base::few;
 use crate::base::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::document::manifest::{Descriptor, Manifest};
 
@@ -20,8 +21,8 @@ const WORKERS: usize = 8;
 const DEPTH: usize = 8;
 /// How many manifests the indexes of a repository may list; each is a request.
 const LISTED: usize = 200_000;
-/// How many bytes these manifests may have together; they stay in memory.
-const LISTED_BYTES: u64 = 1 << 30;
+/// How many bytes the manifests of a repository may have together; they stay in memory.
+const READ_BYTES: u64 = 1 << 30;
 
 /// Called with the number of tags read and known, from several threads.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
@@ -96,15 +97,27 @@ pub(super) fn read_repository(
     progress: Progress<'_>,
 ) -> Result<Option<(Repository, Vec<String>)>> {
     let Some(tags) = registry.tags(name)? else { return Ok(None) };
-    let tags: Vec<String> = tags.into_iter().collect();
-    let fetched = parallel(&tags, progress, |tag| registry.manifest(name, tag))?;
+    read_tags(registry, name, tags.into_iter().collect(), rules, progress).map(Some)
+}
+
+/// These tags of a repository, what they lead to, and notes about them.
+pub(super) fn read_tags(
+    registry: &Registry,
+    name: &str,
+    tags: Vec<String>,
+    rules: &Rules,
+    progress: Progress<'_>,
+) -> Result<(Repository, Vec<String>)> {
+    let bytes = AtomicU64::new(0);
+    let fetched =
+        parallel(&tags, progress, |tag| within(&bytes, READ_BYTES, None, || registry.manifest(name, tag)))?;
 
     let mut repository = Repository { name: name.to_owned(), ..Repository::default() };
-    let mut notes = Vec::new();
+    let mut absent = Vec::new();
     for (tag, fetched) in tags.into_iter().zip(fetched) {
         let pointer = match fetched {
             Fetched::Missing => {
-                notes.push(format!("`{name}:{tag}` is listed and does not exist"));
+                absent.push(format!("`{name}:{tag}` is listed and does not exist"));
                 continue;
             }
             Fetched::Read(content) => {
@@ -120,21 +133,46 @@ pub(super) fn read_repository(
         };
         repository.tags.insert(tag, pointer);
     }
-    read_related(registry, &mut repository, rules.concern(name))?;
+    read_related(registry, &mut repository, &bytes, rules.concern(name))?;
     if rules.need_dates(name) {
         read_dates(registry, &mut repository)?;
     }
-    Ok(Some((repository, notes)))
+    let more = |more| format!("{more} more tags of `{name}` are listed and do not exist");
+    Ok((repository, few::first(absent, more)))
+}
+
+/// Reads a manifest and counts its bytes, up to a limit. What is beyond counts as unreadable, so that nothing goes that it may
+/// need.
+fn within(
+    bytes: &AtomicU64,
+    limit: u64,
+    digest: Option<Digest>,
+    read: impl FnOnce() -> Result<Fetched>,
+) -> Result<Fetched> {
+    if bytes.load(Ordering::Relaxed) > limit {
+        let why = format!("the manifests of this repository have more than {limit} bytes");
+        return Ok(Fetched::Unreadable { why, digest, may_list: true });
+    }
+    let fetched = read()?;
+    if let Fetched::Read(content) = &fetched {
+        bytes.fetch_add(content.size, Ordering::Relaxed);
+    }
+    Ok(fetched)
 }
 
 /// What indexes list, and what signatures and the like are about, level by level. A platform that was never pushed is no
 /// fault. What lies beyond the limits counts as unreadable, so that nothing goes that it may need.
-fn read_related(registry: &Registry, repository: &mut Repository, asks_for_referrers: bool) -> Result<()> {
+fn read_related(
+    registry: &Registry,
+    repository: &mut Repository,
+    bytes: &AtomicU64,
+    asks_for_referrers: bool,
+) -> Result<()> {
     let mut asked: BTreeSet<Digest> = repository.manifests.keys().copied().collect();
     let mut parents: Vec<Digest> = asked.iter().copied().collect();
     let mut named: Vec<Digest> = repository.tags.keys().filter_map(|tag| subject_in(tag)).collect();
     let mut has_referrers = asks_for_referrers;
-    let (mut listed, bytes) = (0, AtomicU64::new(0));
+    let mut listed = 0;
     for depth in 1.. {
         let entries = parents.iter().filter_map(|parent| repository.manifests.get(parent));
         let referrers = referrers(registry, &repository.name, &parents, &mut has_referrers)?;
@@ -157,18 +195,10 @@ fn read_related(registry: &Registry, repository: &mut Repository, asks_for_refer
         };
         let name = &repository.name;
         let fetched = parallel(&children, &|_, _| (), |child| {
-            let unread = |why| Fetched::Unreadable { why, digest: Some(*child), may_list: true };
             if let Some(why) = &beyond {
-                return Ok(unread(why.clone()));
+                return Ok(Fetched::Unreadable { why: why.clone(), digest: Some(*child), may_list: true });
             }
-            if bytes.load(Ordering::Relaxed) > LISTED_BYTES {
-                return Ok(unread(format!("indexes that list more than {LISTED_BYTES} bytes of manifests")));
-            }
-            let fetched = registry.manifest(name, &child.to_string())?;
-            if let Fetched::Read(content) = &fetched {
-                bytes.fetch_add(content.size, Ordering::Relaxed);
-            }
-            Ok(fetched)
+            within(bytes, READ_BYTES, Some(*child), || registry.manifest(name, &child.to_string()))
         })?;
         for (child, fetched) in children.iter().zip(fetched) {
             asked.insert(*child);
@@ -277,7 +307,7 @@ fn note_missing_revisions(rules: &Rules, inventory: &mut Inventory) {
 }
 
 /// Does something for each item, several at a time; in their order, or the first error.
-fn parallel<T: Sync, U: Send>(
+pub(super) fn parallel<T: Sync, U: Send>(
     items: &[T],
     progress: Progress<'_>,
     work: impl Fn(&T) -> Result<U> + Sync,
@@ -316,6 +346,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "test code")]
 
     use super::*;
+    use crate::registry::client::Content;
 
     #[test]
     fn dates_that_say_nothing() {
@@ -332,6 +363,25 @@ mod tests {
         ] {
             assert_eq!(created(config.as_bytes()), date, "{config}");
         }
+    }
+
+    #[test]
+    fn manifests_are_read_up_to_a_limit() {
+        let bytes = AtomicU64::new(0);
+        let digest = Digest::of(b"x");
+        let manifest = Manifest::parse(br#"{"schemaVersion":2,"layers":[]}"#).unwrap();
+        let content = Content { digest, size: 600, manifest };
+        let mut reads = 0;
+        for is_read in [true, true, false, false] {
+            let fetched = within(&bytes, 1000, None, || {
+                reads += 1;
+                Ok(Fetched::Read(Box::new(content.clone())))
+            });
+            let is_unknown =
+                |fetched| matches!(fetched, Fetched::Unreadable { digest: None, may_list: true, .. });
+            assert_eq!(is_unknown(fetched.unwrap()), !is_read);
+        }
+        assert_eq!(reads, 2);
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Repository {
     pub manifests: BTreeMap<Digest, Entry>,
     /// What was asked for, because something lists it or is about it, and does not exist.
     pub missing: BTreeSet<Digest>,
+    /// What was deleted since it was read; it is among the manifests still.
+    pub deleted: BTreeSet<Digest>,
 }
 
 /// What a tag points to.

@@ -37,6 +37,7 @@ mod plan;
 mod refusal;
 mod rules;
 mod ruling;
+mod watch;
 
 pub use address::Address;
 pub use apply::{AppliedPlan, apply};

@@ -324,7 +324,8 @@ impl<'a> Sorting<'a> {
             }
             let subject = self.following.get(tag).filter(|subject| !subject.is_gone)?.digest;
             let by = || needed.get(&subject).map_or_else(|| subject.to_string(), |need| need.tag.to_owned());
-            (!gone.contains(&subject)).then(|| KeepReason::BelongsTo { tag: by() })
+            let stays = !gone.contains(&subject) && !self.repository.deleted.contains(&subject);
+            stays.then(|| KeepReason::BelongsTo { tag: by() })
         };
         let found: Vec<(&'a str, Digest, KeepReason)> = self
             .going

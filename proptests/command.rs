@@ -7,6 +7,7 @@ pub mod case;
 mod endless;
 mod machine;
 mod page;
+mod secrets;
 mod view;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! What stands on nothing of ours.
 
+#[cfg(any(feature = "client", feature = "registry"))]
+pub(crate) mod address;
 #[cfg(any(feature = "server", feature = "fit"))]
 pub(crate) mod archive;
 pub(crate) mod arena;

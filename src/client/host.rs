@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::error::ClientError;
+use crate::base::address;
 
 /// Where a daemon listens: docker's `DOCKER_HOST`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +31,9 @@ impl Host {
     ///
     /// Any other text. Says what is accepted.
     pub fn parse(text: &str) -> Result<Self, ClientError> {
-        // A password is not for a terminal or a log.
-        let shown = if text.contains('@') { "…" } else { text };
+        // A password is not for a terminal or a log; the path of a socket is none.
+        let is_path = text.starts_with('/') || text.starts_with("unix://");
+        let shown = if is_path && !text.contains('@') { text.to_owned() } else { address::shown(text) };
         let refused = |problem: &str| {
             ClientError::invalid(format!(
                 "host `{shown}`: {problem}; it is unix:///path/of/socket or tcp://host:port"
@@ -80,7 +82,15 @@ mod tests {
 
     #[test]
     fn a_password_is_not_printed() {
-        for text in ["tcp://me:secret@h:1", "ssh://me:secret@h", "tcp://me:secret@h", "me:secret@h"] {
+        for text in [
+            "tcp://me:secret@h:1",
+            "ssh://me:secret@h",
+            "tcp://me:secret@h",
+            "me:secret@h",
+            "tcp://h:secret",
+            "https://h:1/?token=secret",
+            "tcp://h:1/secret",
+        ] {
             let error = Host::parse(text).unwrap_err().to_string();
             assert!(!error.contains("secret") && error.contains("unix:///path/of/socket"), "{error}");
         }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use ureq::http::Uri;
 
+use crate::base::address;
 use crate::base::error::{Error, Result};
 
 /// The address of a registry: scheme, host and port, nothing else.
@@ -37,6 +38,20 @@ impl Address {
         &self.0
     }
 
+    /// The part of a text that may be printed where an address was meant: scheme, host and port. Everything else may be
+    /// a password.
+    ///
+    /// ```
+    /// use image_prune::registry::Address;
+    ///
+    /// assert_eq!(Address::shown("https://me:secret@registry.example.com"), "https://…");
+    /// assert_eq!(Address::shown("https://registry.example.com/v2?token=secret"), "https://registry.example.com/…");
+    /// ```
+    #[must_use]
+    pub fn shown(text: &str) -> String {
+        address::shown(text)
+    }
+
     /// Whether what is sent there can be read on the way: no TLS, and another machine.
     #[must_use]
     pub fn is_open_to_listeners(&self) -> bool {
@@ -49,8 +64,9 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self> {
         let refused = |why: &str| {
+            let shown = Self::shown(text);
             let message =
-                format!("registry `{text}`: {why}; write it like https://registry.example.com:5000");
+                format!("registry `{shown}`: {why}; write it like https://registry.example.com:5000");
             Error::invalid_parameter(message)
         };
         if text.contains('@') {

@@ -86,14 +86,19 @@ fn add_registry(
     platform: &Platform,
     login: &LoginArgs,
 ) -> Result<()> {
-    let usage =
-        |why: &str| Failure::Usage(format!("`{image}`: {why}; write it like docker://host:port/name:tag"));
+    let usage = |why: &str| {
+        let shown = Address::shown(image);
+        Failure::Usage(format!("`{shown}`: {why}; write it like docker://host:port/name:tag"))
+    };
     let (host, path) = rest.split_once('/').ok_or_else(|| usage("no host"))?;
     let address: Address = host.parse().map_err(|error: Error| usage(&error.to_string()))?;
     let (repository, reference) = match path.split_once('@') {
         Some((repository, digest)) => (repository, digest),
         None => path.rsplit_once(':').unwrap_or((path, "latest")),
     };
+    if path.contains(['?', '#']) {
+        return Err(usage("a name and a tag, nothing behind them"));
+    }
     let registry = login::open(&address, login)?;
     let content = Remote { registry: &registry, repository };
     let Some(text) = content.manifest(reference)? else {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, FixedOffset};
 use clap::Args as ArgGroup;
-use image_prune::registry::Address;
 
 use crate::cli::args::{Format, instant};
 
@@ -58,7 +57,7 @@ pub struct RegistryArgs {
     pub now: Option<DateTime<FixedOffset>>,
     /// The registry: `https://host:port`; http without being asked only on this machine
     #[arg(long, value_name = "URL")]
-    pub registry: Address,
+    pub registry: String,
     #[command(flatten)]
     pub login: LoginArgs,
 }
@@ -75,7 +74,7 @@ pub struct LoginArgs {
     pub password_file: Option<PathBuf>,
     /// A token server elsewhere that may have the password, too
     #[arg(long, value_name = "URL")]
-    pub token_server: Option<Address>,
+    pub token_server: Option<String>,
     /// Certificates to trust instead of the usual ones, in PEM
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use image_prune::Error;
 use image_prune::registry::{Address, Credentials, Options, Registry};
 
 use super::args::LoginArgs;
@@ -12,11 +13,16 @@ use crate::cli::{read, render};
 const PASSWORDS: [&str; 2] = ["IMAGE_PRUNE_PASSWORD", "SKOPEO_PASSWORD"];
 const USERS: [&str; 2] = ["IMAGE_PRUNE_USERNAME", "SKOPEO_USERNAME"];
 
+/// The address of a registry that a flag names. clap would print the whole of one that it refuses, password included.
+pub fn address(text: &str) -> Result<Address> {
+    text.parse().map_err(|error: Error| Failure::Usage(error.to_string()))
+}
+
 /// A registry, nothing sent yet.
 pub fn open(address: &Address, args: &LoginArgs) -> Result<Registry> {
     let mut options = Options::new(address.clone());
     options.credentials = credentials(args)?;
-    options.token_server.clone_from(&args.token_server);
+    options.token_server = args.token_server.as_deref().map(self::address).transpose()?;
     let authorities = |file| read::bytes(file, read::SETTINGS);
     options.authorities = args.ca_file.as_deref().map(authorities).transpose()?;
     if options.credentials.is_some() && address.is_open_to_listeners() {

@@ -16,7 +16,7 @@ use args::RegistryArgs;
 
 pub fn run(args: &RegistryArgs) -> Result<()> {
     let rules = read_rules(args)?;
-    let registry = login::open(&args.registry, &args.login)?;
+    let registry = login::open(&login::address(&args.registry)?, &args.login)?;
     let now = args.now.map_or_else(Utc::now, |now| now.to_utc()).timestamp();
 
     let bar = progress::of_tags("reading");

@@ -4,7 +4,7 @@ mod layout;
 mod machine;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use image_prune::client::{Client, Host};
@@ -177,6 +177,17 @@ fn unknown_sizes_lie_between_nothing_and_the_most_that_the_compression_allows() 
     assert_eq!(on("50MB", &["--assume-ratio", "2"])["fits"], true);
 }
 
+/// A manifest of one layer, beside its config.
+fn manifest_file(folder: &tempfile::TempDir, config: &Value, layer: &Value) -> PathBuf {
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer]});
+    let file = folder.path().join("m.json");
+    fs::write(&file, manifest.to_string()).unwrap();
+    let blob = folder.path().join("blobs/sha256").join(&config["digest"].as_str().unwrap()[7..]);
+    fs::copy(blob, folder.path().join("config.json")).unwrap();
+    file
+}
+
 /// A layer of 2,000 files with 20 bytes each: 27 times its download, and 100 times in blocks.
 #[test]
 fn many_small_files_are_never_said_to_fit_by_their_download() {
@@ -209,27 +220,46 @@ fn many_small_files_are_never_said_to_fit_by_their_download() {
     ]});
     fs::write(&state, world.to_string()).unwrap();
     let real = 2000 * 4096 + 3 * 4096;
-    for (kind, layer) in
-        [(gzip, layout::gzip(&tar)), (plain, tar.clone()), (zstd, layout::gzip(&tar)), ("", tar.clone())]
+    // What somebody wrote to the layer, and not all of it; files never take less in blocks than they have.
+    let written = [
+        json!({}),
+        json!({"image-prune.size": "40000"}),
+        json!({"image-prune.size": "40000", "image-prune.usage": "30000", "image-prune.inodes": "2003"}),
+        json!({"image-prune.size": "40000", "image-prune.inodes": "2003"}),
+    ];
+    let kinds =
+        [(gzip, layout::gzip(&tar)), (plain, tar.clone()), (zstd, layout::gzip(&tar)), ("", tar.clone())];
+    for ((kind, layer), written) in
+        kinds.iter().flat_map(|kind| written.iter().map(move |written| (kind, written)))
     {
-        let layer = json!({"mediaType": kind, "digest": image_prune::Digest::of(&layer).to_string(), "size": layer.len()});
-        let kind_of_manifest = "application/vnd.oci.image.manifest.v1+json";
-        let manifest =
-            json!({"schemaVersion": 2, "mediaType": kind_of_manifest, "config": config, "layers": [layer]});
-        let file = folder.path().join("m.json");
-        fs::write(&file, manifest.to_string()).unwrap();
-        let blob = folder.path().join("config.json");
-        fs::copy(folder.path().join("blobs/sha256").join(&config["digest"].as_str().unwrap()[7..]), &blob)
-            .unwrap();
+        let digest = image_prune::Digest::of(layer);
+        let layer = json!({"mediaType": kind, "digest": digest, "size": layer.len(), "annotations": written});
+        let file = manifest_file(&folder, &config, &layer);
         for place in [["--data-root", root], ["--state", state.to_str().unwrap()]] {
             let args = [file.to_str().unwrap(), place[0], place[1], "--watermark", "100"];
             let found = answer(&[&args[..], &["--capacity", "8MB", "--available", "8MB"]].concat());
-            assert_eq!(found["fits"], false, "{kind} {place:?}: {found}");
-            assert_eq!(found["missing"]["source"], "bound", "{kind}: {found}");
+            assert_eq!(found["fits"], false, "{kind} {written} {place:?}: {found}");
+            assert_eq!(found["missing"]["source"], "bound", "{kind} {written}: {found}");
             let needed = found["volumes"][0]["needed_high"].as_u64().unwrap();
-            assert!(needed >= real, "{kind} {place:?}: {needed}");
-            assert!(found["notes"].to_string().contains("it may fit"), "{kind}: {found}");
+            assert!(needed >= real, "{kind} {written} {place:?}: {needed}");
+            assert!(found["notes"].to_string().contains("it may fit"), "{kind} {written}: {found}");
         }
+        // Whoever assumes a ratio is told that it is an assumption, and how far it may be off.
+        let args = format!("fit {} --data-root {root} --watermark 100 --assume-ratio 100", file.display());
+        let Output { stdout, stderr, .. } =
+            image_prune(&args.split(' ').collect::<Vec<_>>()).output().unwrap();
+        let told = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        assert!(told.contains("It fits if no layer is larger than you assume."), "{kind} {written}: {told}");
+        assert!(told.contains("your own assumption") && told.contains("inodes"), "{kind} {written}: {told}");
+    }
+    // Blocks without inodes: those of the worst case are needed.
+    let written = json!({"image-prune.size": "40000", "image-prune.usage": real.to_string()});
+    let layer = json!({"mediaType": gzip, "digest": image_prune::Digest::of(&layout::gzip(&tar)).to_string(),
+        "size": layout::gzip(&tar).len(), "annotations": written});
+    let file = manifest_file(&folder, &config, &layer);
+    let found = answer(&[file.to_str().unwrap(), "--data-root", root]);
+    if let Some(inodes) = found["volumes"][0]["inodes"].as_object() {
+        assert!(inodes["needed_high"].as_u64().unwrap() >= 2003, "{found}");
     }
     // Of a layout it is counted, inodes and directories included.
     let layer = layout.blob(&layout::gzip(&tar), gzip);

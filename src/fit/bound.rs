@@ -6,7 +6,8 @@
 //! 2. Each entry of the tar has a header of 512 bytes, so that there are at most `tar / 512` entries, and no more
 //!    inodes.
 //! 3. The files together have fewer bytes than the tar, and an entry takes at most one block beyond its bytes: a
-//!    file the part of its last block that is empty, a directory one, a link none or one.
+//!    file the part of its last block that is empty, a directory one, a link none or one. What its name takes in a
+//!    directory is less than its header has.
 //!
 //! For gzip and blocks of 4,096 bytes that is 1,032 × (1 + 4096 / 512) = 9,288 times the compressed size. It holds
 //! for tars as image builders write them: compressed as the media type says, without sparse files (whose holes are

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::bound::bound;
-use super::measure::{Range, Source, Unpacked, assumed};
+use super::measure::{Range, Source, USUAL_BLOCK, Unpacked, assumed};
 use super::volume::{Policy, Volume};
-use super::wanted::{Wanted, WantedLayer};
+use super::wanted::{Wanted, WantedLayer, annotated_in_part};
 use crate::base::digest::{ChainId, DiffId, Digest};
 use crate::document::manifest::Descriptor;
 use crate::graph::store::{LayerStore, Stores};
@@ -148,12 +148,22 @@ pub fn fit(wanted: &Wanted, place: &Place<'_>, counting: Counting) -> Fit {
         None => count.unpacked_blobs.values().copied().collect(),
     };
     let (compressed, blocks) = download(&downloads, place);
-    let Count { mut missing, unpacked, inodes, reused, .. } = count;
+    let Count { mut missing, unpacked, inodes, assumed, reused, .. } = count;
     missing.compressed = compressed;
     let volumes = rooms(place, unpacked, inodes, Range::exactly(blocks), counting.policy);
     let inodes_do = |room: &Room| room.inodes.is_none_or(|inodes| inodes.needed_high <= inodes.available);
     let fits = volumes.iter().all(|room| room.shortfall == 0 && inodes_do(room));
     let mut answer = Fit { fits, missing, volumes, notes: wanted.notes.clone(), reused };
+    if let (Some((bytes, inodes)), Some(ratio)) = (assumed, counting.assume_ratio) {
+        let most = match (bytes.high, inodes.high) {
+            (u64::MAX, _) => "any number of bytes and inodes".to_owned(),
+            (bytes, inodes) => format!("up to {bytes} bytes in blocks, and {inodes} inodes"),
+        };
+        answer.notes.push(format!(
+            "no layer takes more than {ratio} times its download: that is your own assumption, and the answer is no \
+             better than it; those layers may take {most}"
+        ));
+    }
     for (room, inodes) in answer.volumes.iter().filter_map(|room| Some((room, room.inodes?))) {
         if inodes.needed_high > inodes.available {
             let Inodes { available, needed_high, .. } = inodes;
@@ -194,6 +204,8 @@ struct Count<'a> {
     /// In blocks.
     unpacked: Range,
     inodes: Range,
+    /// Of layers whose size is assumed, the bytes in blocks and the inodes that they may take.
+    assumed: Option<(Range, Range)>,
     /// What lies below the next layer of an image, for a driver that copies.
     below: Range,
     below_of: Option<ChainId>,
@@ -212,6 +224,7 @@ impl<'a> Count<'a> {
             missing: Missing::default(),
             unpacked: Range::default(),
             inodes: Range::default(),
+            assumed: None,
             below: Range::default(),
             below_of: None,
             reused: HashSet::new(),
@@ -233,6 +246,13 @@ impl<'a> Count<'a> {
         self.unpacked_blobs.insert(layer.blob.digest, &layer.blob);
         self.unpacked = self.unpacked.plus(usage).plus(below);
         self.inodes = self.inodes.plus(unpacked.inodes.unwrap_or_default());
+        if unpacked.source == Source::Ratio {
+            let Descriptor { media_type, size, .. } = &layer.blob;
+            let worst = bound(media_type, *size, self.place.volume.block);
+            let (usage, inodes) = (self.usage(worst).plus(below), worst.inodes.unwrap_or_default());
+            let (bytes, number) = self.assumed.get_or_insert_default();
+            (*bytes, *number) = (bytes.plus(usage), number.plus(inodes));
+        }
         let Missing { layers, unpacked_low, unpacked_high, source, .. } = &mut self.missing;
         *layers += 1;
         *unpacked_low = unpacked_low.saturating_add(unpacked.size.low);
@@ -258,10 +278,18 @@ impl<'a> Count<'a> {
     fn size(&self, layer: &WantedLayer, diff_id: Option<DiffId>) -> Unpacked {
         let Descriptor { media_type, size, .. } = &layer.blob;
         let block = self.place.volume.block;
-        let limits = layer.unpacked.unwrap_or_else(|| match self.assume_ratio {
-            Some(ratio) => assumed(*size, ratio),
-            None => bound(media_type, *size, block),
+        let limits = layer.unpacked.unwrap_or_else(|| {
+            let limits = match self.assume_ratio {
+                Some(ratio) => assumed(*size, ratio),
+                None => bound(media_type, *size, block),
+            };
+            annotated_in_part(&layer.blob, limits, block)
         });
+        // What is written down is counted in the usual blocks.
+        let limits = match limits.source {
+            Source::Metadata if block > USUAL_BLOCK => limits.in_blocks(block),
+            _ => limits,
+        };
         // A store knows the bytes of a layer's files, and not the blocks that they take.
         let known = diff_id.and_then(|diff_id| self.known.get(&diff_id));
         match known.and_then(|size| u64::try_from(*size).ok()) {

@@ -1,6 +1,7 @@
 //! How much a layer takes once it is unpacked.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufReader, Read};
 
@@ -14,8 +15,10 @@ pub const USUAL_BLOCK: u64 = 4096;
 
 /// The most bytes of a tar that are counted; reading more takes minutes.
 const TAR_SIZE: u64 = 64 << 30;
-/// The most directories that are told apart while a layer is counted, in 16 MB of memory.
+/// The most directories that are told apart while a layer is counted, in 32 MB of memory.
 const DIRECTORIES: usize = 1_000_000;
+/// What each directory has in its block beside its names: itself, the one above, and a checksum.
+const OWN_ENTRIES: u64 = 12 + 12 + 12;
 /// The longest target of a symbolic link that ext4 keeps in the inode; a longer one takes a block.
 const SHORT_LINK: usize = 59;
 
@@ -71,6 +74,13 @@ pub struct Unpacked {
 }
 
 impl Unpacked {
+    /// These limits in blocks of this size, which are larger than those that were counted in.
+    pub(super) fn in_blocks(self, block: u64) -> Self {
+        let last_blocks = self.inodes.map_or(u64::MAX, |inodes| inodes.high.saturating_mul(block));
+        let usage = Range { low: self.usage.low, high: self.usage.high.saturating_add(last_blocks) };
+        Self { usage, ..self }
+    }
+
     /// These limits, for a layer whose files are known to have `size` bytes.
     pub(super) fn with_size(self, size: u64, block: u64) -> Self {
         let last_blocks = self.inodes.map_or(u64::MAX, |inodes| inodes.high.saturating_mul(block));
@@ -116,8 +126,8 @@ pub(super) fn compression(media_type: &str) -> Option<Compression> {
     }
 }
 
-/// Counts what is in a tar. A directory takes a block, also one that only the name of a file in it tells of; a
-/// link takes none, unless its target is long. A hard link takes no inode.
+/// Counts what is in a tar. A directory takes a block, also one that only the name of a file in it tells of, and more
+/// where its names need it; a link takes none, unless its target is long. A hard link takes no inode.
 fn count(tar: impl Read, block: u64) -> io::Result<Unpacked> {
     let block = block.max(1);
     let (mut size, mut usage, mut inodes) = (0_u64, 0_u64, 0_u64);
@@ -139,14 +149,16 @@ fn count(tar: impl Read, block: u64) -> io::Result<Unpacked> {
         inodes = inodes.saturating_add(own).saturating_add(implied);
         Ok::<(), io::Error>(())
     })?;
-    let [size, usage, inodes] = [size, usage, inodes].map(Range::exactly);
+    let [size, inodes] = [size, inodes].map(Range::exactly);
+    let usage = Range { low: usage, high: usage.saturating_add(directories.more_blocks(block)) };
     Ok(Unpacked { size, usage, inodes: Some(inodes), source: Source::Exact })
 }
 
-/// The directories of a layer, each counted once. Hashes instead of names: what a layer names may be large.
+/// The directories of a layer, each counted once, with the bytes of the names in it. Hashes instead of names: what a layer
+/// names may be large.
 #[derive(Default)]
 struct Directories {
-    seen: HashSet<u64>,
+    seen: HashMap<u64, u64>,
     hasher: RandomState,
 }
 
@@ -157,16 +169,42 @@ impl Directories {
         let directory = if is_directory { path } else { parent.unwrap_or_default() };
         // One hash that goes on from part to part: linear in the path.
         let mut hash = self.hasher.build_hasher();
-        let mut new = 0;
+        let (mut new, mut above) = (0, hash.finish());
         for part in directory.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".") {
             hash.write(part);
             hash.write_u8(b'/');
-            new += u64::from(self.seen.insert(hash.finish()));
+            let own = hash.finish();
+            if let Entry::Vacant(vacant) = self.seen.entry(own) {
+                vacant.insert(0);
+                new += 1;
+                self.add_name(above, part);
+            }
+            above = own;
+        }
+        if !is_directory {
+            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+            self.add_name(above, name);
         }
         if self.seen.len() > DIRECTORIES {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "more directories than are counted"));
         }
         Ok(new)
+    }
+
+    /// Adds a name to a directory, in the form of ext4: eight bytes and the name, in units of four.
+    fn add_name(&mut self, directory: u64, name: &[u8]) {
+        let length = u64::try_from(name.len()).unwrap_or(u64::MAX).saturating_add(8 + 3) / 4 * 4;
+        // The root of the layer has no name.
+        let bytes = self.seen.entry(directory).or_default();
+        *bytes = bytes.saturating_add(length);
+    }
+
+    /// The most that names take beyond a block for each directory, in bytes. Blocks that were split are half full, and one
+    /// more has their index.
+    fn more_blocks(&self, block: u64) -> u64 {
+        let large = self.seen.values().filter(|bytes| bytes.saturating_add(OWN_ENTRIES) > block);
+        let more = large.map(|bytes| bytes.saturating_mul(2).checked_next_multiple_of(block));
+        more.fold(0, |sum: u64, more| sum.saturating_add(more.unwrap_or(u64::MAX)))
     }
 }
 
@@ -183,6 +221,24 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    /// Half full blocks of 20,000 names in one directory, which alone has them.
+    #[test]
+    fn a_directory_of_many_names_takes_blocks_for_them() {
+        let mut builder = tar::Builder::new(Vec::new());
+        for number in 0..20_000 {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(0);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, format!("many/{number:0>200}"), [].as_slice()).unwrap();
+        }
+        let tar = builder.into_inner().unwrap();
+        let counted = measure("application/vnd.oci.image.layer.v1.tar", tar.as_slice(), 4096).unwrap();
+        let names = 20_000 * 208;
+        assert_eq!((counted.size.high, counted.inodes), (0, Some(Range::exactly(20_001))));
+        assert_eq!(counted.usage.low, 4096);
+        assert!(counted.usage.high >= 2 * names && counted.usage.high < 2 * names + 3 * 4096, "{counted:?}");
+    }
 
     fn tar() -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());

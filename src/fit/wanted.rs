@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::layout::Content;
-use super::measure::{Range, Source, Unpacked, measure};
+use super::measure::{Range, Source, USUAL_BLOCK, Unpacked, measure};
 use crate::base::digest::{ChainId, DiffId, Digest};
 use crate::base::error::{Error, Result};
 use crate::document::manifest::{Descriptor, MANIFEST_SIZE, Manifest, Platform};
@@ -203,14 +203,26 @@ fn nothing_for(name: &str, platform: &Platform, known: &[String]) -> Error {
     Error::not_found(format!("{name}: nothing for {platform}; it is for {known}"))
 }
 
-/// The unpacked size that somebody wrote to a layer.
+/// The unpacked size that somebody wrote to a layer, if it is all there. Files take no fewer bytes in blocks than they have.
 fn annotated(blob: &Descriptor) -> Option<Unpacked> {
-    let number = |key: &str| blob.annotations.get(key)?.parse::<u64>().ok();
-    let size = number(SIZE)?;
-    let usage = number(USAGE).unwrap_or(size);
-    let usage = Range { low: size.min(usage), high: size.max(usage) };
-    let inodes = number(INODES).map(Range::exactly);
+    let (size, usage) = (number(blob, SIZE)?, number(blob, USAGE)?);
+    let inodes = Some(Range::exactly(number(blob, INODES)?));
+    let usage = Range::exactly(Some(usage).filter(|usage| *usage >= size)?);
     Some(Unpacked { size: Range::exactly(size), usage, inodes, source: Source::Metadata })
+}
+
+/// These limits of a layer, narrowed by what somebody wrote to it.
+pub(super) fn annotated_in_part(blob: &Descriptor, limits: Unpacked, block: u64) -> Unpacked {
+    let Some(size) = number(blob, SIZE) else { return limits };
+    let limits = limits.with_size(size, block);
+    let usage = number(blob, USAGE).filter(|usage| *usage >= size && block <= USUAL_BLOCK);
+    let usage = usage.map_or(limits.usage, Range::exactly);
+    let inodes = number(blob, INODES).map(Range::exactly).or(limits.inodes);
+    Unpacked { usage, inodes, ..limits }
+}
+
+fn number(blob: &Descriptor, key: &str) -> Option<u64> {
+    blob.annotations.get(key)?.parse().ok()
 }
 
 /// The one document of a file, or of several layer indexes the one for a platform.

@@ -39,6 +39,9 @@ pub fn print(format: Format, answer: &Fit, room: Option<&MakeRoom>) -> Result<()
 
 fn lines(answer: &Fit, room: Option<&MakeRoom>) -> Vec<String> {
     let title = match (answer.fits, answer.may_fit()) {
+        (true, _) if answer.missing.source == Source::Ratio => {
+            "It fits if no layer is larger than you assume."
+        }
         (true, _) => "It fits.",
         (_, true) => "It may not fit.",
         _ => "It does not fit.",

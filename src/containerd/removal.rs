@@ -3,7 +3,7 @@
 //! The engine does them on a copy of the stores, so that no second piece of code can disagree with it; then garbage is
 //! collected, as containerd's own scheduler does a moment later (B-7).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -123,7 +123,8 @@ pub fn marginal(stores: &Stores, now: Now) -> Result<Vec<(Digest, Freed)>> {
     let images = stores.metadata.images()?;
     let all: BTreeSet<Digest> = images.iter().map(|image| image.digest()).collect();
     let sharing = Sharing::new(stores, &all.iter().copied().collect::<Vec<_>>(), now)?;
-    Ok(all.into_iter().map(|digest| (digest, sharing.freed(&[digest]))).collect())
+    let mut alone: BTreeMap<Digest, Freed> = sharing.alone().collect();
+    Ok(all.into_iter().map(|digest| (digest, alone.remove(&digest).unwrap_or_default())).collect())
 }
 
 /// A name, and whether it is dangling.

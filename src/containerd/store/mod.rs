@@ -33,6 +33,7 @@ pub mod walk;
 
 pub use bytes::Bytes;
 pub use container::Containers;
+pub(super) use holders::Held;
 pub use load::LoadError;
 pub use metadata::Metadata;
 pub use size::Freed;

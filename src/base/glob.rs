@@ -2,9 +2,7 @@
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-/// The most bytes that a pattern may have. A name has 255; what a pattern is compiled to is hundreds of
-/// times as long as the pattern.
-pub(crate) const LONGEST: usize = 4096;
+pub(crate) use super::pattern::refuse_long;
 
 /// Compiles `pattern`; where a slash is special, only `**` stands for one. Says what is wrong with it otherwise.
 ///
@@ -14,14 +12,6 @@ pub(crate) fn compile(pattern: &str, is_slash_special: bool) -> Result<GlobSet, 
     let text = |error: globset::Error| error.kind().to_string();
     let glob = GlobBuilder::new(pattern).literal_separator(is_slash_special).build().map_err(text)?;
     GlobSetBuilder::new().add(glob).build().map_err(text)
-}
-
-/// Refuses what is longer than any pattern has to be.
-pub(crate) fn refuse_long(pattern: &str) -> Result<(), String> {
-    match pattern.len() {
-        ..=LONGEST => Ok(()),
-        length => Err(format!("it has {length} bytes; the limit is {LONGEST}")),
-    }
 }
 
 /// The pattern, or the beginning of a long one: for errors.
@@ -36,6 +26,7 @@ pub(crate) fn shown(pattern: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::pattern::LONGEST;
 
     #[test]
     fn no_pattern_of_any_length_panics() {

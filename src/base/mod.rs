@@ -15,6 +15,8 @@ pub mod few;
 pub(crate) mod glob;
 pub(crate) mod guard;
 pub(crate) mod hash;
+#[cfg(any(feature = "client", feature = "registry", feature = "server"))]
+pub(crate) mod pattern;
 pub(crate) mod shuffle;
 pub(crate) mod sync;
 pub(crate) mod tag;

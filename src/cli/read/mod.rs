@@ -21,6 +21,8 @@ pub const SETTINGS: usize = 16 << 20;
 const DEVICE: usize = 1 << 20;
 /// The limit of a line, in bytes: a whole state may be one.
 const LINE: usize = LIST;
+/// The limit of what a gzipped file unpacks to, in bytes: a thousandth of it may be on the disk.
+const UNPACKED: usize = STATE;
 
 /// What to call a file in an error.
 pub fn named(file: &Path) -> &Path {
@@ -69,19 +71,24 @@ pub struct Lines<'a> {
 impl<'a> Lines<'a> {
     pub fn open(file: &'a Path) -> Result<Self> {
         if is_stdin(file) {
-            return Self::of(file, io::stdin().lock(), limit_of(file, io::stdin(), LINE)?);
+            return Self::of(file, io::stdin().lock(), limit_of(file, io::stdin(), LINE)?, UNPACKED);
         }
         let opened = open(file)?;
         let limit = limit_of(file, &opened, LINE)?;
-        Self::of(file, io::BufReader::with_capacity(1 << 16, opened), limit)
+        Self::of(file, io::BufReader::with_capacity(1 << 16, opened), limit, UNPACKED)
     }
 
-    fn of(file: &'a Path, mut input: impl BufRead + 'static, limit: usize) -> Result<Self> {
+    /// Lines of at most `limit` bytes; a gzipped file unpacks to at most `unpacked`.
+    fn of(file: &'a Path, mut input: impl BufRead + 'static, limit: usize, unpacked: usize) -> Result<Self> {
         // A pipe may give a single byte at first, which no row begins with.
         let first = input.fill_buf().map_err(|error| system(file, &error))?;
         let is_gzip = !first.is_empty() && GZIP.starts_with(first.get(..GZIP.len()).unwrap_or(first));
-        let input: Box<dyn BufRead> =
-            if is_gzip { Box::new(io::BufReader::new(MultiGzDecoder::new(input))) } else { Box::new(input) };
+        let input: Box<dyn BufRead> = if is_gzip {
+            let decoder = MultiGzDecoder::new(input);
+            Box::new(io::BufReader::new(Unpacked { decoder, left: unpacked, limit: unpacked }))
+        } else {
+            Box::new(input)
+        };
         Ok(Self { file, input, limit, line: Vec::new(), number: 0 })
     }
 
@@ -103,6 +110,27 @@ impl<'a> Lines<'a> {
                 return Ok(Some((self.number, self.line.trim_ascii())));
             }
         }
+    }
+}
+
+/// What a decoder gives, up to a limit.
+struct Unpacked<R> {
+    decoder: R,
+    left: usize,
+    limit: usize,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.decoder.read(buffer)?;
+        match self.left.checked_sub(read) {
+            Some(left) => self.left = left,
+            None => {
+                let problem = format!("it unpacks to more than {}: unpack it before", mebibytes(self.limit));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+            }
+        }
+        Ok(read)
     }
 }
 

@@ -15,9 +15,18 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 
 /// The lines, or the text of the error.
 fn read(bytes: &[u8], limit: usize) -> std::result::Result<Vec<(usize, String)>, String> {
+    read_up_to(bytes, limit, UNPACKED)
+}
+
+fn read_up_to(
+    bytes: &[u8],
+    limit: usize,
+    unpacked: usize,
+) -> std::result::Result<Vec<(usize, String)>, String> {
     let mut found = Vec::new();
     let text = |error: Error| error.to_string();
-    let mut lines = Lines::of(Path::new("rows"), io::Cursor::new(bytes.to_vec()), limit).map_err(text)?;
+    let mut lines =
+        Lines::of(Path::new("rows"), io::Cursor::new(bytes.to_vec()), limit, unpacked).map_err(text)?;
     while let Some((number, line)) = lines.next().map_err(text)? {
         found.push((number, String::from_utf8(line.to_vec()).unwrap()));
     }
@@ -48,6 +57,22 @@ fn a_damaged_file_is_an_error() {
     let last = damaged.len() - 6;
     damaged[last] ^= 1;
     assert!(read(&damaged, 100).is_err());
+}
+
+/// Short lines, blank ones, and members without an end: the limit is for all that comes out of the decoder.
+#[test]
+fn a_gzip_that_unpacks_without_an_end_is_an_error() {
+    let blank = gzip(&[b'\n'; 1 << 16]);
+    for (bomb, what) in [
+        (blank.repeat(17), "blank lines"),
+        (gzip(&b"{}\n".repeat(1 << 19)), "short lines"),
+        (gzip(&vec![b' '; 2 << 20]), "no line"),
+    ] {
+        let told = read_up_to(&bomb, 4 << 20, 1 << 20).unwrap_err();
+        assert_eq!(told, "rows: it unpacks to more than 1 MiB: unpack it before", "{what}");
+    }
+    assert_eq!(read_up_to(&blank.repeat(16), 4 << 20, 1 << 20), Ok(vec![]), "the last byte is read");
+    assert_eq!(read_up_to(&[b'\n'; 1000], 100, 10), Ok(vec![]), "a text has no limit");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 pub mod case;
 mod endless;
+mod few;
 mod machine;
 mod page;
 mod secrets;

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use comfy_table::{Table, presets};
+use image_prune::few;
 use image_prune::terminal::is_harmful;
 
 /// `warning: …`, `error: …`, `hint: …` on stderr; bold where colours are wanted.
@@ -16,6 +17,11 @@ pub fn line_to_stderr(label: &str, message: &str) {
     };
     // Where stderr is closed there is nobody to tell.
     let _ = writeln!(anstream::stderr().lock(), "{colour}{label}:\x1b[0m {}", escape(message));
+}
+
+/// The first ten of these lines, and one more with the number of the others.
+pub fn first_to_stderr(label: &str, lines: impl IntoIterator<Item = String>, rest: impl Fn(usize) -> String) {
+    few::first(lines, rest).iter().for_each(|line| line_to_stderr(label, line));
 }
 
 /// Emphasis; `anstream` drops it where it is not wanted.

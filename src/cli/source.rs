@@ -5,10 +5,10 @@ use std::path::Path;
 
 use image_prune::client::Client;
 use image_prune::client::state::DaemonState;
-use image_prune::data_root::{self, Options, Progress, Reading, WarningKind, containerd as root};
+use image_prune::data_root::{self, Options, Progress, Reading, containerd as root};
 use image_prune::graph::store::Stores;
 use image_prune::world::{self, State};
-use image_prune::{ContainerId, Error, ErrorClass, Semantics, World};
+use image_prune::{ContainerId, Error, ErrorClass, Semantics, World, few};
 use serde::Deserialize;
 
 use super::args::SourceArgs;
@@ -91,21 +91,11 @@ impl Source {
 
 /// The first few warnings of each kind, and how many more there are: a damaged root may give one for each file.
 pub fn first_of_each_kind(warnings: Vec<data_root::FileWarning>, root: &Path) -> Vec<data_root::FileWarning> {
-    const SHOWN: usize = 10;
-    let mut counts: BTreeMap<WarningKind, usize> = BTreeMap::new();
-    let mut shown = warnings;
-    shown.retain(|warning| {
-        let count = counts.entry(warning.kind).or_default();
-        *count += 1;
-        *count <= SHOWN
-    });
-    for (kind, count) in counts {
-        if let Some(more) = count.checked_sub(SHOWN).filter(|more| *more > 0) {
-            let message = format!("{more} more of the kind {kind}");
-            shown.push(data_root::FileWarning { kind, path: root.to_owned(), message });
-        }
-    }
-    shown
+    let rest = |kind, more| {
+        let message = format!("{more} more of the kind {kind}");
+        data_root::FileWarning { kind, path: root.to_owned(), message }
+    };
+    few::first_of_each(warnings, |warning| warning.kind, rest)
 }
 
 /// A state of either image store.

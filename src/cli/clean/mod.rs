@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 
 use image_prune::client::Client;
 use image_prune::client::agent::{Clock, LateContainer, SystemClock, View, apply};
+use image_prune::few::Few;
 use image_prune::{Error, Filters};
 use serde_json::json;
 
@@ -82,13 +83,24 @@ struct Done {
     /// Created from an image while it was deleted.
     late_containers: Vec<LateContainer>,
     left: Vec<String>,
+    #[serde(skip)]
+    told: Few<&'static str>,
 }
 
 impl Done {
-    fn leave(&mut self, what: &str, why: &dyn std::fmt::Display) {
-        let text = format!("{what} is left: {why}");
-        render::line_to_stderr("warning", &text);
+    /// Notes what is left of a kind, such as `image`; of each kind ten are told.
+    fn leave(&mut self, kind: &'static str, what: &str, why: &dyn std::fmt::Display) {
+        let text = format!("{kind}{what} is left: {why}");
+        if self.told.shows(kind) {
+            render::line_to_stderr("warning", &text);
+        }
         self.left.push(text);
+    }
+
+    fn tell_rest(&self) {
+        for (kind, more) in self.told.rest() {
+            render::line_to_stderr("warning", &format!("{more} more are left, each {}", kind.trim_end()));
+        }
     }
 }
 
@@ -107,22 +119,21 @@ fn carry_out(client: &Client, view: &View, filters: &str, plan: &CleanPlan) -> R
                 done.bytes = done.bytes.saturating_add(container.bytes);
                 done.containers.push(container.id.clone());
             }
-            Err(error) => done.leave(&format!("container {}", container.name), &error),
+            Err(error) => done.leave("container ", &container.name, &error),
         }
     }
     if let Some(images) = &plan.images {
         let (applied, failure) = apply(client, view, filters, &plan.rules, images, &clock);
         for skipped in &applied.skipped {
-            done.leave(&format!("image {}", render::identifier(skipped.image, false)), &skipped.why);
+            done.leave("image ", &render::identifier(skipped.image, false), &skipped.why);
         }
         done.bytes = done.bytes.saturating_add(applied.bytes);
-        for container in &applied.late_containers {
-            render::line_to_stderr("warning", &container.to_string());
-        }
+        let late = applied.late_containers.iter().map(ToString::to_string);
+        render::first_to_stderr("warning", late, |more| format!("{more} more containers came that late"));
         (done.images, done.untagged) = (applied.deleted, applied.untagged);
         (done.unconfirmed, done.late_containers) = (applied.unconfirmed, applied.late_containers);
         if let Some(error) = failure {
-            done.leave("the rest of the images", &error);
+            done.leave("the rest", " of the images", &error);
         }
     }
     for log in plan.logs.iter().flatten().take_while(|_| !clock.is_stopping()) {
@@ -132,7 +143,7 @@ fn carry_out(client: &Client, view: &View, filters: &str, plan: &CleanPlan) -> R
                 done.bytes = done.bytes.saturating_add(bytes);
                 done.logs.push(log.container.clone());
             }
-            Err(problem) => done.leave(&format!("the log of {}", log.name), &problem),
+            Err(problem) => done.leave("the log of ", &log.name, &problem),
         }
     }
     for volume in plan.volumes.iter().take_while(|_| !clock.is_stopping()) {
@@ -142,11 +153,12 @@ fn carry_out(client: &Client, view: &View, filters: &str, plan: &CleanPlan) -> R
                 done.bytes = done.bytes.saturating_add(volume.bytes.unwrap_or(0));
                 done.volumes.push(volume.name.clone());
             }
-            Err(error) => done.leave(&format!("volume {}", volume.name), &error),
+            Err(error) => done.leave("volume ", &volume.name, &error),
         }
     }
     if clock.is_stopping() {
-        done.leave("the rest", &"a signal came");
+        done.leave("the rest", "", &"a signal came");
     }
+    done.tell_rest();
     Ok(done)
 }

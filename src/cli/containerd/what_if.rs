@@ -42,9 +42,8 @@ pub fn run(source: &Source, args: &DfArgs) -> Result<()> {
 }
 
 fn set(removal: &Removal, format: Format) -> Result<()> {
-    for (text, why) in &removal.stays {
-        render::line_to_stderr("warning", &format!("{text} stays: {why}"));
-    }
+    let stays = removal.stays.iter().map(|(text, why)| format!("{text} stays: {why}"));
+    render::first_to_stderr("warning", stays, |more| format!("{more} more stay"));
     warn_of(&removal.warnings);
     let mut out = io::stdout().lock();
     match format {

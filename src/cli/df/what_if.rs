@@ -58,9 +58,8 @@ impl Question {
         };
         let ids = names.iter().map(find).collect::<Result<Vec<_>>>()?;
         let removal = remove(&self.stores, &ids, &self.semantics);
-        for (id, why) in &removal.stays {
-            render::line_to_stderr("warning", &format!("{} stays: {why}", identifier(id, false)));
-        }
+        let stays = removal.stays.iter().map(|(id, why)| format!("{} stays: {why}", identifier(id, false)));
+        render::first_to_stderr("warning", stays, |more| format!("{more} more stay"));
         let (low, high) = self.bytes(&removal);
         let mut out = io::stdout().lock();
         match self.format {

@@ -6,7 +6,7 @@ use image_prune::fit::{Fit, Source};
 use image_prune::graph::free::Sharing;
 use image_prune::graph::plan::{ImagePlan, Reason, Verdict, plan};
 use image_prune::graph::store::{ImageStore, Stores};
-use image_prune::{Error, ImageId, PruneRequest};
+use image_prune::{Error, ImageId, PruneRequest, few};
 use serde::Serialize;
 
 use super::State;
@@ -100,16 +100,47 @@ pub fn make(args: &FitArgs, room: &mut MakeRoom) -> Result<()> {
     let applied = room.done.insert(Effects::default());
     let done = delete(&client, &view, &KeepRules::new(), &room.steps, &|| false, &mut |_| (), applied);
     room.applied = true;
-    for skipped in &applied.skipped {
-        let image = render::identifier(skipped.image, false);
-        render::line_to_stderr("warning", &format!("image {image} is left: {}", skipped.why));
-    }
-    for image in &applied.unconfirmed {
-        let text = format!("image {}: no answer arrived, it may be gone", render::identifier(image, false));
-        render::line_to_stderr("warning", &text);
-    }
-    for container in &applied.late_containers {
-        render::line_to_stderr("warning", &container.to_string());
-    }
+    warnings(applied).iter().for_each(|text| render::line_to_stderr("warning", text));
     Ok(done.map_err(Error::from)?)
+}
+
+/// What became of the deletions otherwise than planned: ten of each kind.
+fn warnings(done: &Effects) -> Vec<String> {
+    let image = |id: &dyn std::fmt::Display| render::identifier(id, false);
+    let left = done
+        .skipped
+        .iter()
+        .map(|skipped| format!("image {} is left: {}", image(&skipped.image), skipped.why));
+    let unconfirmed =
+        done.unconfirmed.iter().map(|id| format!("image {}: no answer arrived, it may be gone", image(id)));
+    let late = done.late_containers.iter().map(ToString::to_string);
+    [
+        few::first(left, |more| format!("{more} more images are left")),
+        few::first(unconfirmed, |more| format!("{more} more images may be gone")),
+        few::first(late, |more| format!("{more} more containers came that late")),
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use image_prune::Digest;
+    use image_prune::client::deletion::SkippedStep;
+
+    use super::*;
+
+    #[test]
+    fn many_images_that_are_left_are_counted() {
+        let ids = (0..500_u32).map(|number| Digest::of(&number.to_le_bytes()));
+        let skipped =
+            ids.clone().map(|id| SkippedStep { image: id.into(), why: "it has changed".to_owned() });
+        let unconfirmed = ids.map(|id| id.to_string());
+        let done =
+            Effects { skipped: skipped.collect(), unconfirmed: unconfirmed.collect(), ..Effects::default() };
+        let told = warnings(&done);
+        assert_eq!(told.len(), 22);
+        assert_eq!(told.iter().filter(|text| text.ends_with("is left: it has changed")).count(), 10);
+        assert!(told.contains(&"490 more images are left".to_owned()), "{told:?}");
+        assert!(told.contains(&"490 more images may be gone".to_owned()), "{told:?}");
+    }
 }

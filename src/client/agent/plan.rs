@@ -9,6 +9,7 @@ use crate::api::record::Record;
 use crate::api::request::{PruneRequest, Rejection};
 use crate::base::digest::ImageId;
 use crate::base::error::{Error, Result};
+use crate::base::few;
 use crate::graph::delete::Extent;
 use crate::graph::engine::Engine;
 use crate::graph::plan::{ImagePlan, Reason, Verdict, plan};
@@ -98,9 +99,9 @@ impl RunPlan {
         }
         let keeping = rules.apply(&view.stores, view.now.instant);
         warnings.extend(keeping.warnings.iter().cloned());
-        warnings.extend(
-            keeping.idle.iter().map(|rule| format!("{rule} keeps nothing here: is it what was meant?")),
-        );
+        let idle =
+            keeping.idle.iter().map(|rule| format!("{rule} keeps nothing here: is it what was meant?"));
+        warnings.extend(few::first(idle, |more| format!("{more} more rules keep nothing here")));
         let rehearsal = Rehearsal::run(view, &request, &prune.images, &keeping)?;
         let kept = prune.images.iter().filter(|image| rehearsal.engine.stores().images.contains(image.id));
         let kept = kept.map(|image| KeptImage::new(image, rehearsal.why(image, &keeping))).collect();

@@ -12,6 +12,7 @@ use chrono::{DateTime, FixedOffset};
 use serde_json::json;
 
 use crate::base::digest::{ChainId, ContainerId, DiffId, ImageId};
+use crate::base::few;
 use crate::client::{Client, ClientError, ContainerSummary, ImageDetails, ImageSummary, Info};
 use crate::document::reference::Reference;
 use crate::document::world::{self, World};
@@ -75,6 +76,8 @@ struct Reading {
     sizes: ChainSizes,
     container_names: BTreeMap<ContainerId, String>,
     doubts: Vec<String>,
+    /// Of containers whose image is gone, what that means.
+    without_image: Vec<String>,
 }
 
 impl Reading {
@@ -124,7 +127,7 @@ impl Reading {
         let top = self.tops.get(&image);
         if top.is_none() {
             let short = crate::base::digest::short(&container.id);
-            self.doubts.push(format!("container {short} holds layers of an image that is gone"));
+            self.without_image.push(format!("container {short} holds layers of an image that is gone"));
         }
         // D-7: paused and restarting containers run.
         let running = matches!(container.state.as_str(), "running" | "paused" | "restarting");
@@ -139,7 +142,9 @@ impl Reading {
     }
 
     fn finish(self, now: Now, semantics: &Semantics) -> DaemonState {
-        let Self { mut world, layers, mut sizes, container_names, doubts, .. } = self;
+        let Self { mut world, layers, mut sizes, container_names, mut doubts, without_image, .. } = self;
+        let more = |more| format!("{more} more containers hold layers of images that are gone");
+        doubts.extend(few::first(without_image, more));
         sizes.settle(layers.iter().map(|(chain, (_, parent))| (*chain, *parent)));
         world.layers = layers
             .into_iter()

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use image_prune::cancel::{Cancel, Never};
 use image_prune::event::ImageEvent;
 use image_prune::oracle::graph::Model;
-use image_prune::replay::{Scenario, Subject, replay};
-use image_prune::{ImageId, Now, PruneRequest, Record, Result, Semantics, World};
+use image_prune::replay::{PruneText, RecordText, Scenario, Subject, replay};
+use image_prune::{ImageId, Now, PruneRequest, Result, Semantics, World};
 
 use crate::scenarios::lines;
 
@@ -35,7 +35,7 @@ impl Subject for Watched {
         now: Now,
         order: &[ImageId],
         cancel: &dyn Cancel,
-    ) -> Result<(Vec<Record>, u64)> {
+    ) -> Result<PruneText> {
         let request = PruneRequest::parse(filters, self.0.semantics(), now)?;
         let candidates = BTreeSet::from_iter(self.0.candidates(&request, &Never)?);
         let visited: BTreeSet<ImageId> = order.iter().copied().collect();
@@ -44,10 +44,10 @@ impl Subject for Watched {
         if !cancel.is_cancelled() {
             assert_eq!(visited, candidates);
         }
-        Ok((pruned.records, pruned.space_reclaimed))
+        Ok(PruneText::new(&pruned.records, pruned.space_reclaimed))
     }
 
-    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<Record>> {
+    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<RecordText>> {
         Subject::delete(&mut self.0, reference, force, prune)
     }
 

@@ -64,6 +64,7 @@ mod rule_ids;
 mod scenarios;
 #[cfg(feature = "server")]
 mod server;
+mod service;
 mod stores_vs_model;
 #[cfg(not(shuttle))]
 mod stress;

@@ -34,6 +34,7 @@
 //! * [`graph::removal`]: what deleting exactly a set of images does.
 //! * [`graph::usage`]: the image part of `docker system df`. [`graph::free`]: the smallest set of images that frees enough.
 //! * [`containerd`]: the same for a daemon that keeps its images in containerd, with plans of its own.
+//! * [`service::ImageService`]: what both engines have in common, for whoever stands on either.
 //! * [`World`]: four stores as a file, [`world::State`] those of either kind; [`data_root`] reads one from `/var/lib/docker`.
 //! * [`Semantics`]: which version of moby to equal.
 //! * [`oracle`]: the executable specification, and [`check`](oracle::check): can an outcome be moby's? [`replay`]:
@@ -78,7 +79,7 @@ pub mod server;
 
 pub use api::record::Record;
 pub use api::request::PruneRequest;
-pub use api::{event, request, rules, warning};
+pub use api::{event, request, rules, service, warning};
 pub use base::digest::{ChainId, ContainerId, DiffId, Digest, DigestError, ImageId, short};
 pub use base::error::{Error, ErrorClass, Result};
 pub use base::{cancel, few, terminal, units};

@@ -203,7 +203,7 @@ fn nothing_that_is_held_is_lost<S: Subject>(oddity: usize) {
     let mut held = [0; 4];
     for (seed, world, semantics) in worlds(1_000, oddity) {
         let mut subject = S::load(&world, &semantics).unwrap();
-        prune(&mut subject, ALL, &shuffled(&world, seed));
+        let _ = prune(&mut subject, ALL, &shuffled(&world, seed));
         let [names, blobs, snapshots, leases] = left(&subject.world());
         let lasting: Vec<_> = world.images.iter().filter(|image| !expires(&image.labels)).collect();
         for container in &world.containers {
@@ -269,8 +269,8 @@ fn everything_goes_where_nobody_uses_anything() {
         world.leases.clear();
         let mut engine = <Engine<Recorder> as Subject>::load(&world, &semantics).unwrap();
         let mut model = <Model as Subject>::load(&world, &semantics).unwrap();
-        prune(&mut engine, ALL, &[]);
-        prune(&mut model, ALL, &[]);
+        let _ = prune(&mut engine, ALL, &[]);
+        let _ = prune(&mut model, ALL, &[]);
         for world in [engine.world(), Subject::world(&model)] {
             // Where no record was there to be deleted, nothing is collected.
             let is_collected = !world.images.is_empty() || world.blobs.is_empty();

@@ -222,7 +222,7 @@ fn it_gives_up_where_there_are_too_many_orders() {
     assert_eq!((tried, nearest.rule), (TRIES, "Q-10"));
     // With the events there is but one.
     let mut model = image_prune::oracle::containerd::Model::new(&before, &semantics).unwrap();
-    model.prune(&asked.filters, asked.now, &[], Cancellation::Never);
+    let _ = model.prune(&asked.filters, asked.now, &[], Cancellation::Never);
     let observed = Observed { events: Some(model.events.clone()), ..observed };
     let verdict = check(&before, &asked, &observed, &semantics).unwrap();
     assert!(matches!(verdict, Verdict::Impossible(_)), "{verdict:?}");

@@ -38,16 +38,28 @@ pub enum ImageEvent {
     /// The image was deleted from containerd's image store; the labels of its config, where it is still readable
     /// (V-3).
     DeleteImage(ImageId, Option<Labels>),
+    /// The image was given a name. Behind a pointer, since a prune keeps many events and none of these.
+    Tag(ImageId, Arc<Tagged>),
+}
+
+/// What is told of an image that was given a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tagged {
+    /// The name, familiar; without `:latest` in a classic store where nobody wrote it.
+    pub name: Box<str>,
+    /// The labels of the image's config, where it is readable.
+    pub labels: Option<Labels>,
 }
 
 impl ImageEvent {
-    /// `untag`, `delete` or `prune`.
+    /// `untag`, `delete`, `prune` or `tag`.
     #[must_use]
     pub const fn action(&self) -> &'static str {
         match self {
             Self::Untag(..) | Self::UntagName(..) => "untag",
             Self::Delete(_) | Self::DeleteName(..) | Self::DeleteImage(..) => "delete",
             Self::Prune(_) => "prune",
+            Self::Tag(..) => "tag",
         }
     }
 
@@ -59,7 +71,8 @@ impl ImageEvent {
             | Self::Delete(id)
             | Self::UntagName(id, _)
             | Self::DeleteName(id, _)
-            | Self::DeleteImage(id, _) => Some(*id),
+            | Self::DeleteImage(id, _)
+            | Self::Tag(id, _) => Some(*id),
             Self::Prune(_) => None,
         }
     }
@@ -68,9 +81,13 @@ impl ImageEvent {
     #[must_use]
     pub fn attributes(&self) -> BTreeMap<String, String> {
         let mut attributes = BTreeMap::new();
-        if let Self::Untag(_, Some(labels)) | Self::DeleteImage(_, Some(labels)) = self {
-            attributes.extend(labels.iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
-        }
+        let labels = match self {
+            Self::Untag(_, labels) | Self::DeleteImage(_, labels) => labels.as_ref(),
+            Self::Tag(_, tagged) => tagged.labels.as_ref(),
+            Self::Delete(_) | Self::Prune(_) | Self::UntagName(..) | Self::DeleteName(..) => None,
+        };
+        let pairs = labels.into_iter().flat_map(Labels::iter);
+        attributes.extend(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
         match self {
             Self::Untag(id, _) | Self::Delete(id) | Self::DeleteImage(id, _) => {
                 attributes.insert("name".to_owned(), id.to_string())
@@ -78,6 +95,7 @@ impl ImageEvent {
             Self::UntagName(_, name) | Self::DeleteName(_, name) => {
                 attributes.insert("name".to_owned(), name.to_string())
             }
+            Self::Tag(_, tagged) => attributes.insert("name".to_owned(), tagged.name.to_string()),
             Self::Prune(bytes) => attributes.insert("reclaimed".to_owned(), bytes.to_string()),
         };
         attributes
@@ -202,7 +220,7 @@ pub struct EventText {
     /// `image`.
     #[serde(rename = "Type")]
     pub kind: String,
-    /// `untag`, `delete` or `prune`.
+    /// `untag`, `delete`, `prune` or `tag`.
     pub action: String,
     /// The image ID, empty for `prune`.
     #[serde(rename = "ID")]

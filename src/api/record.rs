@@ -45,29 +45,31 @@ impl serde::Serialize for Record {
     }
 }
 
-/// A row of `GET /images/json` of a containerd image store, as moby writes it (W-2).
+/// A row of `GET /images/json`, as moby writes it (U-3, W-2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct ListRow {
-    /// How many containers were made from one of its manifests; −1 where none of them can be used.
+    /// How many containers were made from it; −1 where nobody asked, or where none can be made of it.
     pub containers: i64,
-    /// When the image was built, in seconds since 1970; 0 where that is not known.
+    /// When the image was built, in seconds since 1970. Where that is not known, 0, or the year 1 in versions that write it
+    /// so (U-3).
     pub created: i64,
-    /// The digest of the target.
+    /// The image ID: in the containerd store the digest of the target.
     pub id: String,
     /// The labels of its config.
     pub labels: Option<Labels>,
-    /// The parent in the classic builder's label, or empty.
+    /// The parent, empty without one: in the containerd store that of the classic builder's label.
     pub parent_id: String,
-    /// The target.
-    pub descriptor: Target,
-    /// The digest in the repository of its last name.
+    /// The target; the classic store has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptor: Option<Target>,
+    /// Its digest references: in the containerd store the digest in the repository of its last name.
     pub repo_digests: Option<Vec<String>>,
     /// Its names, as moby shows them.
     pub repo_tags: Option<Vec<String>>,
     /// Bytes that it shares with others; −1 where nobody asked.
     pub shared_size: i64,
-    /// Bytes of content and snapshots, shared ones included.
+    /// Bytes of its layers, or of its content and snapshots; shared ones included.
     pub size: i64,
 }
 
@@ -98,5 +100,27 @@ impl fmt::Display for RecordText {
             Self::Untagged(reference) => write!(formatter, "untagged: {reference}"),
             Self::Deleted(id) => write!(formatter, "deleted: {id}"),
         }
+    }
+}
+
+/// The report of a prune, as moby writes it (H-5, Q-11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct PruneText {
+    /// `null` instead of empty.
+    pub images_deleted: Option<Vec<RecordText>>,
+    /// Bytes.
+    pub space_reclaimed: u64,
+}
+
+impl PruneText {
+    /// The report with these records, which either engine made.
+    #[must_use]
+    pub fn new<'a, R>(records: &'a [R], space_reclaimed: u64) -> Self
+    where
+        RecordText: From<&'a R>,
+    {
+        let records: Vec<_> = records.iter().map(RecordText::from).collect();
+        Self { images_deleted: Some(records).filter(|records| !records.is_empty()), space_reclaimed }
     }
 }

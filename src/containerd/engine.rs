@@ -11,11 +11,13 @@ use super::store::{ContainerStore, Containers, Metadata, MetadataStore, Stores};
 use super::usage::{self, ImageRow};
 use crate::api::event::EventSink;
 use crate::base::cancel::Cancel;
+use crate::base::digest::ImageId;
 use crate::base::error::Result;
 use crate::base::guard::Guard;
 use crate::base::sync::atomic::AtomicBool;
 use crate::document::filters::Filters;
-use crate::go::time::Now;
+use crate::document::reference::Reference;
+use crate::go::time::{Now, Timestamp};
 use crate::semantics::Semantics;
 
 /// The image service of a daemon that keeps its images in containerd: everything that `POST /images/prune` and
@@ -41,6 +43,11 @@ impl<E, S, C> Engine<E, S, C> {
     #[must_use]
     pub fn with_order(self, order: Order) -> Self {
         Self { order, ..self }
+    }
+
+    /// Visits candidates in another order from now on.
+    pub fn set_order(&mut self, order: Order) {
+        self.order = order;
     }
 
     /// The stores.
@@ -131,13 +138,31 @@ impl<E: EventSink, S: MetadataStore, C: ContainerStore> Engine<E, S, C> {
         options: &Options,
         now: Now,
     ) -> Result<Vec<Record>, DeleteError> {
-        let deletion = Deletion {
-            stores: &self.stores,
-            events: &self.events,
-            semantics: &self.semantics,
-            now: now.instant,
-        };
-        deletion.delete(reference_or_id, options)
+        self.deletion(now.instant).delete(reference_or_id, options)
+    }
+
+    /// Gives an image a name, which another image may lose: moby's `TagImage` (N-9). A reference without a tag means
+    /// `latest`. `now` is when records are made: of the name, and of what has lost its last one.
+    ///
+    /// # Errors
+    ///
+    /// There is no such image; the store cannot be read or written.
+    pub fn tag(&self, id: ImageId, reference: Reference, now: Now) -> Result<()> {
+        self.deletion(now.instant).tag(id, reference)
+    }
+
+    /// The image that a reference, an ID, or the beginning of one names.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or more than one; the text is no reference; the store cannot be read.
+    pub fn find(&self, reference_or_id: &str) -> Result<ImageId> {
+        // To look makes no record, so that no time is needed.
+        self.deletion(Timestamp::ZERO).find(reference_or_id).map(ImageId::from)
+    }
+
+    fn deletion(&self, now: Timestamp) -> Deletion<'_, S, C, E> {
+        Deletion { stores: &self.stores, events: &self.events, semantics: &self.semantics, now }
     }
 
     /// The images, as `GET /images/json` without filters lists them (W-1 to W-3): newest first, by digest among

@@ -127,8 +127,17 @@ impl Image {
 
     /// The dangling record of the same target, with these labels (N-8).
     pub(super) fn dangling(&self, labels: Labels, now: Timestamp) -> Self {
-        let name = format!("{DANGLING}{}", self.digest).into();
-        Self { name, labels, created_at: now, updated_at: now, ..self.clone() }
+        Self { labels, ..self.named(&self.dangling_name(), now) }
+    }
+
+    /// N-2.
+    pub(super) fn dangling_name(&self) -> String {
+        format!("{DANGLING}{}", self.digest)
+    }
+
+    /// Another name of the same target, with the same labels (N-9).
+    pub(super) fn named(&self, name: &str, now: Timestamp) -> Self {
+        Self { name: name.into(), created_at: now, updated_at: now, ..self.clone() }
     }
 }
 

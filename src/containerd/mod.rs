@@ -15,7 +15,9 @@ mod record;
 pub mod removal;
 mod request;
 mod select;
+mod service;
 pub mod store;
+mod tag;
 mod usage;
 
 pub use decode::Kind;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::api::event::{EventSink, ImageEvent};
 use crate::api::record::Record;
 use crate::api::request::PruneRequest;
+use crate::api::service::ListRequest;
 use crate::base::cancel::Cancel;
 use crate::base::digest::ImageId;
 use crate::base::error::{Error, Result};
@@ -16,12 +17,13 @@ use crate::document::image::Image;
 use crate::go::time::Now;
 use crate::graph::account::account;
 use crate::graph::delete::{DeleteError, Deletion, Extent, delete_candidates};
+use crate::graph::image_list;
 use crate::graph::report::PruneReport;
 use crate::graph::select::{Order, list, select};
 use crate::graph::store::{
     ContainerStore, Containers, ImageStore, Images, LayerStore, Layers, ReferenceStore, References, Stores,
 };
-use crate::graph::usage::{Usage, usage};
+use crate::graph::usage::{ImageSummary, Usage, usage};
 use crate::semantics::Semantics;
 
 /// A daemon's image service: everything that `POST /images/prune` and `DELETE /images/{name}` do.
@@ -154,6 +156,20 @@ where
 
     fn deletion(&self) -> Deletion<'_, I, R, L, C, E> {
         Deletion { stores: &self.stores, events: &self.events, semantics: &self.semantics }
+    }
+
+    /// The images that a request asks for (U-2, U-3): newest first, by ID among equals. Nothing is counted of intermediate
+    /// images: their shared bytes stay −1, and they have no containers.
+    ///
+    /// # Errors
+    ///
+    /// A filter is wrong, or names an image that is not there; those of [`Engine::usage`], where something is counted.
+    pub fn list(&self, request: &ListRequest<'_>) -> Result<Vec<ImageSummary>> {
+        let mut images = image_list::images(&self.stores, &self.semantics, request)?;
+        if request.containers || request.shared_size {
+            image_list::count(&mut images, &self.usage()?, request);
+        }
+        Ok(images)
     }
 
     /// What images take on disk (rules U).

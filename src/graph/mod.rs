@@ -4,10 +4,12 @@ mod account;
 pub mod delete;
 pub(crate) mod engine;
 pub mod free;
+mod image_list;
 pub mod plan;
 pub mod removal;
 pub(crate) mod report;
 pub mod select;
+mod service;
 pub mod store;
 pub mod usage;
 

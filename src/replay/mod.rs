@@ -5,6 +5,7 @@
 
 mod compare;
 pub mod containerd;
+mod engine;
 mod rows_filters;
 mod rows_reference;
 mod rows_until;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::record::Record;
 use crate::base::digest::{ChainId, ImageId};
 use crate::base::error::{Error, Result};
 use crate::document::world::{self, World};
@@ -13,7 +12,7 @@ use crate::go::time::Now;
 use crate::semantics::Semantics;
 
 pub use crate::api::event::EventText;
-pub use crate::api::record::RecordText;
+pub use crate::api::record::{PruneText, RecordText};
 
 /// One row of `scenarios.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,25 +121,6 @@ pub enum Report {
     Prune(PruneText),
     /// Of a delete.
     Delete(Vec<RecordText>),
-}
-
-/// The report of a prune, as moby writes it (H-5).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-pub struct PruneText {
-    /// `null` instead of empty.
-    pub images_deleted: Option<Vec<RecordText>>,
-    /// Bytes.
-    pub space_reclaimed: u64,
-}
-
-impl PruneText {
-    /// The report with these records.
-    #[must_use]
-    pub fn new(records: &[Record], space_reclaimed: u64) -> Self {
-        let records = records.iter().map(RecordText::from).collect();
-        Self { images_deleted: Some(records).filter(|records: &Vec<_>| !records.is_empty()), space_reclaimed }
-    }
 }
 
 /// An [`Error`] as text.

@@ -1,24 +1,22 @@
 //! Who is replayed.
 
 use crate::api::event::{ImageEvent, Recorder};
-use crate::api::record::Record;
+use crate::api::record::{PruneText, RecordText};
 use crate::api::request::PruneRequest;
+use crate::api::service::{DeleteRequest, ImageService};
 use crate::base::cancel::{AfterPolls, Cancel, Never};
 use crate::base::digest::ImageId;
 use crate::base::error::Result;
-use crate::document::filters::Filters;
 use crate::document::world::World;
 use crate::go::time::Now;
-use crate::graph::delete::Extent;
 use crate::graph::engine::Engine;
 use crate::graph::select::Order;
 use crate::graph::store::Stores;
 use crate::oracle::graph::{Failed, Model};
 use crate::semantics::Semantics;
 
-use super::scenario::{
-    self, Action, After, ErrorText, Op, Outcome, PruneText, RecordText, Report, Returned, Scenario,
-};
+use super::engine;
+use super::scenario::{self, Action, After, ErrorText, Op, Outcome, Report, Returned, Scenario};
 
 /// What claims to do what moby's image service does, on stores of its own.
 pub trait Subject: Sized {
@@ -30,25 +28,19 @@ pub trait Subject: Sized {
     fn load(world: &World, semantics: &Semantics) -> Result<Self>;
 
     /// `POST /images/prune` with the raw `filters`, visiting the candidates as `order` has them.
-    /// Returns the records and the bytes reclaimed.
     ///
     /// # Errors
     ///
     /// moby's.
-    fn prune(
-        &mut self,
-        filters: &str,
-        now: Now,
-        order: &[ImageId],
-        cancel: &dyn Cancel,
-    ) -> Result<(Vec<Record>, u64)>;
+    fn prune(&mut self, filters: &str, now: Now, order: &[ImageId], cancel: &dyn Cancel)
+    -> Result<PruneText>;
 
     /// `DELETE /images/{reference}`.
     ///
     /// # Errors
     ///
     /// moby's.
-    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<Record>>;
+    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<RecordText>>;
 
     /// The events since it was asked last, oldest first.
     fn take_events(&mut self) -> Vec<ImageEvent>;
@@ -68,14 +60,15 @@ impl Subject for Model {
         now: Now,
         order: &[ImageId],
         cancel: &dyn Cancel,
-    ) -> Result<(Vec<Record>, u64)> {
+    ) -> Result<PruneText> {
         let request = PruneRequest::parse(filters, self.semantics(), now)?;
         let pruned = Self::prune(self, &request, order, cancel)?;
-        Ok((pruned.records, pruned.space_reclaimed))
+        Ok(PruneText::new(&pruned.records, pruned.space_reclaimed))
     }
 
-    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<Record>> {
-        Self::delete(self, reference, force, prune).map_err(|Failed { error, .. }| error)
+    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<RecordText>> {
+        let records = Self::delete(self, reference, force, prune).map_err(|Failed { error, .. }| error)?;
+        Ok(records.iter().map(RecordText::from).collect())
     }
 
     fn take_events(&mut self) -> Vec<ImageEvent> {
@@ -99,15 +92,15 @@ impl Subject for Engine<Recorder> {
         now: Now,
         order: &[ImageId],
         cancel: &dyn Cancel,
-    ) -> Result<(Vec<Record>, u64)> {
+    ) -> Result<PruneText> {
         self.set_order(Order::Given(order.to_vec()));
-        let filters = Filters::parse(filters, self.semantics())?;
-        let report = Self::prune(self, &filters, now, cancel)?;
-        Ok((report.images_deleted, report.space_reclaimed))
+        engine::either(engine::prune(self, filters, now, cancel))
     }
 
-    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<Record>> {
-        Ok(Self::delete(self, reference, Extent { force, prune })?)
+    fn delete(&mut self, reference: &str, force: bool, prune: bool) -> Result<Vec<RecordText>> {
+        let request = DeleteRequest { reference, force, prune, platforms: &[] };
+        // A recorded deletion has no time, which no record of this store needs.
+        engine::either(ImageService::delete(self, &request, Now::utc(chrono::DateTime::UNIX_EPOCH)))
     }
 
     fn take_events(&mut self) -> Vec<ImageEvent> {
@@ -141,13 +134,11 @@ pub fn step<S: Subject>(subject: &mut S, op: &Op, utc_offset_seconds: i32) -> Re
             let now = scenario::wall_clock(now, utc_offset_seconds)?;
             let after = cancel_after_polls.map(AfterPolls::new);
             let cancel: &dyn Cancel = after.as_ref().map_or(&Never, |after| after);
-            subject
-                .prune(filters, now, &op.order, cancel)
-                .map(|(records, reclaimed)| Report::Prune(PruneText::new(&records, reclaimed)))
+            subject.prune(filters, now, &op.order, cancel).map(Report::Prune)
         }
-        Action::Delete { reference, force, prune } => subject
-            .delete(reference, *force, *prune)
-            .map(|records| Report::Delete(records.iter().map(RecordText::from).collect())),
+        Action::Delete { reference, force, prune } => {
+            subject.delete(reference, *force, *prune).map(Report::Delete)
+        }
     };
     Ok(Outcome {
         answer: report.map_or_else(|error| Returned::Error(ErrorText::from(&error)), Returned::Report),

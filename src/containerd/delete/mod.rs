@@ -94,6 +94,11 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
         }
     }
 
+    /// The digest that `text` names.
+    pub(super) fn find(&self, text: &str) -> Result<Digest> {
+        self.resolve(text).map(|resolved| resolved.id)
+    }
+
     fn run(&self, text: &str, options: &Options, records: &mut Vec<Record>) -> Result<()> {
         // moby's em dash and hyphen.
         if !options.platforms.is_empty() && !options.force {
@@ -171,7 +176,7 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
     }
 
     /// X-7c: a name goes; the last one leaves a dangling record behind. One that went meanwhile is no error.
-    fn soft_delete(&self, image: &Image, all: &[Arc<Image>]) -> Result<()> {
+    pub(super) fn soft_delete(&self, image: &Image, all: &[Arc<Image>]) -> Result<()> {
         let (name, digest) = (image.name(), image.digest());
         if all.len() == 1 {
             let mut labels = image.labels().clone();
@@ -264,7 +269,7 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
         records.push(Record::Deleted(id));
     }
 
-    fn labels_of(&self, id: Digest) -> Result<Option<Labels>> {
+    pub(super) fn labels_of(&self, id: Digest) -> Result<Option<Labels>> {
         let Some(image) = self.first_of(id)? else { return Ok(None) };
         let Some(best) = manifests::best(&self.stores.metadata, &image, &self.stores.host_platform)? else {
             return Ok(None);
@@ -273,9 +278,14 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
     }
 
     /// The first record of a digest, in the order of the names.
-    fn first_of(&self, id: Digest) -> Result<Option<Arc<Image>>> {
+    pub(super) fn first_of(&self, id: Digest) -> Result<Option<Arc<Image>>> {
         Ok(self.stores.metadata.images_of(id)?.into_iter().next())
     }
+}
+
+/// moby's error about an ID that no image has.
+pub(super) fn no_image_with(id: &str) -> Error {
+    Error::not_found(format!("No such image: {id}")).of_kind(Kind::NoSuchContainerdImage)
 }
 
 /// moby's error about a reference that names nothing.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::super::image::Image;
 use super::super::store::{ContainerStore, MetadataStore};
-use super::{Deletion, no_such_image};
+use super::{Deletion, no_image_with, no_such_image};
 use crate::api::event::EventSink;
 use crate::base::digest::Digest;
-use crate::base::error::{Error, Kind, Result};
+use crate::base::error::{Error, Result};
 use crate::document::reference::{AnyReference, Reference};
 
 /// What a text names.
@@ -55,9 +55,7 @@ impl<S: MetadataStore, C: ContainerStore, E: EventSink> Deletion<'_, S, C, E> {
         let id = matched.as_ref().map_or(digest, |image| image.digest());
         let all = self.stores.metadata.images_of(id)?;
         if all.is_empty() {
-            return Err(
-                Error::not_found(format!("No such image: {text}")).of_kind(Kind::NoSuchContainerdImage)
-            );
+            return Err(no_image_with(text));
         }
         Ok(Resolved { matched, id, all })
     }

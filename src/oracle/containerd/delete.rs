@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::api::record::RecordText;
+use crate::api::service::Returned;
 use crate::base::digest::{Digest, short};
 use crate::base::error::{Error, Result};
 use crate::document::oci::{Descriptor, is_index, is_manifest, platform};
@@ -10,7 +11,7 @@ use crate::document::reference::{AnyReference, Reference};
 use crate::document::world::containerd::{Container, ImageRecord, Platform};
 use crate::go::time::Now;
 
-use super::{Model, PARENT, Returned, is_dangling};
+use super::{Model, PARENT, is_dangling};
 
 /// What is asked, but for the name.
 struct Asked<'a> {

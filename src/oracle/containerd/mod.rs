@@ -49,15 +49,6 @@ pub struct Model {
     pub changes_before_fault: Option<usize>,
 }
 
-/// The two parts of an answer: over HTTP an error hides the report, in the service it does not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Returned<T> {
-    /// What was done; `None` where nothing was, or where nothing is said of it.
-    pub report: Option<T>,
-    /// Why it ended early, or what went wrong on the way.
-    pub error: Option<Error>,
-}
-
 /// The classic builder's link to the image below.
 const PARENT: &str = "org.mobyproject.image.parent";
 

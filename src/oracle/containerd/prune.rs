@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::record::RecordText;
 use crate::api::request;
+use crate::api::service::Returned;
 use crate::base::error::{Error, Result};
 use crate::document::filters::Filters;
 use crate::document::oci::{Descriptor, View, is_config, is_index, is_manifest};
@@ -11,7 +12,7 @@ use crate::document::reference::Reference;
 use crate::document::world::containerd::{ImageRecord, Labels, Lease};
 use crate::go::time::{Now, Timestamp};
 
-use super::{Model, Returned, dangling_name, is_dangling};
+use super::{Model, dangling_name, is_dangling};
 
 /// When the client goes away. From then on every call of the store fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

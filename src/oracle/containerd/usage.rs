@@ -71,7 +71,7 @@ impl Model {
             created: 0,
             labels: None,
             parent_id: String::new(),
-            descriptor: image.target.clone(),
+            descriptor: Some(image.target.clone()),
             repo_digests: Some(vec![id.clone()]),
             repo_tags: None,
             shared_size: -1,

@@ -1,18 +1,19 @@
 //! The engine, replayed.
 
 use super::scenario::{EventText, ListRow};
-use super::subject::{DeleteRequest, Subject};
+use super::subject::Subject;
 use crate::api::event::Recorder;
-use crate::api::record::RecordText;
+use crate::api::record::{PruneText, RecordText};
+use crate::api::service::{DeleteRequest, ImageService, ListRequest, Returned};
 use crate::base::cancel::AfterPolls;
 use crate::base::error::Result;
 use crate::containerd::store::{Collection, ImageStore, MetadataStore, Stores};
-use crate::containerd::{Engine, ImageRow, Options, Order, PruneReport, Record, Request, delete_leases};
+use crate::containerd::{Engine, Order, Request, delete_leases};
+use crate::document::filters::Filters;
 use crate::document::world::ContainerdWorld;
 use crate::go::time::Now;
 use crate::oracle::containerd::Cancellation;
-use crate::oracle::containerd::Returned;
-use crate::replay::PruneText;
+use crate::replay::engine;
 use crate::semantics::Semantics;
 
 impl Subject for Engine<Recorder> {
@@ -27,37 +28,26 @@ impl Subject for Engine<Recorder> {
         order: &[String],
         cancellation: Cancellation,
     ) -> Returned<PruneText> {
-        let answer = Request::parse(filters, self.semantics(), now).map_err(Into::into).and_then(|request| {
-            let cancel = AfterPolls::new(polls(self, &request, now, cancellation)?);
-            self.prune_request(&request, &Order::Given(order.to_vec()), &cancel)
-        });
-        match answer {
-            Ok(report) => Returned { report: Some(text(&report)), error: None },
-            Err(error) => {
-                let report = error.report().map(text);
-                Returned { report, error: Some(error.into()) }
-            }
+        self.set_order(Order::Given(order.to_vec()));
+        match polls(self, filters, now, cancellation) {
+            Ok(polls) => engine::prune(self, filters, now, &AfterPolls::new(polls)),
+            Err(error) => Returned::refused(error),
         }
     }
 
     fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Returned<Vec<RecordText>> {
-        let DeleteRequest { reference, force, prune, platforms } = *request;
-        let options = Options { force, prune, platforms: platforms.to_vec() };
-        let texts = |records: &[Record]| {
-            (!records.is_empty()).then(|| records.iter().map(RecordText::from).collect())
-        };
-        match Self::delete(self, reference, &options, now) {
-            Ok(records) => Returned { report: texts(&records), error: None },
-            Err(error) => Returned { report: texts(error.records()), error: Some(error.into()) },
-        }
+        ImageService::delete(self, request, now)
     }
 
     fn list(&mut self, all: bool, shared_size: bool) -> Result<Vec<ListRow>> {
-        Ok(Self::list(self, all, shared_size)?.into_iter().map(Into::into).collect())
+        let filters = Filters::default();
+        // No filter, so that nobody asks for the time.
+        let request = ListRequest::new(&filters, Now::utc(chrono::DateTime::UNIX_EPOCH));
+        ImageService::list(self, &ListRequest { all, shared_size, containers: true, ..request })
     }
 
     fn disk_usage(&mut self) -> Result<i64> {
-        Self::disk_usage(self)
+        ImageService::disk_usage(self)
     }
 
     fn collect(&mut self, now: Now) {
@@ -76,13 +66,9 @@ impl Subject for Engine<Recorder> {
 
 /// How often the engine asks before the client goes away: once before the leases, once for each record that is held
 /// against the filters, and once for each that is visited. The leases' collection takes expired records away first.
-fn polls(
-    engine: &Engine<Recorder>,
-    request: &Request,
-    now: Now,
-    cancellation: Cancellation,
-) -> Result<usize> {
+fn polls(engine: &Engine<Recorder>, filters: &str, now: Now, cancellation: Cancellation) -> Result<usize> {
     let considered = || -> Result<usize> {
+        let request = Request::parse(filters, engine.semantics(), now)?;
         let metadata = engine.stores().metadata.copy();
         delete_leases(&metadata, Collection::Now(now.instant))?;
         let images = metadata.images()?;
@@ -95,30 +81,4 @@ fn polls(
         Cancellation::AfterConsidered(records) => records.saturating_add(1),
         Cancellation::AfterVisited(records) => records.saturating_add(considered()?).saturating_add(1),
     })
-}
-
-fn text(report: &PruneReport) -> PruneText {
-    let records: Vec<_> = report.images_deleted.iter().map(RecordText::from).collect();
-    let images_deleted = Some(records).filter(|records| !records.is_empty());
-    PruneText { images_deleted, space_reclaimed: report.space_reclaimed }
-}
-
-impl From<ImageRow> for ListRow {
-    fn from(row: ImageRow) -> Self {
-        let ImageRow {
-            containers, created, id, labels, parent_id, descriptor, repo_digests, repo_tags, ..
-        } = row;
-        Self {
-            containers,
-            created,
-            id: id.to_string(),
-            labels,
-            parent_id,
-            descriptor,
-            repo_digests,
-            repo_tags,
-            shared_size: row.shared_size,
-            size: row.size,
-        }
-    }
 }

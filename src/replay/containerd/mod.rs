@@ -5,8 +5,8 @@ mod engine;
 mod scenario;
 mod subject;
 
+pub use crate::api::service::{DeleteRequest, Returned};
 pub use crate::oracle::containerd::Cancellation;
-pub use crate::oracle::containerd::Returned;
 pub use compare::differences;
 pub use scenario::{Action, After, ErrorText, FORMAT, ListRow, NewImage, Op, Outcome, Report, Scenario};
-pub use subject::{DeleteRequest, Subject, replay, step};
+pub use subject::{Subject, replay, step};

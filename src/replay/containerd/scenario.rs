@@ -2,12 +2,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::api::record::RecordText;
-use crate::oracle::containerd::Cancellation;
-
+use crate::api::record::{PruneText, RecordText};
 use crate::base::error::{Error, Result};
 use crate::document::world::containerd::{ContainerdWorld, ImageRecord, Labels, Platform, Target};
-use crate::replay::PruneText;
+use crate::oracle::containerd::Cancellation;
 use crate::semantics::Semantics;
 
 pub use crate::api::event::EventText;

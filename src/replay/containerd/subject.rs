@@ -1,11 +1,11 @@
 //! Who is replayed.
 
-use crate::api::record::RecordText;
+use crate::api::record::{PruneText, RecordText};
+use crate::api::service::{DeleteRequest, Returned};
 use crate::base::error::{Error, Result};
-use crate::document::world::containerd::{ContainerdWorld, Platform};
+use crate::document::world::containerd::ContainerdWorld;
 use crate::go::time::Now;
-use crate::oracle::containerd::{self as oracle, Cancellation, Model, Returned};
-use crate::replay::PruneText;
+use crate::oracle::containerd::{self as oracle, Cancellation, Model};
 use crate::replay::scenario::wall_clock;
 use crate::semantics::Semantics;
 
@@ -55,19 +55,6 @@ pub trait Subject: Sized {
 
     /// The store as it is now.
     fn world(&self) -> ContainerdWorld;
-}
-
-/// What is asked of a delete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeleteRequest<'a> {
-    /// A name, an ID or a part of one.
-    pub reference: &'a str,
-    /// Soft conflicts do not count.
-    pub force: bool,
-    /// Parents go along.
-    pub prune: bool,
-    /// Only these platforms' content goes.
-    pub platforms: &'a [Platform],
 }
 
 impl Subject for Model {

@@ -178,6 +178,24 @@ fn no_circles_inside_of_modules() {
     }
 }
 
+/// Routes speak to the image service. What an image store does in its own way is in one module, and a test that starts a
+/// daemon is given its stores.
+#[test]
+fn the_server_reaches_into_stores_in_one_place() {
+    let is_of_engine = |path: &Module| {
+        let is_order = path.join("::") == "graph::select::Order";
+        path.first().is_some_and(|name| name == "graph" || name == "containerd") && !is_order
+    };
+    let reaches = |path: &PathBuf| {
+        let code = code(path);
+        code.contains("stores()")
+            || imports_of(&module_of(path), &code).iter().any(|(_, to)| is_of_engine(to))
+    };
+    let found: Vec<_> = source_files("src/server").into_iter().filter(reaches).collect();
+    let allowed = ["src/server/store/held.rs", "src/server/store.rs", "src/server/test_daemon.rs"];
+    assert_eq!(found, allowed.map(PathBuf::from));
+}
+
 /// Whatever else they do, these must never meet.
 #[test]
 fn engines_and_specification_are_strangers() {

@@ -51,26 +51,6 @@ pub struct ImageSummary {
 }
 
 impl ImageSummary {
-    /// As the API writes it since version 1.44.
-    #[cfg(feature = "server")]
-    pub(crate) fn serialize_without_virtual_size<S: serde::Serializer>(
-        &self,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
-        let mut line = serializer.serialize_struct("ImageSummary", 9)?;
-        line.serialize_field("Containers", &self.containers)?;
-        line.serialize_field("Created", &self.created)?;
-        line.serialize_field("Id", &self.id)?;
-        line.serialize_field("Labels", &self.labels)?;
-        line.serialize_field("ParentId", &self.parent_id)?;
-        line.serialize_field("RepoDigests", &self.repo_digests)?;
-        line.serialize_field("RepoTags", &self.repo_tags)?;
-        line.serialize_field("SharedSize", &self.shared_size)?;
-        line.serialize_field("Size", &self.size)?;
-        line.end()
-    }
-
     /// What a list of images says (U-3): containers and shared bytes are −1, not counted.
     pub(crate) fn new(
         (id, image): (ImageId, &Image),

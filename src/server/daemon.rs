@@ -4,32 +4,28 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::containers::Execs;
-use super::contents::Contents;
 use super::fault::Faults;
 use super::ids::Ids;
 use super::limits::Limits;
 use super::networks::Networks;
 use super::record::Shelf;
 use super::settings::Settings;
+use super::store::{Service, Store};
 use super::volumes::Volumes;
 use crate::api::event::EventLog;
 use crate::base::digest::ImageId;
 use crate::base::error::Result;
 use crate::base::sync::Mutex;
 use crate::base::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use crate::document::image::Image;
 use crate::document::world::World;
 use crate::go::time::{Now, Timestamp};
-use crate::graph::engine::Engine;
-use crate::graph::store::{Layers, Stores};
 use crate::semantics::Semantics;
 
 /// A daemon in memory. Routes share it between threads.
 pub(super) struct Daemon {
-    engine: Engine<Arc<EventLog>>,
+    pub store: Store,
     settings: Settings,
     clock: Arc<DaemonClock>,
-    pub contents: Arc<Contents>,
     pub shelf: Shelf,
     pub ids: Ids,
     pub networks: Networks,
@@ -45,31 +41,21 @@ pub(super) struct Daemon {
 
 impl Daemon {
     pub fn new(settings: Settings, world: World) -> Result<Self> {
-        let contents = Arc::new(Contents::default());
-        let layers = {
-            let contents = Arc::clone(&contents);
-            Layers::with_driver(move |chain| {
-                contents.forget(chain);
-                Ok(())
-            })
-        };
         let clock = Arc::new(DaemonClock::new(settings.now));
         let shelf = Shelf::of(&world, clock.now(), settings.seed);
         let ids = Ids::new(settings.seed);
         let networks = Networks::new(&ids, clock.now());
-        let stores = Stores::load_on(layers, world, &settings.semantics)?;
         let events = {
             let clock = Arc::clone(&clock);
             Arc::new(EventLog::new(move || clock.now()))
         };
-        let engine = Engine::new(stores, settings.semantics, events).with_order(settings.order.clone());
+        let store = Store::new(world, &settings, events)?;
         let faults = Faults::default();
         settings.faults.iter().cloned().for_each(|fault| faults.add(fault));
         Ok(Self {
-            engine,
+            store,
             settings,
             clock,
-            contents,
             shelf,
             ids,
             networks,
@@ -82,16 +68,13 @@ impl Daemon {
         })
     }
 
-    pub const fn engine(&self) -> &Engine<Arc<EventLog>> {
-        &self.engine
-    }
-
-    pub const fn stores(&self) -> &Stores {
-        self.engine.stores()
+    /// The image service, whichever image store is behind it.
+    pub const fn service(&self) -> &Service {
+        self.store.service()
     }
 
     pub fn events(&self) -> &EventLog {
-        self.engine.events()
+        self.service().events()
     }
 
     pub const fn semantics(&self) -> &Semantics {
@@ -132,31 +115,31 @@ impl Daemon {
         self.clock.set(now);
     }
 
-    /// G-1.
+    /// The image that a reference, an ID or the beginning of one names.
     ///
     /// # Errors
     ///
     /// No such image; no reference at all.
-    pub fn image(&self, name: &str) -> Result<(ImageId, Arc<Image>)> {
-        self.engine.image(name)
+    pub fn find(&self, name: &str) -> Result<ImageId> {
+        self.service().find(name)
     }
 
-    pub fn note_tagged(&self, image: ImageId) {
-        self.tagged.lock().insert(image, self.clock.now());
+    /// Notes when an image was given a tag last, or that it never was; the note before.
+    pub fn set_tagged(&self, image: ImageId, time: Option<Timestamp>) -> Option<Timestamp> {
+        let mut tagged = self.tagged.lock();
+        match time {
+            Some(time) => tagged.insert(image, time),
+            None => tagged.remove(&image),
+        }
     }
 
     pub fn last_tagged(&self, image: ImageId) -> Timestamp {
         self.tagged.lock().get(&image).copied().unwrap_or(Timestamp::ZERO)
     }
 
-    /// An image that comes anew was never tagged.
-    pub fn forget_tagged(&self, image: ImageId) {
-        self.tagged.lock().remove(&image);
-    }
-
     /// The state, as a state file describes it.
     pub fn world(&self) -> World {
-        let mut world = self.stores().to_world();
+        let mut world = self.store.world();
         self.semantics().name.clone_into(&mut world.profile);
         world.utc_offset_seconds = self.settings.utc_offset_seconds;
         world

@@ -13,6 +13,7 @@ mod pull;
 mod save;
 mod source;
 
+pub(super) use archive::unpacked_size;
 pub(super) use change::{add_tag, named, prune, remove, tag};
 pub(super) use changes::apply as apply_changes;
 pub(super) use details::{DRIVER, GraphDriver, config as raw_config, history, history_of, inspect};

@@ -54,6 +54,7 @@ mod settings;
 mod shape;
 mod socket;
 mod state;
+mod store;
 mod swarm;
 mod system;
 mod test_daemon;

@@ -78,7 +78,7 @@ pub(super) fn info(daemon: &Daemon, version: u16) -> Answer {
         ("ContainersRunning", running.into()),
         ("ContainersPaused", paused.into()),
         ("ContainersStopped", (records.len() - running - paused).into()),
-        ("Images", daemon.stores().images.len().into()),
+        ("Images", daemon.store.count().into()),
         ("Driver", "vfs".into()),
         ("DriverStatus", Value::Null),
         (

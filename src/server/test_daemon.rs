@@ -79,7 +79,7 @@ impl TestDaemon {
     /// Its stores, to look into and to change.
     #[must_use]
     pub fn stores(&self) -> &Stores {
-        self.daemon.stores()
+        self.daemon.store.stores()
     }
 
     /// Its events.

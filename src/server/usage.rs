@@ -120,13 +120,13 @@ pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal
     let semantics = daemon.semantics();
     let wanted = Wanted::of(call)?;
     // Unlike the list of images: names that are not there stay null in each version of the API (U-3).
-    let usage = daemon.engine().usage().map_err(in_list)?;
+    let usage = daemon.service().usage().map_err(in_list)?;
     let has_objects = semantics.usage_objects_since.is_some_and(|since| call.version >= since);
     let verbose = call.form.get("verbose");
     let has_lists = !has_objects || verbose.is_empty();
     let with_items = verbose.is_empty() || call.form.flag("verbose");
     let is_omitted = |is_wanted: bool| !has_lists || (!is_wanted && semantics.usage_omits_other_types);
-    let layers_size = if wanted.images { usage.layers_size } else { 0 };
+    let layers_size = if wanted.images { usage.total_size } else { 0 };
     let layers_are_omitted =
         is_omitted(wanted.images) || (layers_size == 0 && semantics.zero_layers_size_is_omitted);
     let lines = || Line::all(&usage.images, call.version);
@@ -147,7 +147,7 @@ pub(super) fn disk_usage(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal
             let idle = usage.images.iter().filter(|image| image.containers == 0);
             Objects {
                 reclaimable: idle.map(|image| image.size - image.shared_size).sum(),
-                total_size: usage.layers_size,
+                total_size: usage.total_size,
                 ..Objects::of(lines(), active, with_items)
             }
         }),

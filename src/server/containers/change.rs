@@ -68,7 +68,7 @@ fn begin(daemon: &Daemon, record: &Record) -> Result<bool> {
         .shelf
         .change(record.id, |state| (!state.is_running()).then_some(State::Running { since: now }));
     let Some(record) = started else { return Ok(false) };
-    daemon.stores().containers.set_running(record.id, true);
+    daemon.store.set_running(record.id, true);
     networks::log_of(daemon, &record, "connect");
     mounts::log_mounted(daemon, &record);
     log(daemon, &record, "start", &[]);
@@ -186,7 +186,7 @@ pub(super) fn exit(daemon: &Daemon, record: &Record, code: i32) -> Option<Record
         }
         _ => None,
     })?;
-    daemon.stores().containers.set_running(record.id, false);
+    daemon.store.set_running(record.id, false);
     log(daemon, &ended, "die", &[("exitCode", code.to_string())]);
     networks::log_of(daemon, &ended, "disconnect");
     mounts::log_unmounted(daemon, &ended);

@@ -16,7 +16,6 @@ use super::create::merge;
 use crate::base::digest::ImageId;
 use crate::base::error::{Error, ErrorClass, Result};
 use crate::document::image::Image;
-use crate::graph::store::ImageStore;
 
 pub fn commit(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     let name = call.form.get("container").to_owned();
@@ -34,12 +33,12 @@ pub fn commit(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     if pauses {
         log(daemon, &record, "pause", &[]);
     }
-    let parent = record.image.map(|image| daemon.stores().images.get(image)).transpose()?;
+    let parent = record.image.map(|image| daemon.store.image(image)).transpose()?;
     let comment = call.form.get("comment");
     let text = describe(daemon, &record, parent.as_deref(), &config, call.form.get("author"), comment)?;
-    let id = daemon.stores().images.create(text)?;
+    let id = daemon.store.create(text)?;
     if let Some(image) = record.image {
-        daemon.stores().images.set_parent(id, image)?;
+        daemon.store.set_parent(id, image)?;
     }
     let mut shown = String::new();
     if !repository.is_empty() {

@@ -18,7 +18,6 @@ use super::change::log;
 use super::{mounts, validate};
 use crate::base::digest::{ContainerId, ImageId};
 use crate::base::error::{Error, Result};
-use crate::graph::store::{Container, ImageStore};
 use crate::semantics::Semantics;
 
 #[derive(Serialize)]
@@ -49,7 +48,7 @@ pub fn create(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     let platform = Platform::parse(call.form.get("platform"))?;
     let mut image_id = None;
     if !image_name.is_empty() {
-        let (id, image) = daemon.image(&image_name)?;
+        let (id, image) = daemon.store.find(&image_name)?;
         image_id = Some(id);
         let raw = raw_config(&image);
         check_platform(&image_name, &raw, platform.as_ref())?;
@@ -189,22 +188,14 @@ fn complete(host_config: &mut Object) {
 
 /// Puts the container into both stores, or into none.
 fn add(daemon: &Daemon, record: &Record) -> Result<()> {
-    let stores = daemon.stores();
-    let (id, image) = (record.id, record.image);
     let image_mounts = image_mounts(daemon, &record.host_config)?;
-    let chain = match image {
-        Some(image) => stores.images.get(image)?.top_layer(),
-        None => None,
-    };
+    let of_image = |id: ImageId| daemon.store.image(id).map(|image| (id, image));
+    let image = record.image.map(of_image).transpose()?;
+    let image = image.as_ref().map(|(id, image)| (*id, &**image));
     daemon.shelf.add(record.clone())?;
-    let undo = |error: Error| {
-        daemon.shelf.remove(id, |_| true);
-        error
-    };
-    stores.layers.mount(&id.to_string(), chain).map_err(undo)?;
-    // A container without an image keeps none.
-    if let Some(image) = image {
-        stores.containers.create(Container { id, image, running: false, image_mounts }).map_err(undo)?;
+    if let Err(error) = daemon.store.add_container(record.id, image, image_mounts) {
+        daemon.shelf.remove(record.id, |_| true);
+        return Err(error);
     }
     mounts::make_volumes(daemon, record);
     log(daemon, record, "create", &[]);
@@ -219,7 +210,7 @@ fn image_mounts(daemon: &Daemon, host_config: &Object) -> Result<Vec<ImageId>> {
     if !daemon.semantics().image_mounts_are_use {
         return Ok(Vec::new());
     }
-    sources.map(|source| daemon.image(source).map(|(id, _)| id)).collect()
+    sources.map(|source| daemon.find(source)).collect()
 }
 
 /// The networks that a container is to be on: those with settings, or else that of its mode.

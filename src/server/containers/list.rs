@@ -12,7 +12,6 @@ use super::show::Summary;
 use crate::base::digest::{ContainerId, ImageId};
 use crate::base::error::{Error, Result};
 use crate::document::filters::Filters;
-use crate::graph::store::ImageStore;
 use crate::semantics::Semantics;
 
 const ACCEPTED: [&str; 15] = [
@@ -215,11 +214,11 @@ fn invalid_filter(semantics: &Semantics, key: &str, value: &str) -> Error {
 
 /// The images that are named, and all that have one of them above them. Names of no image are passed over.
 fn descendants<'a>(daemon: &Daemon, names: impl Iterator<Item = &'a str>) -> HashSet<ImageId> {
-    let mut waiting: Vec<_> = names.filter_map(|name| daemon.image(name).ok()).map(|(id, _)| id).collect();
+    let mut waiting: Vec<_> = names.filter_map(|name| daemon.find(name).ok()).collect();
     let mut found = HashSet::new();
     while let Some(id) = waiting.pop() {
         if found.insert(id) {
-            waiting.extend(daemon.stores().images.children(id));
+            waiting.extend(daemon.store.children(id));
         }
     }
     found

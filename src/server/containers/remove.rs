@@ -42,9 +42,7 @@ pub(super) fn take_away(daemon: &Daemon, record: &Record, with_volumes: bool) ->
     if daemon.shelf.remove(record.id, |record| !record.state.is_running()).is_none() {
         return Ok(daemon.shelf.find(&record.id.to_string()).is_err());
     }
-    // The image is in use as long as its layers are.
-    daemon.stores().layers.unmount(&record.id.to_string())?;
-    daemon.stores().containers.remove(record.id);
+    daemon.store.remove_container(record.id)?;
     daemon.execs.forget(record.id);
     if with_volumes {
         mounts::remove_anonymous(daemon, record);

@@ -13,7 +13,6 @@ use super::super::shape::{Nothing, Object, endpoint_shape};
 use super::mounts::Mount;
 use crate::base::digest::ContainerId;
 use crate::base::error::Result;
-use crate::graph::store::ImageStore;
 
 /// The networks of a line of the list, which tells nothing of their settings.
 #[derive(Serialize)]
@@ -89,18 +88,16 @@ impl Summary {
 /// `refreshImage`: the name as long as it still names the image.
 fn current_name(daemon: &Daemon, record: &Record) -> String {
     let name = record.image_name();
-    match daemon.image(name) {
-        Ok((id, _)) if Some(id) == record.image => name.to_owned(),
+    match daemon.find(name) {
+        Ok(id) if Some(id) == record.image => name.to_owned(),
         _ => record.image_id(),
     }
 }
 
 /// Bytes of the image; a container that never ran has written nothing of its own.
 fn root_size(daemon: &Daemon, record: &Record) -> i64 {
-    let stores = daemon.stores();
-    let chain =
-        record.image.and_then(|image| stores.images.get(image).ok()).and_then(|image| image.top_layer());
-    chain.and_then(|chain| stores.layers.chain_size(chain)).unwrap_or(0)
+    let image = record.image.and_then(|image| daemon.store.image(image).ok());
+    image.and_then(|image| daemon.store.size(&image)).unwrap_or(0)
 }
 
 #[derive(Serialize)]

@@ -137,7 +137,7 @@ fn normalized(path: &Path) -> Option<String> {
 /// # Errors
 ///
 /// It is no tar.
-pub(super) fn unpacked_size(tar: &[u8]) -> Result<i64> {
+pub(in super::super) fn unpacked_size(tar: &[u8]) -> Result<i64> {
     let mut size = 0_i64;
     let read = each_entry(tar, |entry| {
         size = size.saturating_add(i64::try_from(entry.size()).unwrap_or(i64::MAX));

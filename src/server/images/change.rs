@@ -5,14 +5,13 @@ use super::super::call::Call;
 use super::super::daemon::Daemon;
 use super::of_platform;
 use crate::api::event::Actor;
+use crate::api::service::DeleteRequest;
 use crate::base::digest::ImageId;
 use crate::base::error::{Error, ErrorClass, Result};
 use crate::base::tag::is_tag;
 use crate::document::filters::Filters;
 use crate::document::image::Labels;
 use crate::document::reference::Reference;
-use crate::graph::delete::Extent;
-use crate::graph::store::ImageStore;
 
 /// `POST /images/{name}/tag`.
 pub fn tag(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
@@ -20,7 +19,7 @@ pub fn tag(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> 
     if semantics.empty_tag_is_ignored && call.form.get("repo").is_empty() {
         return Ok(Answer::empty(200));
     }
-    let (id, _) = daemon.image(name)?;
+    let id = daemon.find(name)?;
     let reference = named(daemon, call.form.get("repo"), call.form.get("tag"), semantics.tag_error_class)?;
     add_tag(daemon, id, reference)?;
     Ok(Answer::empty(201))
@@ -46,12 +45,13 @@ pub(in super::super) fn named(
 
 /// `TagImageWithReference`: moves the tag, notes the time, tells.
 pub(in super::super) fn add_tag(daemon: &Daemon, id: ImageId, reference: Reference) -> Result<()> {
-    // Without `:latest` where nobody wrote it.
-    let shown = reference.familiar().to_owned();
-    daemon.stores().references.retag(reference, id)?;
-    daemon.note_tagged(id);
-    log(daemon, id, &shown, "tag");
-    Ok(())
+    // Before the event, since whoever hears of it may ask for the time.
+    let before = daemon.set_tagged(id, Some(daemon.now().instant));
+    let tagged = daemon.service().tag(id, reference, daemon.now());
+    if tagged.is_err() {
+        daemon.set_tagged(id, before);
+    }
+    tagged
 }
 
 /// `LogImageEvent`: the labels come along (D-13).
@@ -61,7 +61,7 @@ pub(super) fn log(daemon: &Daemon, id: ImageId, name: &str, action: &'static str
 
 /// The same, about an image that is called otherwise than by its ID.
 pub(super) fn log_as(daemon: &Daemon, id: ImageId, actor: &str, name: &str, action: &'static str) {
-    let labels = daemon.stores().images.get(id).ok();
+    let labels = daemon.store.image(id).ok();
     let labels = labels.as_ref().and_then(|image| image.labels());
     let pairs = labels.into_iter().flat_map(Labels::iter);
     let mut attributes: std::collections::BTreeMap<_, _> =
@@ -76,8 +76,9 @@ pub fn remove(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusa
         return Err(invalid("image name cannot be blank"));
     }
     of_platform::check_all(call, "platforms", of_platform::REMOVE_SINCE)?;
-    let extent = Extent { force: call.form.flag("force"), prune: !call.form.flag("noprune") };
-    let records = daemon.engine().delete(name, extent)?;
+    let (force, prune) = (call.form.flag("force"), !call.form.flag("noprune"));
+    let request = DeleteRequest { reference: name, force, prune, platforms: &[] };
+    let records = daemon.service().delete(&request, daemon.now()).into_result()?;
     Ok(Answer::json(&records))
 }
 
@@ -85,6 +86,6 @@ pub fn remove(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusa
 pub fn prune(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     // H-4: before the guard is asked.
     let filters = Filters::parse(call.form.get("filters"), daemon.semantics())?;
-    let report = daemon.engine().prune(&filters, daemon.now(), &*call.is_cancelled)?;
+    let report = daemon.service().prune(&filters, daemon.now(), &*call.is_cancelled).into_result()?;
     Ok(Answer::json(&report))
 }

@@ -16,7 +16,6 @@ use crate::document::image::Image;
 use crate::document::reference::Reference;
 use crate::go::layout::parse_rfc3339;
 use crate::go::time::Timestamp;
-use crate::graph::store::{ImageStore, LayerStore, ReferenceStore};
 use crate::semantics::GoTime;
 
 /// A config as JSON. It was read by Go's rules before; what those forgive is left out.
@@ -107,22 +106,15 @@ pub fn inspect(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refus
         Error::new(error.class(), format!("no such image: {name}: {error}"))
     };
     let platform = of_platform::asked(call, "platform", of_platform::INSPECT_SINCE)?;
-    let (id, image) = daemon.image(name).map_err(in_lookup)?;
-    let stores = daemon.stores();
+    let (id, image) = daemon.store.find(name).map_err(in_lookup)?;
     let raw = config(&image);
     of_platform::check(name, &raw, platform.as_ref())?;
-    let references = stores.references.references(id);
+    let references = daemon.store.references(id);
     let (repo_digests, repo_tags) = references.iter().partition::<Vec<_>, _>(|one| one.is_canonical());
     let familiar = |references: Vec<&Reference>| {
         references.into_iter().map(|reference| reference.familiar().to_owned()).collect()
     };
-    let size = match image.chain() {
-        Ok(None) => 0,
-        Ok(Some(chain)) => {
-            stores.layers.chain_size(chain).ok_or_else(|| Error::system("layer does not exist"))?
-        }
-        Err(_) => return Err(Error::system("layer does not exist").into()),
-    };
+    let size = daemon.store.size(&image).ok_or_else(|| Error::system("layer does not exist"))?;
     let empty = Map::new();
     let os = if image.os().is_empty() { "linux" } else { image.os() };
     let root_fs = object(&raw, "rootfs").unwrap_or(&empty);
@@ -132,7 +124,7 @@ pub fn inspect(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refus
         id,
         repo_tags: familiar(repo_tags),
         repo_digests: familiar(repo_digests),
-        parent: stores.images.parent(id).map(|parent| parent.to_string()).unwrap_or_default(),
+        parent: daemon.store.parent(id).map(|parent| parent.to_string()).unwrap_or_default(),
         comment: comment(&raw),
         created: image.created().unwrap_or(Timestamp::ZERO).rfc3339_nano(0).to_string(),
         container: of_container.then(|| text(&raw, "container")),
@@ -209,23 +201,23 @@ struct Step {
 
 pub fn history(daemon: &Daemon, call: &Call, name: &str) -> Result<Answer, Refusal> {
     let platform = of_platform::asked(call, "platform", of_platform::HISTORY_SINCE)?;
-    let (id, image) = daemon.image(name)?;
+    let (id, image) = daemon.store.find(name)?;
     let raw = config(&image);
     of_platform::check(name, &raw, platform.as_ref())?;
     let mut steps = steps(daemon, &image, &raw)?;
     steps.reverse();
     let mut next = Some(id);
     for step in &mut steps {
-        let Some(id) = next.filter(|id| daemon.stores().images.contains(*id)) else { break };
+        let Some(id) = next.filter(|id| daemon.store.contains(*id)) else { break };
         step.id = id.to_string();
-        let references = daemon.stores().references.references(id);
+        let references = daemon.store.references(id);
         let tags: Vec<_> = references
             .iter()
             .filter(|reference| !reference.is_canonical())
             .map(|reference| reference.familiar().to_owned())
             .collect();
         step.tags = (!tags.is_empty()).then_some(tags);
-        next = daemon.stores().images.parent(id);
+        next = daemon.store.parent(id);
     }
     Ok(Answer::json(&steps))
 }
@@ -245,8 +237,8 @@ fn steps(daemon: &Daemon, image: &Image, raw: &Map<String, Value>) -> Result<Vec
                 return Err(Error::system("operating system is not supported"));
             }
             chain = diff_id.parse::<DiffId>().ok().map(|diff_id| ChainId::on(chain, diff_id));
-            let layer = chain.and_then(|chain| daemon.stores().layers.layer(chain));
-            size = layer.ok_or_else(|| Error::system("layer does not exist"))?.diff_size;
+            let own = chain.and_then(|chain| daemon.store.layer_size(chain));
+            size = own.ok_or_else(|| Error::system("layer does not exist"))?;
         }
         steps.push(Step {
             comment: text(entry, "comment"),

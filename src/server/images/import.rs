@@ -10,11 +10,11 @@ use super::super::daemon::Daemon;
 use super::super::json;
 use super::super::platform::Platform;
 use super::super::shape::{CONFIG, Object};
-use super::archive::{budget, decompress, unpacked_size};
+use super::archive::{budget, decompress};
 use super::change::{add_tag, log, named};
 use super::changes;
 use super::pull::pull;
-use crate::base::digest::{ChainId, DiffId, Digest};
+use crate::base::digest::{DiffId, Digest};
 use crate::base::error::{Error, ErrorClass, Result};
 
 /// The architecture that an imported image is said to be for.
@@ -51,13 +51,12 @@ pub fn import(daemon: &Daemon, call: &mut Call) -> Result<Answer, Refusal> {
     };
     let tar = read(call)?;
     let diff_id = DiffId::from(Digest::of(&tar));
-    let stores = daemon.stores();
-    let handle = stores.layers.register(diff_id, None, unpacked_size(&tar)?)?;
-    daemon.contents.keep(ChainId::on(None, diff_id), tar);
+    let mut held = daemon.store.hold();
+    let chain = held.register(diff_id, None, &tar)?;
+    held.keep(chain, tar);
     let config = describe(daemon, config, &message, &platform, diff_id)?;
-    let created = stores.images.create(config);
-    stores.layers.release(handle)?;
-    let id = created?;
+    let id = daemon.store.create(config)?;
+    drop(held);
     if let Some(reference) = reference {
         add_tag(daemon, id, reference)?;
     }

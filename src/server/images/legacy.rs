@@ -6,13 +6,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::shape::{HISTORY, Object};
-use super::archive::{Archive, unpacked_size};
+use super::archive::Archive;
 use super::change::named;
 use super::details::config;
 use super::load::{Loading, plain_tar};
-use crate::base::digest::{ChainId, DiffId, Digest, ImageId};
+use crate::base::digest::{DiffId, Digest, ImageId};
 use crate::base::error::{Error, ErrorClass, Result};
-use crate::graph::store::ImageStore;
 
 /// What a folder's `json` says of its image.
 #[derive(Debug, Default, Deserialize)]
@@ -88,10 +87,10 @@ fn make(
     if description.os == "windows" {
         return Err(Error::system("cannot load windows image on linux"));
     }
-    let stores = loading.daemon.stores();
+    let store = &loading.daemon.store;
     let (mut chain, mut diff_ids, mut history) = (None, Vec::new(), Vec::new());
     if let Some(parent) = parent {
-        let image = stores.images.get(parent)?;
+        let image = store.image(parent)?;
         chain = image.chain().ok().flatten();
         diff_ids = image.diff_ids();
         let of_parent = config(&image);
@@ -101,19 +100,18 @@ fn make(
     }
     let tar = plain_tar(archive.require(&format!("{folder}/layer.tar"))?.as_ref(), loading.budget)?;
     let diff_id = DiffId::from(Digest::of(&tar));
-    let size = unpacked_size(&tar)?;
-    loading.held.push(stores.layers.register(diff_id, chain, size)?);
-    loading.daemon.contents.keep(ChainId::on(chain, diff_id), tar);
+    let chain = loading.held.register(diff_id, chain, &tar)?;
+    loading.held.keep(chain, tar);
     diff_ids.push(diff_id.to_string());
     history.push(step(description));
     let text = describe(&archive.require(&format!("{folder}/json"))?, &diff_ids, &history)?;
     let id = ImageId::of(&text);
-    if !stores.images.contains(id) {
-        loading.daemon.forget_tagged(id);
+    if !store.contains(id) {
+        loading.daemon.set_tagged(id, None);
     }
-    let id = stores.images.create(text)?;
+    let id = store.create(text)?;
     if let Some(parent) = parent {
-        stores.images.set_parent(id, parent)?;
+        store.set_parent(id, parent)?;
     }
     Ok(id)
 }

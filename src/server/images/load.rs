@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::super::answer::Answer;
 use super::super::call::Call;
 use super::super::daemon::Daemon;
-use super::archive::{Archive, budget, decompress, unpacked_size};
+use super::super::store::Held;
+use super::archive::{Archive, budget, decompress};
 use super::change::{log, named};
 use super::details::{config, history_of};
 use super::legacy;
@@ -19,7 +20,6 @@ use crate::base::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::base::error::{Error, ErrorClass, Result};
 use crate::document::image::Image;
 use crate::document::reference::Reference;
-use crate::graph::store::{ImageStore, LayerHandle, ReferenceStore};
 
 /// One image of the archive.
 #[derive(Debug, Default, Deserialize)]
@@ -33,7 +33,7 @@ struct Item {
 
 pub fn load(daemon: &Daemon, call: &mut Call) -> Answer {
     let budget = budget();
-    let mut loading = Loading { daemon, budget: &budget, messages: Vec::new(), held: Vec::new() };
+    let mut loading = Loading { daemon, budget: &budget, messages: Vec::new(), held: daemon.store.hold() };
     let loaded = Archive::read(&mut call.body, &budget).and_then(|archive| loading.load(&archive));
     // DIFFERENCE(progress-of-load): nothing takes long, so that there is nothing to tell between the messages.
     let messages = loading.end(loaded.err());
@@ -46,7 +46,7 @@ pub(super) struct Loading<'a> {
     /// For the archive and for its layers, which may be compressed again.
     pub budget: &'a Budget,
     messages: Vec<u8>,
-    pub held: Vec<LayerHandle>,
+    pub held: Held<'a>,
 }
 
 impl Loading<'_> {
@@ -100,10 +100,11 @@ impl Loading<'_> {
             chain = Some(self.load_layer(archive, number, path, diff_id, chain)?);
         }
         let id = ImageId::of(&config);
-        if !self.daemon.stores().images.contains(id) {
-            self.daemon.forget_tagged(id);
+        // One that comes anew was never tagged.
+        if !self.daemon.store.contains(id) {
+            self.daemon.set_tagged(id, None);
         }
-        self.daemon.stores().images.create(config.to_vec())
+        self.daemon.store.create(config.to_vec())
     }
 
     fn load_layer(
@@ -114,25 +115,22 @@ impl Loading<'_> {
         expected: &str,
         parent: Option<ChainId>,
     ) -> Result<ChainId> {
-        let layers = &self.daemon.stores().layers;
         let expected_id = expected.parse::<DiffId>().ok();
         let chain = expected_id.map(|diff_id| ChainId::on(parent, diff_id));
         if let Some(chain) = chain
-            && let Ok(handle) = layers.get(chain)
+            && self.held.get(chain)
         {
-            self.held.push(handle);
             return Ok(chain);
         }
         let tar = plain_tar(archive.require(path)?.as_ref(), self.budget)?;
         let diff_id = DiffId::from(Digest::of(&tar));
-        let chain = ChainId::on(parent, diff_id);
-        self.held.push(layers.register(diff_id, parent, unpacked_size(&tar)?)?);
+        let chain = self.held.register(diff_id, parent, &tar)?;
         if expected_id != Some(diff_id) {
             return Err(Error::system(format!(
                 "invalid diffID for layer {number}: expected \"{expected}\", got \"{diff_id}\""
             )));
         }
-        self.daemon.contents.keep(chain, tar);
+        self.held.keep(chain, tar);
         Ok(chain)
     }
 
@@ -150,28 +148,26 @@ impl Loading<'_> {
     /// Gives an image a tag that another may have; the name.
     pub fn move_tag(&mut self, id: ImageId, reference: Reference) -> String {
         let shown = reference.familiar().to_owned();
-        if let Some(previous) =
-            self.daemon.stores().references.get(&reference).filter(|previous| *previous != id)
-        {
+        if let Some(previous) = self.daemon.store.named(&reference).filter(|previous| *previous != id) {
             self.say(&format!(
                 "The image {shown} already exists, renaming the old one with ID {previous} to empty string\n"
             ));
         }
-        let _ = self.daemon.stores().references.retag(reference, id);
+        let _ = self.daemon.store.move_tag(reference, id);
         shown
     }
 
     /// Links between images of the archive alone.
     fn link_parents(&self, links: &[(ImageId, Option<ImageId>)]) -> Result<()> {
-        let images = &self.daemon.stores().images;
+        let store = &self.daemon.store;
         for (child, parent) in links {
             let is_here = |parent: &ImageId| links.iter().any(|(id, _)| id == parent && id != child);
             let Some(parent) = parent.filter(is_here) else { continue };
-            let (image, above) = (images.get(*child)?, images.get(parent)?);
+            let (image, above) = (store.image(*child)?, store.image(parent)?);
             if !is_one_step(&history(&image), &history(&above)) {
                 return Err(Error::system(format!("image {parent} is not a valid parent for {child}")));
             }
-            images.set_parent(*child, parent)?;
+            store.set_parent(*child, parent)?;
         }
         Ok(())
     }
@@ -194,10 +190,6 @@ impl Loading<'_> {
 
     /// Lets the layers go that are held by an image now, or by nobody. An error is the last message: 200 was said.
     fn end(mut self, error: Option<Error>) -> Vec<u8> {
-        for handle in self.held.drain(..) {
-            // The driver forgets a tar, and never fails.
-            let _ = self.daemon.stores().layers.release(handle);
-        }
         if let Some(error) = error {
             let message = error.to_string();
             self.write(&StreamError { error_detail: Detail { message: &message }, error: &message });

@@ -8,16 +8,14 @@ use super::super::daemon::Daemon;
 use super::super::platform::Platform;
 use super::super::pull::Pull;
 use super::archive::budget;
-use super::archive::unpacked_size;
 use super::change::{log_as, named};
 use super::import::ARCHITECTURE;
 use super::load::plain_tar;
 use super::source;
-use crate::base::digest::{ChainId, DiffId, Digest, ImageId};
+use crate::base::digest::{DiffId, Digest, ImageId};
 use crate::base::error::{Error, ErrorClass, Result};
 use crate::document::image::Image;
 use crate::document::reference::Reference;
-use crate::graph::store::{ImageStore, ReferenceStore};
 
 pub fn pull(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     let platform = Platform::parse(call.form.get("platform"))?;
@@ -33,8 +31,7 @@ pub fn pull(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
     }
     let mut said = Said::default();
     said.pulling(&reference);
-    let existing =
-        daemon.stores().references.get(&reference).filter(|id| suits(daemon, *id, platform.as_ref()));
+    let existing = daemon.store.named(&reference).filter(|id| suits(daemon, *id, platform.as_ref()));
     let (id, status) = match existing {
         Some(id) => (id, "Image is up to date for"),
         None => (fetch(daemon, &reference, platform, &mut said)?, "Downloaded newer image for"),
@@ -46,7 +43,7 @@ pub fn pull(daemon: &Daemon, call: &Call) -> Result<Answer, Refusal> {
 /// An image without a platform that was asked for is pulled anew.
 fn suits(daemon: &Daemon, id: ImageId, platform: Option<&Platform>) -> bool {
     let Some(platform) = platform else { return true };
-    daemon.stores().images.get(id).is_ok_and(|image| {
+    daemon.store.image(id).is_ok_and(|image| {
         let raw = super::details::config(&image);
         let text = |name: &str| raw.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         platform.takes(&text("os"), &text("architecture"), &text("variant"))
@@ -55,7 +52,7 @@ fn suits(daemon: &Daemon, id: ImageId, platform: Option<&Platform>) -> bool {
 
 /// All tags of a repository: those that are here are up to date, and others are not known.
 fn pull_all(daemon: &Daemon, name: &Reference) -> Result<Answer, Refusal> {
-    let of_name = daemon.stores().references.references_by_name(name.familiar_name());
+    let of_name = daemon.store.of_repository(name.familiar_name());
     let tags: Vec<_> = of_name.into_iter().filter(|(reference, _)| !reference.is_canonical()).collect();
     if tags.is_empty() {
         return Err(denied(name).into());
@@ -98,14 +95,9 @@ fn fetch(
     let found = found.ok_or_else(|| denied(reference))?;
     let id = register(daemon, &found, said)?;
     let canonical = Reference::parse(&format!("{}@{}", reference.name(), found.digest), daemon.semantics())?;
-    // An index is of several images: the one that was pulled last has its digest.
-    let references = &daemon.stores().references;
-    if references.get(&canonical).is_some_and(|previous| previous != id) {
-        references.delete(&canonical)?;
-    }
-    references.add_digest(canonical, id)?;
+    daemon.store.move_digest(canonical, id)?;
     if reference.tag().is_some() {
-        daemon.stores().references.retag(reference.clone(), id)?;
+        daemon.store.move_tag(reference.clone(), id)?;
     }
     said.say(&json!({ "status": format!("Digest: {}", found.digest) }));
     Ok(id)
@@ -113,38 +105,26 @@ fn fetch(
 
 /// Puts an image into the stores. Its layers are held until it holds them itself.
 fn register(daemon: &Daemon, found: &source::Found, said: &mut Said) -> Result<ImageId> {
-    let stores = daemon.stores();
     let image = Image::parse(found.config.clone(), daemon.semantics())?;
     let diff_ids = image.diff_ids();
     if diff_ids.len() != found.layers.len() {
         return Err(Error::system("the config and the manifest of the image list another number of layers"));
     }
-    let mut held = Vec::new();
+    let mut held = daemon.store.hold();
     let budget = budget();
-    let mut add_layers = || {
-        let mut parent = None;
-        for (bytes, expected) in found.layers.iter().zip(&diff_ids) {
-            let tar = plain_tar(budget.received(bytes.as_slice()), &budget)?;
-            let diff_id = DiffId::from(Digest::of(&tar));
-            if diff_id.to_string() != *expected {
-                return Err(Error::system(format!(
-                    "filesystem layer verification failed for digest {expected}"
-                )));
-            }
-            held.push(stores.layers.register(diff_id, parent, unpacked_size(&tar)?)?);
-            let chain = ChainId::on(parent, diff_id);
-            daemon.contents.keep(chain, tar);
-            said.layer(bytes);
-            parent = Some(chain);
+    let mut parent = None;
+    for (bytes, expected) in found.layers.iter().zip(&diff_ids) {
+        let tar = plain_tar(budget.received(bytes.as_slice()), &budget)?;
+        let diff_id = DiffId::from(Digest::of(&tar));
+        if diff_id.to_string() != *expected {
+            return Err(Error::system(format!("filesystem layer verification failed for digest {expected}")));
         }
-        stores.images.create(found.config.clone())
-    };
-    let made = add_layers();
-    for handle in held {
-        // The driver forgets a tar, and never fails.
-        let _ = stores.layers.release(handle);
+        let chain = held.register(diff_id, parent, &tar)?;
+        held.keep(chain, tar);
+        said.layer(bytes);
+        parent = Some(chain);
     }
-    made
+    daemon.store.create(found.config.clone())
 }
 
 /// An image that is made up: the same for the same name and platform.

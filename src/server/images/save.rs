@@ -18,7 +18,6 @@ use crate::base::error::{Error, Result};
 use crate::document::image::Image;
 use crate::document::reference::{AnyReference, Reference};
 use crate::go::time::Timestamp;
-use crate::graph::store::{ImageStore, ReferenceStore};
 
 pub fn save(daemon: &Daemon, call: &Call, names: &[&str]) -> Result<Answer, Refusal> {
     let platform = of_platform::asked(call, "platform", of_platform::SAVE_SINCE)?;
@@ -37,7 +36,7 @@ pub fn save(daemon: &Daemon, call: &Call, names: &[&str]) -> Result<Answer, Refu
             of_name.insert(tag.tag().unwrap_or_default().to_owned(), top.clone());
         }
         let tags: Vec<_> = tags.iter().map(|tag| tag.familiar().to_owned()).collect();
-        let parent = daemon.stores().images.parent(*id).filter(|parent| chosen.contains_key(parent));
+        let parent = daemon.store.parent(*id).filter(|parent| chosen.contains_key(parent));
         items.push(Item {
             config: format!("{}.json", id.hex()),
             repo_tags: (!tags.is_empty()).then_some(tags),
@@ -75,7 +74,7 @@ fn check_platform<'a>(
     platform: &Platform,
 ) -> Result<()> {
     for id in ids {
-        let actual = of_platform::of(&config(&*daemon.stores().images.get(*id)?));
+        let actual = of_platform::of(&config(&*daemon.store.image(*id)?));
         if !platform.takes(&actual.os, &actual.architecture, &actual.variant) {
             return Err(Error::system(format!("no suitable export target found for platform {platform}")));
         }
@@ -85,11 +84,10 @@ fn check_platform<'a>(
 
 /// `parseNames`: the images, each with the tags it was asked for by.
 fn choose(daemon: &Daemon, names: &[&str]) -> Result<BTreeMap<ImageId, BTreeSet<Reference>>> {
-    let (images, references) = (&daemon.stores().images, &daemon.stores().references);
     let mut chosen: BTreeMap<ImageId, BTreeSet<Reference>> = BTreeMap::new();
     for name in names {
         let missing = || Error::not_found(format!("No such image: {name}"));
-        let by_id = |text: &str| images.search(text).map_err(|_| missing());
+        let by_id = |text: &str| daemon.store.search(text).map_err(|_| missing());
         let of_class = |error: Error| Error::new(daemon.semantics().save_error_class, error.to_string());
         match Reference::parse_any(name, daemon.semantics()).map_err(of_class)? {
             AnyReference::Digest(digest) => {
@@ -100,7 +98,7 @@ fn choose(daemon: &Daemon, names: &[&str]) -> Result<BTreeMap<ImageId, BTreeSet<
                 chosen.entry(by_id(name)?).or_default();
             }
             AnyReference::Named(reference) if reference.tag().is_none() && !reference.is_canonical() => {
-                let of_name = references.references_by_name(reference.familiar_name());
+                let of_name = daemon.store.of_repository(reference.familiar_name());
                 if of_name.is_empty() {
                     chosen.entry(by_id(name)?).or_default();
                 }
@@ -110,8 +108,8 @@ fn choose(daemon: &Daemon, names: &[&str]) -> Result<BTreeMap<ImageId, BTreeSet<
                 }
             }
             AnyReference::Named(reference) => {
-                let id =
-                    references.get(&reference).ok_or_else(|| Error::not_found("reference does not exist"))?;
+                let id = daemon.store.named(&reference);
+                let id = id.ok_or_else(|| Error::not_found("reference does not exist"))?;
                 let tags = chosen.entry(id).or_default();
                 tags.extend((!reference.is_canonical()).then_some(reference));
             }
@@ -136,8 +134,8 @@ struct File {
 impl Files {
     /// The folders of the image's layers, base first.
     fn add_image(&mut self, daemon: &Daemon, id: ImageId) -> Result<Vec<String>> {
-        let image =
-            daemon.stores().images.get(id).map_err(|_| Error::not_found(format!("No such image: {id}")))?;
+        let image = daemon.store.image(id);
+        let image = image.map_err(|_| Error::not_found(format!("No such image: {id}")))?;
         let layers = contents(daemon, &image)?;
         let created = image.created().map_or(0, Timestamp::unix_seconds);
         self.time = u64::try_from(created).unwrap_or(0);
@@ -219,7 +217,7 @@ fn contents(daemon: &Daemon, image: &Image) -> Result<Vec<(ChainId, Arc<[u8]>)>>
         };
         let own = ChainId::on(chain, diff_id);
         // DIFFERENCE(layers-of-a-state): a state has no content of layers.
-        let tar = daemon.contents.get(own).ok_or_else(|| {
+        let tar = daemon.store.tar(own).ok_or_else(|| {
             Error::system(format!(
                 "layer {own} has no content here: the daemon was started from a description of it"
             ))

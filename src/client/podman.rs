@@ -90,7 +90,7 @@ impl Podman {
     }
 
     fn heeds_noprune(&self) -> bool {
-        let mut numbers = self.version.split('.').map(|number| number.parse::<u32>());
+        let mut numbers = self.version.split('.').map(str::parse::<u32>);
         let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return false };
         (major, minor) >= HEEDS_NOPRUNE
     }

@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use image_prune::Digest;
-use image_prune::registry::AppliedPlan;
+use image_prune::registry::{AppliedPlan, Registry};
 
 use super::related::{about, index_of, listed};
 use super::script::{Asked, JSON_MANIFEST, Script, answer, head, manifest};
 use super::scripted::run;
+
+/// Something that somebody does.
+type Act = fn(&mut World);
 
 /// Repository `a` of a registry, and what came of it so far.
 #[derive(Default)]
@@ -21,7 +24,7 @@ struct World {
     wanted: BTreeMap<String, Digest>,
     requests: Vec<(String, String)>,
     /// What happens before which request.
-    act: Option<(usize, fn(&mut World))>,
+    act: Option<(usize, Act)>,
     /// Whether a tag comes whenever the tags are listed.
     is_busy: bool,
 }
@@ -113,7 +116,7 @@ fn lists(text: &str, child: Digest) -> bool {
 }
 
 /// What somebody does.
-const ACTIONS: [(&str, fn(&mut World)); 10] = [
+const ACTIONS: [(&str, Act); 10] = [
     ("a tag comes to an image", |world| world.push("keep-too", &manifest("old"), &[])),
     ("a tag that stays moves to an image", |world| world.push("keep", &manifest("old"), &[])),
     ("a tag that stays moves to the last image", |world| world.push("keep-b", &manifest("old-late"), &[])),
@@ -145,18 +148,21 @@ const ACTIONS: [(&str, fn(&mut World)); 10] = [
 struct Stage {
     world: Arc<Mutex<World>>,
     script: Script,
+    registry: Registry,
 }
 
 impl Stage {
     fn new() -> Self {
         let world: Arc<Mutex<World>> = Arc::default();
         let shared = Arc::clone(&world);
-        Self { world, script: Script::new(move |asked| shared.lock().unwrap().answer(asked)) }
+        let script = Script::new(move |asked| shared.lock().unwrap().answer(asked));
+        let registry = script.registry();
+        Self { world, script, registry }
     }
 
-    fn run(&self, act: Option<(usize, fn(&mut World))>) -> (AppliedPlan, MutexGuard<'_, World>) {
+    fn run(&self, act: Option<(usize, Act)>) -> (AppliedPlan, MutexGuard<'_, World>) {
         *self.world.lock().unwrap() = World { act, ..World::new() };
-        let applied = run(&self.script.registry());
+        let applied = run(&self.registry);
         (applied, self.world.lock().unwrap())
     }
 }
@@ -221,7 +227,7 @@ fn a_look_costs_a_list_and_a_hundred_requests() {
         world.push(&format!("old-{number}"), &manifest(&number.to_string()), &[]);
     }
     *stage.world.lock().unwrap() = world;
-    let applied = run(&stage.script.registry());
+    let applied = run(&stage.registry);
     assert_eq!(applied.plan.delete.len(), going);
     assert_eq!(stage.world.lock().unwrap().tags.len(), staying);
     let lists = stage.script.log().iter().filter(|asked| asked.path.ends_with("/tags/list?n=1000")).count();

@@ -21,7 +21,9 @@ pub fn line_to_stderr(label: &str, message: &str) {
 
 /// The first ten of these lines, and one more with the number of the others.
 pub fn first_to_stderr(label: &str, lines: impl IntoIterator<Item = String>, rest: impl Fn(usize) -> String) {
-    few::first(lines, rest).iter().for_each(|line| line_to_stderr(label, line));
+    for line in few::first(lines, rest) {
+        line_to_stderr(label, &line);
+    }
 }
 
 /// Emphasis; `anstream` drops it where it is not wanted.

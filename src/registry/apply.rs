@@ -170,7 +170,9 @@ impl Run<'_> {
             }
             let own: Vec<String> = tags.iter().map(|deletion| deletion.tag.clone()).collect();
             let mut left = self.digest(watch, digest, tags, &going_tags, &parents, gone);
-            own.iter().for_each(|tag| drop(going_tags.take(tag)));
+            for tag in own {
+                going_tags.remove(&tag);
+            }
             (self.progress)(self.deleted.len());
             if !left.is_empty() {
                 left.extend(by_digest.into_values().flatten());

@@ -100,7 +100,9 @@ pub fn make(args: &FitArgs, room: &mut MakeRoom) -> Result<()> {
     let applied = room.done.insert(Effects::default());
     let done = delete(&client, &view, &KeepRules::new(), &room.steps, &|| false, &mut |_| (), applied);
     room.applied = true;
-    warnings(applied).iter().for_each(|text| render::line_to_stderr("warning", text));
+    for text in warnings(applied) {
+        render::line_to_stderr("warning", &text);
+    }
     Ok(done.map_err(Error::from)?)
 }
 

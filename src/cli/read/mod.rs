@@ -123,13 +123,11 @@ struct Unpacked<R> {
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.decoder.read(buffer)?;
-        match self.left.checked_sub(read) {
-            Some(left) => self.left = left,
-            None => {
-                let problem = format!("it unpacks to more than {}: unpack it before", mebibytes(self.limit));
-                return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-            }
-        }
+        let Some(left) = self.left.checked_sub(read) else {
+            let problem = format!("it unpacks to more than {}: unpack it before", mebibytes(self.limit));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        };
+        self.left = left;
         Ok(read)
     }
 }

@@ -62,7 +62,7 @@ fn a_damaged_file_is_an_error() {
 /// Short lines, blank ones, and members without an end: the limit is for all that comes out of the decoder.
 #[test]
 fn a_gzip_that_unpacks_without_an_end_is_an_error() {
-    let blank = gzip(&[b'\n'; 1 << 16]);
+    let blank = gzip(&vec![b'\n'; 1 << 16]);
     for (bomb, what) in [
         (blank.repeat(17), "blank lines"),
         (gzip(&b"{}\n".repeat(1 << 19)), "short lines"),

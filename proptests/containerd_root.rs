@@ -5,10 +5,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
+use image_prune::cancel::Never;
 use image_prune::containerd::Engine;
 use image_prune::data_root::containerd::{self, Options, Reading};
 use image_prune::event::Recorder;
-use image_prune::oracle::containerd::{Cancellation, Model};
+use image_prune::oracle::containerd::Model;
 use image_prune::replay::containerd::{ListRow, Subject};
 use image_prune::world::ContainerdWorld;
 use image_prune::{Digest, Error, Now, Reference, Semantics};
@@ -166,7 +167,7 @@ fn mismatches<S: Subject>(recording: &Path, profile: &str) -> Vec<String> {
 
     let order = visited(&world, &observed["events"]);
     let filters = request["filters"].as_str().unwrap();
-    let answer = subject.prune(filters, now, &order, Cancellation::Never);
+    let answer = subject.prune(filters, now, &order, &Never);
     let events: Vec<Value> = subject.take_events().iter().map(|event| json!(event)).collect();
     match (answer.error, answer.report) {
         (None, Some(report)) => {

@@ -122,7 +122,7 @@ impl Coverage {
         for image in &world.images {
             let is_reference = image_prune::Reference::parse(&image.name, semantics).is_ok();
             self.hit_if(!is_reference, "N name that is no reference");
-            let is_other = image.name.starts_with("moby-dangling@") && !is_dangling(image);
+            let is_other = image.name.starts_with("moby-dangling@") && !image.is_dangling();
             self.hit_if(is_other, "N dangling name of another digest");
             self.see_labels(&image.labels, "B expired record");
         }
@@ -291,10 +291,6 @@ impl Coverage {
         println!("{what} reach:\n{}", table.join("\n"));
         KINDS.into_iter().filter(|kind| count(kind) == 0).collect()
     }
-}
-
-fn is_dangling(image: &ImageRecord) -> bool {
-    image.name == format!("moby-dangling@{}", image.target.digest)
 }
 
 fn run(

@@ -9,9 +9,9 @@
 use std::collections::BTreeSet;
 
 use image_prune::cancel::{AfterPolls, Never};
-use image_prune::containerd::{Engine, Options, Order, PruneReport, Record, Request};
+use image_prune::containerd::{Engine, Image, Options, Order, PruneReport, Record, Request};
 use image_prune::event::{ImageEvent, Recorder};
-use image_prune::oracle::containerd::{Cancellation, Model};
+use image_prune::oracle::containerd::Model;
 use image_prune::replay::containerd::{Action, DeleteRequest, Subject};
 use image_prune::replay::{EventText, PruneText, RecordText};
 use image_prune::world::ContainerdWorld;
@@ -63,7 +63,7 @@ fn told(answer: Result<PruneReport, (Option<PruneReport>, Error)>) -> Told<Prune
 }
 
 fn model_prune(model: &mut Model, filters: &str, order: &[String]) -> Told<PruneText> {
-    let answer = Subject::prune(model, filters, now(), order, Cancellation::Never);
+    let answer = Subject::prune(model, filters, now(), order, &Never);
     (answer.report, answer.error)
 }
 
@@ -100,7 +100,7 @@ fn same_state(context: &str, engine: &FaultyEngine, model: &mut Model) {
 fn prune_with_a_failing_change(case: &Case) -> usize {
     for nth in 0.. {
         let engine = faulty_engine(&case.world, &case.semantics, Fault::Change(nth));
-        let mut model = Model::new(&case.world, &case.semantics).unwrap();
+        let mut model = Model::new(&case.world, &case.semantics, now()).unwrap();
         model.changes_before_fault = Some(nth);
         // The second prune works on what the fault has left: the guard is free.
         for order in [&case.order[..], &[]] {
@@ -166,7 +166,7 @@ fn a_deletion_of_which_a_change_fails_answers_as_the_model() {
         for nth in 0.. {
             let context = format!("{name} change {nth}");
             let engine = faulty_engine(&world, &semantics, Fault::Change(nth));
-            let mut model = Model::new(&world, &semantics).unwrap();
+            let mut model = Model::new(&world, &semantics, now()).unwrap();
             model.changes_before_fault = Some(nth);
             for _ in 0..2 {
                 let expected = model_delete(&mut model, &request);
@@ -195,6 +195,12 @@ fn events_after(records: &[Record]) -> Vec<(&'static str, String)> {
     events
 }
 
+/// How moby shows a name (N-6), and the digest of its target.
+fn shown(image: &ImageRecord, semantics: &Semantics) -> (String, String) {
+    let image = Image::from(image.clone());
+    (image.familiar(semantics).to_string(), image.digest().to_string())
+}
+
 fn expires(image: &ImageRecord) -> bool {
     image.labels.contains_key("containerd.io/gc.expire")
 }
@@ -203,7 +209,6 @@ fn expires(image: &ImageRecord) -> bool {
 fn prune_with_a_failing_call(case: &Case, fault: Fault) -> bool {
     let context = format!("{} {} {fault:?}", case.name, case.filters);
     let engine = faulty_engine(&case.world, &case.semantics, fault);
-    let model = Model::new(&case.world, &case.semantics).unwrap();
     let answer = run_prune(&engine, case.filters, &case.order);
     let has_failed = engine.stores().metadata.has_failed();
     engine.stores().metadata.mend();
@@ -227,11 +232,11 @@ fn prune_with_a_failing_call(case: &Case, fault: Fault) -> bool {
     let lost: BTreeSet<&str> =
         kept.filter(|(_, error)| error.to_string() == FAILED).map(|(image, _)| image.name()).collect();
     for image in &case.world.images {
-        let is_told = untagged.contains(&model.shown(&image.name).unwrap());
+        let is_told = untagged.contains(&shown(image, &case.semantics));
         if left.contains(image.name.as_str()) {
             continue;
         }
-        unknown.remove(&model.shown(&image.name).unwrap());
+        unknown.remove(&shown(image, &case.semantics));
         // Q-14: the store has deleted it, and its answer never came.
         let is_lost = matches!(fault, Fault::Answer(_)) && lost.contains(image.name.as_str());
         assert!(
@@ -262,14 +267,14 @@ fn prune_with_a_failing_call(case: &Case, fault: Fault) -> bool {
     );
     assert!(causes.iter().filter(|cause| *cause == FAILED).count() <= 1, "{context}: {causes:?}");
     // One lookup that fails hides one record, not those behind it.
-    let mut plain = Model::new(&case.world, &case.semantics).unwrap();
+    let mut plain = Model::new(&case.world, &case.semantics, now()).unwrap();
     let whole = model_prune(&mut plain, case.filters, &case.order).0.unwrap();
     if report.kept.is_empty() && !case.filters.contains("label") {
         let whole = whole.images_deleted.map_or(0, |records| records.len());
         assert!(report.images_deleted.len() + 1 >= whole, "{context}: {:?}", report.images_deleted);
     }
     // The guard is free, and the next prune is that of what is left.
-    let mut model = Model::new(&after, &case.semantics).unwrap();
+    let mut model = Model::new(&after, &case.semantics, now()).unwrap();
     let expected = model_prune(&mut model, case.filters, &[]);
     assert_eq!(told(run_prune(&engine, case.filters, &[])), expected, "{context}");
     same_state(&context, &engine, &mut model);
@@ -295,7 +300,6 @@ fn a_deletion_of_which_any_call_fails_tells_what_it_did() {
         deletions(700, 15).chain(deletions(300, 0))
     {
         let request = DeleteRequest { reference: &reference, force, prune, platforms: &platforms };
-        let model = Model::new(&world, &semantics).unwrap();
         for nth in 0.. {
             let context = format!("{name} call {nth}");
             let engine = faulty_engine(&world, &semantics, Fault::Call(nth));
@@ -319,13 +323,13 @@ fn a_deletion_of_which_any_call_fails_tells_what_it_did() {
             }
             for image in &world.images {
                 let is_there = after.images.iter().any(|left| left.name == image.name);
-                let (shown, digest) = model.shown(&image.name).unwrap();
+                let (shown, digest) = shown(image, &semantics);
                 let is_odd = shown == image.name || shown == digest;
                 let is_told = records.contains(&RecordText::Untagged(shown));
                 assert!(is_there || is_told || is_odd || expires(image), "{context}: {} is gone", image.name);
             }
             // The next deletion is that of what is left.
-            let mut model = Model::new(&after, &semantics).unwrap();
+            let mut model = Model::new(&after, &semantics, now()).unwrap();
             let expected = model_delete(&mut model, &request);
             assert_eq!(run_delete(&engine, &request), expected, "{context} after {error:?}");
             same_state(&context, &engine, &mut model);
@@ -376,23 +380,14 @@ fn a_prune_that_is_given_up_at_any_poll_answers_as_the_model() {
     let mut cancelled = 0;
     for case in cases(250, 15).chain(cases(150, 0)) {
         let request = Request::parse(case.filters, &case.semantics, now()).unwrap();
-        let mut listed = Model::new(&case.world, &case.semantics).unwrap();
-        // The leases go first, and with them what has expired.
-        let nobody = r#"{"label":["nobody has this label"]}"#;
-        model_prune(&mut listed, nobody, &[]);
-        let is_considered = |image: &&ImageRecord| {
-            !request.dangling_only() || image.name == format!("moby-dangling@{}", image.target.digest)
-        };
-        let considered = listed.world().images.iter().filter(is_considered).count();
+        let model = Model::new(&case.world, &case.semantics, now()).unwrap();
+        let considered = Subject::considered(&model, case.filters, now()).unwrap();
+        let engine = <Engine<Recorder> as Subject>::load(&case.world, &case.semantics).unwrap();
+        assert_eq!(Subject::considered(&engine, case.filters, now()).unwrap(), considered, "{}", case.name);
         for polls in 0.. {
-            let cancellation = match polls {
-                0 => Cancellation::AtOnce,
-                _ if polls <= considered => Cancellation::AfterConsidered(polls - 1),
-                _ => Cancellation::AfterVisited(polls - 1 - considered),
-            };
-            let context = format!("{} {} {cancellation:?}", case.name, case.filters);
+            let context = format!("{} {} after {polls} polls", case.name, case.filters);
             let mut engine = <Engine<Recorder> as Subject>::load(&case.world, &case.semantics).unwrap();
-            let mut model = Model::new(&case.world, &case.semantics).unwrap();
+            let mut model = Model::new(&case.world, &case.semantics, now()).unwrap();
             let answer =
                 engine.prune_request(&request, &Order::Given(case.order.clone()), &AfterPolls::new(polls));
             let answer = answer.map_err(|error| {
@@ -400,7 +395,7 @@ fn a_prune_that_is_given_up_at_any_poll_answers_as_the_model() {
                 (error.into_report(), text)
             });
             let is_cancelled = answer.as_ref().is_err_and(|(_, error)| error.is_cancelled());
-            let expected = Subject::prune(&mut model, case.filters, now(), &case.order, cancellation);
+            let expected = model.prune(case.filters, &case.order, &AfterPolls::new(polls));
             assert_eq!(told(answer), (expected.report, expected.error), "{context}");
             assert_eq!(engine.take_events(), model.events, "{context}");
             assert_eq!(sorted(engine.world()), sorted(model.world().clone()), "{context}");
@@ -419,7 +414,7 @@ fn a_prune_that_is_given_up_at_any_poll_answers_as_the_model() {
 fn a_store_that_works_fails_nothing() {
     for case in cases(100, 0) {
         let engine = faulty_engine(&case.world, &case.semantics, Fault::Call(usize::MAX));
-        let mut model = Model::new(&case.world, &case.semantics).unwrap();
+        let mut model = Model::new(&case.world, &case.semantics, now()).unwrap();
         assert_eq!(told(run_prune(&engine, ALL, &[])), model_prune(&mut model, ALL, &[]), "{}", case.name);
         same_state(&case.name, &engine, &mut model);
     }

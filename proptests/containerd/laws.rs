@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use image_prune::cancel::Never;
 use image_prune::containerd::Engine;
 use image_prune::event::Recorder;
 use image_prune::oracle::containerd::Model;
 use image_prune::replay::PruneText;
-use image_prune::replay::containerd::{Cancellation, Returned, Subject};
+use image_prune::replay::containerd::{Returned, Subject};
 use image_prune::world::ContainerdWorld;
 use image_prune::world::containerd::{Blob, Container, ImageRecord};
 use image_prune::{Now, Reference, Semantics};
@@ -20,7 +21,7 @@ fn now() -> Now {
 }
 
 fn prune<S: Subject>(subject: &mut S, filters: &str, order: &[String]) -> Returned<PruneText> {
-    subject.prune(filters, now(), order, Cancellation::Never)
+    subject.prune(filters, now(), order, &Never)
 }
 
 /// Worlds of this oddity with their semantics, the same on every run.
@@ -299,8 +300,7 @@ fn a_cycle_of_parents_ends() {
         let world: ContainerdWorld =
             serde_json::from_value(serde_json::json!({ "snapshotter": "overlayfs", "images": images }))
                 .unwrap();
-        let mut model = Model::new(&world, &semantics).unwrap();
-        let model_records = model.delete("a:0", (true, true), &[], now()).report.unwrap();
+        let mut model = <Model as Subject>::load(&world, &semantics).unwrap();
         let mut engine = <Engine<Recorder> as Subject>::load(&world, &semantics).unwrap();
         let request = image_prune::replay::containerd::DeleteRequest {
             reference: "a:0",
@@ -308,6 +308,7 @@ fn a_cycle_of_parents_ends() {
             prune: true,
             platforms: &[],
         };
+        let model_records = Subject::delete(&mut model, &request, now()).report.unwrap();
         let engine_records = Subject::delete(&mut engine, &request, now()).report.unwrap();
         assert_eq!(model_records.len(), 2, "{model_records:?}");
         assert_eq!(model_records, engine_records);

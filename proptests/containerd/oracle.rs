@@ -1,5 +1,6 @@
 //! `oracle::check` for the containerd store: what moby did is explained, and what it cannot have done is not.
 
+use image_prune::cancel::Never;
 use image_prune::containerd::Engine;
 use image_prune::event::Recorder;
 use image_prune::oracle::check::Asked;
@@ -221,8 +222,8 @@ fn it_gives_up_where_there_are_too_many_orders() {
     let Verdict::GaveUp { tried, nearest } = verdict else { panic!("{verdict:?}") };
     assert_eq!((tried, nearest.rule), (TRIES, "Q-10"));
     // With the events there is but one.
-    let mut model = image_prune::oracle::containerd::Model::new(&before, &semantics).unwrap();
-    let _ = model.prune(&asked.filters, asked.now, &[], Cancellation::Never);
+    let mut model = image_prune::oracle::containerd::Model::new(&before, &semantics, asked.now).unwrap();
+    let _ = model.prune(&asked.filters, &[], &Never);
     let observed = Observed { events: Some(model.events.clone()), ..observed };
     let verdict = check(&before, &asked, &observed, &semantics).unwrap();
     assert!(matches!(verdict, Verdict::Impossible(_)), "{verdict:?}");

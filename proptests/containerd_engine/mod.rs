@@ -36,7 +36,7 @@ fn agree(seed: u64, oddity: usize) {
     assert_eq!(sorted(engine.world()), sorted(world.clone()), "seed {seed}");
     for number in 0..=random.below(5) {
         let before = engine.world();
-        let mut model = Model::new(&before, &semantics).unwrap();
+        let mut model = <Model as Subject>::load(&before, &semantics).unwrap();
         let day = random.below(9) + 1;
         let action = made::action(random, &before);
         let op = Op { action, now: format!("2024-06-{day:02}T12:00:00Z"), expect: None };

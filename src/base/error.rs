@@ -182,6 +182,11 @@ impl Error {
         Self { message: message.into(), ..self }
     }
 
+    /// The same failure behind what failed by it, as Go wraps errors.
+    pub(crate) fn wrapped(self, what: impl fmt::Display) -> Self {
+        Self { message: format!("{what}: {}", self.message).into(), ..self }
+    }
+
     /// What is known of the failure beyond its class.
     #[cfg_attr(not(feature = "server"), allow(dead_code, reason = "the server alone decides by it"))]
     pub(crate) const fn kind(&self) -> Kind {

@@ -32,9 +32,6 @@ const KNOWN: [&str; 6] = [
     "application/vnd.docker.container.image.v1+json",
 ];
 
-/// The annotation of a manifest that is about another one.
-const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
-
 impl Kind {
     /// The kind of a media type.
     #[must_use]
@@ -70,11 +67,6 @@ impl Descriptor {
     /// How the blob is read.
     pub(super) fn kind(&self) -> Kind {
         Kind::of(&self.media_type)
-    }
-
-    /// Whether it is of a manifest that is about another one: an attestation.
-    pub(super) fn is_attestation(&self) -> bool {
-        self.annotations.contains_key(REFERENCE_TYPE)
     }
 
     /// The digest, where it is one that a content store can have.

@@ -75,9 +75,7 @@ pub(super) fn config<S: MetadataStore>(metadata: &S, manifest: &Descriptor) -> R
 }
 
 pub(super) fn read_config<S: MetadataStore>(metadata: &S, config: &Descriptor) -> Result<Vec<u8>> {
-    let explained =
-        |error: Error| Error::new(error.class(), format!("failed to read config content: {error}"));
-    read(metadata, config).map_err(explained)
+    read(metadata, config).map_err(|error| error.wrapped("failed to read config content"))
 }
 
 /// A manifest, decoded.

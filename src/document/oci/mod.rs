@@ -34,6 +34,33 @@ impl From<&Target> for Descriptor {
     }
 }
 
+impl Descriptor {
+    /// B-1
+    pub fn is_manifest(&self) -> bool {
+        is_manifest(&self.media_type)
+    }
+
+    /// B-1
+    pub fn is_index(&self) -> bool {
+        is_index(&self.media_type)
+    }
+
+    /// B-1
+    pub fn is_config(&self) -> bool {
+        is_config(&self.media_type)
+    }
+
+    /// W-2
+    pub fn is_layer(&self) -> bool {
+        is_layer(&self.media_type)
+    }
+
+    /// A statement about another manifest (Q-3, W-2).
+    pub fn is_attestation(&self) -> bool {
+        self.annotations.contains_key("vnd.docker.reference.type")
+    }
+}
+
 /// B-1. The type of the descriptor that pointed here, never the blob, says what a blob is.
 pub fn is_manifest(media_type: &str) -> bool {
     let docker = "application/vnd.docker.distribution.manifest.v2+json";
@@ -149,6 +176,12 @@ impl Config {
         }
         let read = decode(bytes, "v1.DockerOCIImage", &mut |decoder, key| config.field(decoder, &key, view));
         (config, read.map_err(|error| refused(&error)))
+    }
+
+    /// Decodes a config that has to decode as a whole.
+    pub fn whole(bytes: &[u8], view: View) -> Result<Self> {
+        let (config, end) = Self::read(bytes, view);
+        end.map(|()| config)
     }
 
     fn field<'a>(&mut self, decoder: &mut Decoder<'a>, key: &Key<'a>, view: View) -> json::Result<()> {

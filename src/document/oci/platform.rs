@@ -26,6 +26,11 @@ pub fn normalized(platform: &Platform) -> Platform {
     Platform { architecture, os, variant, ..platform.clone() }
 }
 
+/// Whether containerd takes both for the same.
+pub fn is_same(one: &Platform, other: &Platform) -> bool {
+    normalized(one) == normalized(other)
+}
+
 /// `os/architecture/variant`, as it was asked for.
 pub fn text(platform: &Platform) -> String {
     let Platform { architecture, os, variant, .. } = platform;

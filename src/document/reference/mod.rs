@@ -58,6 +58,44 @@ pub enum AnyReference {
     Named(Reference),
 }
 
+impl AnyReference {
+    /// The digest, or the normalized text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Digest(digest) => digest,
+            Self::Named(named) => named.as_str(),
+        }
+    }
+
+    /// The digest, or the familiar text: `FamiliarString`.
+    #[must_use]
+    pub fn familiar(&self) -> &str {
+        match self {
+            Self::Digest(digest) => digest,
+            Self::Named(named) => named.familiar(),
+        }
+    }
+
+    /// The digest, if there is one.
+    #[must_use]
+    pub fn digest(&self) -> Option<&str> {
+        match self {
+            Self::Digest(digest) => Some(digest),
+            Self::Named(named) => named.digest(),
+        }
+    }
+
+    /// Gives a bare name `:latest` ([`Reference::tag_name_only`]).
+    #[must_use]
+    pub fn tag_name_only(self) -> Self {
+        match self {
+            Self::Digest(_) => self,
+            Self::Named(named) => Self::Named(named.tag_name_only()),
+        }
+    }
+}
+
 impl Reference {
     /// `ParseNormalizedNamed`. A normalized text parses to itself.
     ///

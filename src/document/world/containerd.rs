@@ -52,6 +52,49 @@ pub struct ContainerdWorld {
     pub containers: Vec<Container>,
 }
 
+/// What a collector may take: `content`, `image`, `snapshot` or `lease`, and its key.
+pub(crate) type Node = (&'static str, String);
+
+impl ContainerdWorld {
+    /// The record of this name.
+    #[must_use]
+    pub fn image(&self, name: &str) -> Option<&ImageRecord> {
+        self.images.iter().find(|image| image.name == name)
+    }
+
+    /// The blob with this digest, which any text may be.
+    #[must_use]
+    pub fn blob(&self, digest: &str) -> Option<&Blob> {
+        let digest: Digest = digest.parse().ok()?;
+        self.blobs.iter().find(|blob| blob.digest == digest)
+    }
+
+    /// The snapshot with this key.
+    #[must_use]
+    pub fn snapshot(&self, key: &str) -> Option<&Snapshot> {
+        self.snapshots.iter().find(|snapshot| snapshot.key == key)
+    }
+
+    /// Everything that has labels, and they.
+    pub(crate) fn labelled(&self) -> impl Iterator<Item = (Node, &Labels)> {
+        let blobs = self.blobs.iter().map(|blob| (("content", blob.digest.to_string()), &blob.labels));
+        let images = self.images.iter().map(|image| (("image", image.name.clone()), &image.labels));
+        let snapshots = self.snapshots.iter();
+        let snapshots = snapshots.map(|snapshot| (("snapshot", snapshot.key.clone()), &snapshot.labels));
+        let leases = self.leases.iter().map(|lease| (("lease", lease.id.clone()), &lease.labels));
+        blobs.chain(images).chain(snapshots).chain(leases)
+    }
+
+    /// The labels of everything that has some.
+    pub(crate) fn labels_mut(&mut self) -> impl Iterator<Item = &mut Labels> {
+        let blobs = self.blobs.iter_mut().map(|blob| &mut blob.labels);
+        let images = self.images.iter_mut().map(|image| &mut image.labels);
+        let snapshots = self.snapshots.iter_mut().map(|snapshot| &mut snapshot.labels);
+        let leases = self.leases.iter_mut().map(|lease| &mut lease.labels);
+        blobs.chain(images).chain(snapshots).chain(leases)
+    }
+}
+
 /// A platform, as OCI writes it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Platform {
@@ -151,6 +194,20 @@ pub struct ImageRecord {
     pub created_at: Timestamp,
     /// The time of the last change.
     pub updated_at: Timestamp,
+}
+
+impl ImageRecord {
+    /// The name of the dangling record of a target (N-2).
+    #[must_use]
+    pub fn dangling_name(target: Digest) -> String {
+        format!("moby-dangling@{target}")
+    }
+
+    /// Returns true for a record with the dangling name of its own target (N-2).
+    #[must_use]
+    pub fn is_dangling(&self) -> bool {
+        self.name == Self::dangling_name(self.target.digest)
+    }
 }
 
 /// The descriptor that an image record points to.

@@ -26,9 +26,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::event::EventText;
 use crate::api::record::{ListRow, RecordText};
+use crate::base::cancel::{AfterPolls, Cancel, Never};
 use crate::base::error::{Error, Result};
 use crate::document::world::containerd::ContainerdWorld;
-use crate::oracle::containerd::{Cancellation, Model};
+use crate::oracle::containerd::Model;
 use crate::semantics::Semantics;
 
 use super::compare::in_words;
@@ -134,14 +135,14 @@ pub fn check(
     observed: &Observed,
     semantics: &Semantics,
 ) -> Result<Verdict> {
-    let model = Model::new(before, semantics)?;
+    let model = Model::new(before, semantics, asked.now)?;
     let is_busy =
         |(status, text): &(u16, String)| *status == 409 && text == "a prune operation is already running";
     if asked.busy && observed.status.as_ref().is_some_and(is_busy) {
         return Ok(Verdict::Explained { order: Vec::new() }); // Q-1; the rest is the other prune's
     }
     // A request that is refused has no candidates, and one run judges it.
-    let candidates = model.candidates(&asked.filters, asked.now).unwrap_or_default();
+    let candidates = model.candidates(&asked.filters).unwrap_or_default();
     let told = told(&model, &candidates, observed);
     let silent: Vec<_> = candidates.iter().filter(|name| !told.contains(name)).cloned().collect();
     let mut search = Search { model, asked, observed, semantics, tried: 0, nearest: None, explanation: None };
@@ -174,8 +175,11 @@ fn told(model: &Model, candidates: &[String], observed: &Observed) -> Vec<String
     for (familiar, id) in spoken {
         // Two names may look alike; the first is taken, since the same is told of both.
         let is_it = |name: &&String| {
-            let (own, digest) = model.shown(name).unwrap_or_default();
-            own == familiar && id.is_none_or(|id| id == digest) && !order.contains(*name)
+            model.world().image(name).is_some_and(|image| {
+                model.familiar(image) == familiar
+                    && id.is_none_or(|id| id == image.target.digest.to_string())
+                    && !order.contains(*name)
+            })
         };
         order.extend(candidates.iter().find(is_it).cloned());
     }
@@ -210,26 +214,23 @@ impl Search<'_> {
 
     /// One order; with a client that may have gone away, at every moment that it may have.
     fn attempt(&mut self, order: &[String]) -> ControlFlow<()> {
-        self.run(order, Cancellation::Never)?;
+        self.run(order, &Never)?;
         if self.asked.cancelled {
-            self.run(order, Cancellation::AtOnce)?;
-            for limit in 0..=self.model.world().images.len() {
-                self.run(order, Cancellation::AfterConsidered(limit))?;
-            }
-            for limit in 0..=order.len() {
-                self.run(order, Cancellation::AfterVisited(limit))?;
+            // Asked once at first, once for each record and once for each visit.
+            for polls in 0..=1 + self.model.world().images.len() + order.len() {
+                self.run(order, &AfterPolls::new(polls))?;
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn run(&mut self, order: &[String], cancellation: Cancellation) -> ControlFlow<()> {
+    fn run(&mut self, order: &[String], cancel: &dyn Cancel) -> ControlFlow<()> {
         if self.tried == TRIES {
             return ControlFlow::Break(());
         }
         self.tried += 1;
         let mut model = self.model.clone();
-        let answer = model.prune(&self.asked.filters, self.asked.now, order, cancellation);
+        let answer = model.prune(&self.asked.filters, order, cancel);
         let status = answer
             .error
             .as_ref()
@@ -238,7 +239,7 @@ impl Search<'_> {
         let mut moby =
             Observed { status: Some(status), events: Some(model.events.clone()), ..Observed::default() };
         moby.space_reclaimed = report.as_ref().map(|report| report.space_reclaimed);
-        moby.records = report.map(|report| report.records);
+        moby.records = report.map(|report| report.images_deleted.unwrap_or_default());
         if self.observed.listed.is_some() {
             let rows = model.list(true, false).ok();
             let texts = |row: ListRow| row.repo_tags.into_iter().flatten().chain([row.id]);

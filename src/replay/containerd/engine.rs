@@ -5,14 +5,13 @@ use super::subject::Subject;
 use crate::api::event::Recorder;
 use crate::api::record::{PruneText, RecordText};
 use crate::api::service::{DeleteRequest, ImageService, ListRequest, Returned};
-use crate::base::cancel::AfterPolls;
+use crate::base::cancel::Cancel;
 use crate::base::error::Result;
 use crate::containerd::store::{Collection, ImageStore, MetadataStore, Stores};
 use crate::containerd::{Engine, Order, Request, delete_leases};
 use crate::document::filters::Filters;
 use crate::document::world::ContainerdWorld;
 use crate::go::time::Now;
-use crate::oracle::containerd::Cancellation;
 use crate::replay::engine;
 use crate::semantics::Semantics;
 
@@ -26,13 +25,19 @@ impl Subject for Engine<Recorder> {
         filters: &str,
         now: Now,
         order: &[String],
-        cancellation: Cancellation,
+        cancel: &dyn Cancel,
     ) -> Returned<PruneText> {
         self.set_order(Order::Given(order.to_vec()));
-        match polls(self, filters, now, cancellation) {
-            Ok(polls) => engine::prune(self, filters, now, &AfterPolls::new(polls)),
-            Err(error) => Returned::refused(error),
-        }
+        engine::prune(self, filters, now, cancel)
+    }
+
+    fn considered(&self, filters: &str, now: Now) -> Result<usize> {
+        let request = Request::parse(filters, self.semantics(), now)?;
+        let metadata = self.stores().metadata.copy();
+        // What has expired goes with the leases.
+        delete_leases(&metadata, Collection::Now(now.instant))?;
+        let images = metadata.images()?;
+        Ok(images.iter().filter(|image| !request.dangling_only() || image.is_dangling()).count())
     }
 
     fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Returned<Vec<RecordText>> {
@@ -62,23 +67,4 @@ impl Subject for Engine<Recorder> {
     fn world(&self) -> ContainerdWorld {
         self.stores().to_world()
     }
-}
-
-/// How often the engine asks before the client goes away: once before the leases, once for each record that is held
-/// against the filters, and once for each that is visited. The leases' collection takes expired records away first.
-fn polls(engine: &Engine<Recorder>, filters: &str, now: Now, cancellation: Cancellation) -> Result<usize> {
-    let considered = || -> Result<usize> {
-        let request = Request::parse(filters, engine.semantics(), now)?;
-        let metadata = engine.stores().metadata.copy();
-        delete_leases(&metadata, Collection::Now(now.instant))?;
-        let images = metadata.images()?;
-        Ok(images.iter().filter(|image| !request.dangling_only() || image.is_dangling()).count())
-    };
-    Ok(match cancellation {
-        Cancellation::Never => usize::MAX,
-        Cancellation::AtOnce => 0,
-        Cancellation::AfterConsidered(records) if records > considered()? => usize::MAX,
-        Cancellation::AfterConsidered(records) => records.saturating_add(1),
-        Cancellation::AfterVisited(records) => records.saturating_add(considered()?).saturating_add(1),
-    })
 }

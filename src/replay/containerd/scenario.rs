@@ -5,11 +5,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::api::record::{PruneText, RecordText};
 use crate::base::error::{Error, Result};
 use crate::document::world::containerd::{ContainerdWorld, ImageRecord, Labels, Platform, Target};
-use crate::oracle::containerd::Cancellation;
 use crate::semantics::Semantics;
 
 pub use crate::api::event::EventText;
 pub use crate::api::record::ListRow;
+
+use super::cancellation::Cancellation;
 
 /// The name of the format, as the rows write it.
 pub const FORMAT: &str = "c8d-scenario-1";

@@ -1,11 +1,14 @@
 //! Who is replayed.
 
+use std::cell::Cell;
+
 use crate::api::record::{PruneText, RecordText};
 use crate::api::service::{DeleteRequest, Returned};
+use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::document::world::containerd::ContainerdWorld;
 use crate::go::time::Now;
-use crate::oracle::containerd::{self as oracle, Cancellation, Model};
+use crate::oracle::containerd::Model;
 use crate::replay::scenario::wall_clock;
 use crate::semantics::Semantics;
 
@@ -21,14 +24,22 @@ pub trait Subject: Sized {
     fn load(world: &ContainerdWorld, semantics: &Semantics) -> Result<Self>;
 
     /// `POST /images/prune` with the raw `filters`, visiting the candidates as `order` has them, the others behind
-    /// them by name.
+    /// them by name. `cancel` is asked once before anything is done, once before each record is held against the
+    /// filters, and once before each visit.
     fn prune(
         &mut self,
         filters: &str,
         now: Now,
         order: &[String],
-        cancellation: Cancellation,
+        cancel: &dyn Cancel,
     ) -> Returned<PruneText>;
+
+    /// How many records such a prune would hold against the filters.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the filters.
+    fn considered(&self, filters: &str, now: Now) -> Result<usize>;
 
     /// `DELETE /images/{reference}`. Where there is no error, no report is `null`.
     fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Returned<Vec<RecordText>>;
@@ -59,7 +70,8 @@ pub trait Subject: Sized {
 
 impl Subject for Model {
     fn load(world: &ContainerdWorld, semantics: &Semantics) -> Result<Self> {
-        Self::new(world, semantics)
+        // Every request has a time of its own.
+        Self::new(world, semantics, Now::utc(chrono::DateTime::UNIX_EPOCH))
     }
 
     fn prune(
@@ -67,19 +79,29 @@ impl Subject for Model {
         filters: &str,
         now: Now,
         order: &[String],
-        cancellation: Cancellation,
+        cancel: &dyn Cancel,
     ) -> Returned<PruneText> {
-        let Returned { report, error } = Self::prune(self, filters, now, order, cancellation);
-        let text = |oracle::Pruned { records, space_reclaimed }| PruneText {
-            images_deleted: Some(records).filter(|records| !records.is_empty()),
-            space_reclaimed,
+        self.now = now;
+        Self::prune(self, filters, order, cancel)
+    }
+
+    fn considered(&self, filters: &str, now: Now) -> Result<usize> {
+        // The client is asked for each record, once before them, and once for each candidate behind them.
+        let polls = Cell::new(0_usize);
+        let count = || {
+            polls.set(polls.get() + 1);
+            false
         };
-        Returned { report: report.map(text), error }
+        let mut copy = self.clone();
+        copy.now = now;
+        let candidates = copy.candidates(filters)?.len();
+        let _ = copy.prune(filters, &[], &count);
+        Ok(polls.get().saturating_sub(1 + candidates))
     }
 
     fn delete(&mut self, request: &DeleteRequest<'_>, now: Now) -> Returned<Vec<RecordText>> {
-        let DeleteRequest { reference, force, prune, platforms } = *request;
-        Self::delete(self, reference, (force, prune), platforms, now)
+        self.now = now;
+        Self::delete(self, request)
     }
 
     fn list(&mut self, all: bool, shared_size: bool) -> Result<Vec<ListRow>> {
@@ -91,7 +113,8 @@ impl Subject for Model {
     }
 
     fn collect(&mut self, now: Now) {
-        Self::collect(self, now);
+        self.now = now;
+        Self::collect(self);
     }
 
     fn take_events(&mut self) -> Vec<EventText> {
@@ -124,7 +147,10 @@ pub fn step<S: Subject>(subject: &mut S, op: &Op, utc_offset_seconds: i32) -> Re
     let before = subject.world();
     let (report, error) = match &op.action {
         Action::Prune { filters, order, .. } => {
-            let Returned { report, error } = subject.prune(filters, now, order, op.action.cancellation());
+            // A prune says itself what is wrong with the filters.
+            let considered = || Ok(subject.considered(filters, now).unwrap_or(0));
+            let cancel = op.action.cancellation().polls(considered)?;
+            let Returned { report, error } = subject.prune(filters, now, order, &cancel);
             (report.map(|report| Some(Report::Prune(report))), error)
         }
         Action::Delete { reference, force, prune, platforms } => {

@@ -18,6 +18,9 @@ pub(crate) struct Place(
 );
 
 impl Place {
+    /// The first place of all.
+    pub(crate) const FIRST: Self = Self(NonZeroU32::MIN);
+
     /// No place at all: the end of a list.
     pub(crate) const NONE: Self = Self(NonZeroU32::MAX);
 

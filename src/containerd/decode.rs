@@ -1,7 +1,5 @@
 //! How blobs are read (B-1, B-2, B-3a).
 
-use std::borrow::Cow;
-
 pub(super) use crate::document::oci::Descriptor;
 
 use crate::base::digest::Digest;
@@ -57,10 +55,18 @@ impl Kind {
     }
 }
 
-/// A media type, without an allocation for the well-known ones.
-pub(super) fn media_type(text: &str) -> Cow<'static, str> {
-    let known = KNOWN.into_iter().find(|known| *known == text);
-    known.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed)
+/// One of the media types that nearly all blobs have, in a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KnownType(u8);
+
+impl KnownType {
+    pub(super) fn of(text: &str) -> Option<Self> {
+        KNOWN.into_iter().zip(0..).find(|(known, _)| *known == text).map(|(_, number)| Self(number))
+    }
+
+    pub(super) fn text(self) -> &'static str {
+        KNOWN.get(usize::from(self.0)).copied().unwrap_or_default()
+    }
 }
 
 impl Descriptor {

@@ -1,10 +1,9 @@
 //! Image records: names, and what they point to (rules N).
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::decode::{self, Descriptor, Kind};
+use super::decode::{Descriptor, Kind, KnownType};
 use crate::base::digest::{Digest, ImageId};
 use crate::document::reference::Reference;
 use crate::document::world::containerd::{ImageRecord, Labels, Target};
@@ -21,14 +20,24 @@ pub const PARENT: &str = "org.mobyproject.image.parent";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     name: Box<str>,
-    media_type: Cow<'static, str>,
     digest: Digest,
     size: i64,
+    created_at: Timestamp,
+    media_type: Option<KnownType>,
+    rest: Option<Box<Rest>>,
+}
+
+/// What most records do not have: a media type of their own, annotations, labels, a change since they were made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Rest {
+    media_type: Box<str>,
     annotations: BTreeMap<String, String>,
     labels: Labels,
-    created_at: Timestamp,
     updated_at: Timestamp,
 }
+
+/// What a record without any has.
+static NO_LABELS: Labels = Labels::new();
 
 impl Image {
     /// The unique name; any text (N-4).
@@ -58,28 +67,39 @@ impl Image {
     /// How the target is read.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        Kind::of(&self.media_type)
+        Kind::of(self.media_type())
+    }
+
+    fn media_type(&self) -> &str {
+        match self.media_type {
+            Some(known) => known.text(),
+            None => self.rest.as_ref().map_or("", |rest| &rest.media_type),
+        }
+    }
+
+    fn annotations(&self) -> &BTreeMap<String, String> {
+        self.rest.as_ref().map_or(&NO_LABELS, |rest| &rest.annotations)
     }
 
     /// The target's descriptor.
     pub(super) fn target(&self) -> Descriptor {
         Descriptor {
-            media_type: self.media_type.clone().into_owned(),
+            media_type: self.media_type().to_owned(),
             digest: self.digest.to_string(),
             size: self.size,
-            annotations: self.annotations.clone(),
+            annotations: self.annotations().clone(),
             ..Descriptor::default()
         }
     }
 
     pub(super) fn is_attestation(&self) -> bool {
-        !self.annotations.is_empty() && self.target().is_attestation()
+        !self.annotations().is_empty() && self.target().is_attestation()
     }
 
     /// The labels of the record.
     #[must_use]
-    pub const fn labels(&self) -> &Labels {
-        &self.labels
+    pub fn labels(&self) -> &Labels {
+        self.rest.as_ref().map_or(&NO_LABELS, |rest| &rest.labels)
     }
 
     /// When the name was made in this store: what `until` looks at (Q-2, N-9).
@@ -90,8 +110,8 @@ impl Image {
 
     /// When the record was changed last.
     #[must_use]
-    pub const fn updated_at(&self) -> Timestamp {
-        self.updated_at
+    pub fn updated_at(&self) -> Timestamp {
+        self.rest.as_ref().map_or(self.created_at, |rest| rest.updated_at)
     }
 
     /// Returns true for the record that stands in for the names that an image has lost (N-2).
@@ -122,12 +142,13 @@ impl Image {
     /// The digest in the label of the classic builder; `None` where there is no label, an error in the other
     /// case where it is no digest.
     pub(super) fn parent(&self) -> Option<Result<Digest, ()>> {
-        self.labels.get(PARENT).map(|parent| parent.parse().map_err(|_| ()))
+        self.labels().get(PARENT).map(|parent| parent.parse().map_err(|_| ()))
     }
 
     /// The dangling record of the same target, with these labels (N-8).
     pub(super) fn dangling(&self, labels: Labels, now: Timestamp) -> Self {
-        Self { labels, ..self.named(&self.dangling_name(), now) }
+        let record = ImageRecord { labels, ..ImageRecord::from(&self.named(&self.dangling_name(), now)) };
+        record.into()
     }
 
     /// N-2.
@@ -137,34 +158,39 @@ impl Image {
 
     /// Another name of the same target, with the same labels (N-9).
     pub(super) fn named(&self, name: &str, now: Timestamp) -> Self {
-        Self { name: name.into(), created_at: now, updated_at: now, ..self.clone() }
+        let (name, created_at, updated_at) = (name.to_owned(), now, now);
+        ImageRecord { name, created_at, updated_at, ..ImageRecord::from(self) }.into()
     }
 }
 
 impl From<ImageRecord> for Image {
-    fn from(ImageRecord { name, target, labels, created_at, updated_at }: ImageRecord) -> Self {
+    fn from(ImageRecord { name, target, mut labels, created_at, updated_at }: ImageRecord) -> Self {
         let Target { media_type, digest, size, annotations } = target;
         // N-1: containerd does not store an empty value.
-        let labels = labels.into_iter().filter(|(_, value)| !value.is_empty()).collect();
-        let (name, media_type) = (name.into(), decode::media_type(&media_type));
-        Self { name, media_type, digest, size, annotations, labels, created_at, updated_at }
+        labels.retain(|_, value| !value.is_empty());
+        let known = KnownType::of(&media_type);
+        let is_plain =
+            known.is_some() && annotations.is_empty() && labels.is_empty() && updated_at == created_at;
+        let media_type = if known.is_some() { String::new() } else { media_type }.into();
+        let rest = (!is_plain).then(|| Box::new(Rest { media_type, annotations, labels, updated_at }));
+        Self { name: name.into(), digest, size, created_at, media_type: known, rest }
     }
 }
 
 impl From<&Image> for ImageRecord {
     fn from(image: &Image) -> Self {
         let target = Target {
-            media_type: image.media_type.clone().into_owned(),
+            media_type: image.media_type().to_owned(),
             digest: image.digest,
             size: image.size,
-            annotations: image.annotations.clone(),
+            annotations: image.annotations().clone(),
         };
         Self {
             name: image.name().to_owned(),
             target,
-            labels: image.labels.clone(),
-            created_at: image.created_at,
-            updated_at: image.updated_at,
+            labels: image.labels().clone(),
+            created_at: image.created_at(),
+            updated_at: image.updated_at(),
         }
     }
 }

@@ -166,7 +166,7 @@ impl Log<'_> {
         let with_configs = self.containerd.prune_decodes_configs || self.containerd.snapshots_are_reclaimed;
         metadata.walk(image, with_configs, &mut self.walk)?;
         // A record that is gone already counts as deleted: it may have expired, and an earlier collection took it.
-        metadata.delete_image(image.name(), collection)?;
+        metadata.delete_record(image, collection)?;
         let name = image.familiar(self.semantics);
         self.report.images_deleted.push(Record::Untagged(Arc::clone(&name)));
         events.publish(ImageEvent::UntagName(image.id(), Arc::clone(&name)));

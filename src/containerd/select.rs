@@ -128,32 +128,49 @@ pub fn select<S: MetadataStore, C: ContainerStore>(
     cancel: &(impl Cancel + ?Sized),
 ) -> Result<Vec<Arc<Image>>> {
     let images = stores.metadata.images()?;
-    let mut counts: HashMap<Digest, usize> = HashMap::with_capacity(images.len());
     let mut is_cancelled = false;
     let mut candidates = Vec::with_capacity(images.len());
-    for image in images {
-        *counts.entry(image.digest()).or_default() += 1;
+    for image in &images {
         if request.dangling_only() && !image.is_dangling() {
             continue;
         }
         is_cancelled = is_cancelled || cancel.is_cancelled();
         let is_unreadable = is_cancelled && !request.labels().is_empty();
-        if !is_unreadable && rejection(&stores.metadata, request, &image).is_none() {
+        if !is_unreadable && rejection(&stores.metadata, request, image).is_none() {
             candidates.push(image);
         }
     }
     let protections = Protections::of(stores, semantics);
     candidates.retain(|image| !protections.names.contains_key(image.name()));
-    // the last in byte order of the candidates stays, and only where no other record of the digest does.
-    candidates.retain(|image| match counts.get_mut(&image.digest()) {
-        Some(count) if *count > 1 => {
-            *count -= 1;
-            true
-        }
-        _ => !protections.ids.contains_key(&image.digest()),
-    });
+    if !protections.ids.is_empty() {
+        keep_last_names(&images, &mut candidates, &protections.ids);
+    }
+    let mut candidates: Vec<_> = candidates.into_iter().cloned().collect();
     order.apply(&mut candidates);
     Ok(candidates)
+}
+
+/// of a digest that a container uses by its ID, the last in byte order of the candidates stays, and only where no
+/// other record of the digest does.
+fn keep_last_names(
+    images: &[Arc<Image>],
+    candidates: &mut Vec<&Arc<Image>>,
+    used: &HashMap<Digest, Arc<Container>>,
+) {
+    let mut left: HashMap<Digest, usize> = used.keys().map(|digest| (*digest, 0)).collect();
+    for image in images {
+        if let Some(left) = left.get_mut(&image.digest()) {
+            *left += 1;
+        }
+    }
+    candidates.retain(|image| match left.get_mut(&image.digest()) {
+        Some(1) => false,
+        Some(left) => {
+            *left -= 1;
+            true
+        }
+        None => true,
+    });
 }
 
 impl Order {

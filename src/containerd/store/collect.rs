@@ -5,6 +5,7 @@
 //! are held together against all that refers to them from outside.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::graph::{Graph, Targets, Way};
 use super::node::{Key, Marks, Node, Object};
@@ -55,14 +56,9 @@ impl Graph {
     /// Removes an object, whoever refers to it, from the graph and its indexes.
     pub(super) fn remove(&mut self, place: Place) -> Option<(Key, Object)> {
         match self.at(place).map(|node| &node.object)? {
-            Object::Image(record) => {
-                let (image, target) = (record.image.clone(), record.target);
-                if let Some(names) = self.names.get_mut(&target) {
-                    names.retain(|name| *name != place);
-                    if names.is_empty() {
-                        self.names.remove(&target);
-                    }
-                }
+            object @ (Object::Image(..) | Object::LinkedImage(_)) => {
+                let (image, target) = object.image().map(|(image, target)| (Arc::clone(image), target))?;
+                self.names.remove(&(target, place));
                 if let Some(Ok(parent)) = image.parent()
                     && let Some(count) = self.children.get_mut(&parent)
                 {

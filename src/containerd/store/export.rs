@@ -3,8 +3,9 @@
 use super::graph::Graph;
 use super::label::family;
 use super::metadata::snapshot_key;
-use super::node::{Marked, Object};
+use super::node::{self, Marked, Object};
 use super::{ContainerStore, Stores};
+use crate::base::arena::Place;
 use crate::document::world::ContainerdWorld;
 use crate::document::world::containerd::{Blob, ImageRecord, Labels, Snapshot};
 
@@ -25,7 +26,7 @@ impl Stores {
                 Object::Absent => {}
                 Object::Blob(blob) => {
                     let raw = blob.as_ref().and_then(|blob| graph.raw(blob)).map(Into::into);
-                    let labels = blob.as_ref().map(|blob| graph.labels(&blob.labels)).unwrap_or_default();
+                    let labels = blob.as_ref().map(|blob| graph.labels_of(blob)).unwrap_or_default();
                     world.blobs.push(Blob { digest: key.id, size: node.size, raw, labels });
                 }
                 Object::Snapshot(parent, snapshot) => {
@@ -40,7 +41,8 @@ impl Stores {
                     let key = snapshot_key(key, node).unwrap_or_default();
                     snapshots.push(Snapshot { key, parent, size: node.size, active, labels });
                 }
-                Object::Image(record) => world.images.push(ImageRecord::from(&*record.image)),
+                Object::Image(image, _) => world.images.push(ImageRecord::from(&**image)),
+                Object::LinkedImage(record) => world.images.push(ImageRecord::from(&*record.image)),
                 Object::Lease(lease) => world.leases.push((*lease.described).clone()),
             }
         }
@@ -56,11 +58,20 @@ impl Stores {
 }
 
 impl Graph {
+    fn labels_of(&self, blob: &node::Blob) -> Labels {
+        let usual = if blob.view.is_labelled() { blob.view.usual_labels() } else { Vec::new() };
+        let mut labels: Labels = usual.into_iter().filter_map(|usual| self.label(usual)).collect();
+        labels.extend(blob.labels.iter().flat_map(|marked| self.labels(marked)));
+        labels
+    }
+
+    fn label(&self, (code, place): (u32, Place)) -> Option<(String, String)> {
+        let key = family::key(code, &self.snapshotter).into_owned();
+        Some((key, self.nodes.key(place)?.id.to_string()))
+    }
+
     fn labels(&self, marked: &Marked) -> Labels {
-        let families = marked.families.iter().filter_map(|(code, place)| {
-            let key = family::key(*code, &self.snapshotter).into_owned();
-            Some((key, self.nodes.key(*place)?.id.to_string()))
-        });
+        let families = marked.families.iter().filter_map(|family| self.label(*family));
         let others = marked.others.iter().flat_map(|others| &others.1);
         families.chain(others.map(|(key, value)| (key.to_string(), value.to_string()))).collect()
     }

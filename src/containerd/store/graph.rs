@@ -7,14 +7,16 @@
 //! nobody reaches holds nothing.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::bytes::Bytes;
-use super::node::{Key, Links, Marked, Marks, Node, Object, Said};
+use super::node::{Held, Key, Links, Marked, Marks, Node, Object, Said};
 use crate::base::arena::{Arena, Place};
 use crate::base::digest::Digest;
 use crate::base::error::{Error, Result};
+use crate::containerd::image::Image;
 use crate::go::time::Timestamp;
 use crate::semantics::{Containerd, Semantics};
 
@@ -27,8 +29,8 @@ pub(super) struct Graph {
     dependents: HashMap<Place, Vec<Place>>,
     /// What the next collection looks at.
     pub suspects: Vec<Place>,
-    /// The records of a digest, by the place of the digest.
-    pub names: HashMap<Place, SmallVec<[Place; 1]>>,
+    /// The place of a digest and of each of its records: in a tree an entry takes less memory than in a hash map.
+    pub names: BTreeSet<(Place, Place)>,
     /// How many records have this digest as their parent.
     pub children: HashMap<Digest, usize>,
     /// Records and leases that expire, by when.
@@ -62,7 +64,7 @@ impl Graph {
             flat: HashMap::new(),
             dependents: HashMap::new(),
             suspects: Vec::new(),
-            names: HashMap::new(),
+            names: BTreeSet::new(),
             children: HashMap::new(),
             expiring: BTreeSet::new(),
             collected_at: None,
@@ -95,7 +97,7 @@ impl Graph {
     pub(super) fn hold(&mut self, key: Key) -> Result<Place> {
         let place = self.place(key)?;
         if let Some(node) = self.nodes.at_mut(place) {
-            node.held += 1;
+            node.held.increase();
         }
         Ok(place)
     }
@@ -105,7 +107,7 @@ impl Graph {
             return Ok(place);
         }
         let object = Object::Absent;
-        let node = Node { size: 0, object, strong: 0, held: 0, marks: Marks::default() };
+        let node = Node { size: 0, object, strong: 0, held: Held::default(), marks: Marks::default() };
         self.nodes
             .insert(key, node)
             .ok_or_else(|| Error::system("the store is full: it has four billion objects"))
@@ -113,7 +115,7 @@ impl Graph {
 
     fn release(&mut self, place: Place) {
         if let Some(node) = self.nodes.at_mut(place) {
-            node.held = node.held.saturating_sub(1);
+            node.held.decrease();
         }
         self.forget(place);
     }
@@ -123,7 +125,7 @@ impl Graph {
         let is_unknown = self
             .nodes
             .at(place)
-            .is_some_and(|node| !node.is_there() && node.held == 0 && !node.marks.has(Marks::SUSPECT));
+            .is_some_and(|node| !node.is_there() && node.held.get() == 0 && !node.marks.has(Marks::SUSPECT));
         if is_unknown {
             self.nodes.remove(place);
         }
@@ -141,6 +143,11 @@ impl Graph {
             Some(Box::new((links, texts)))
         };
         Ok(Marked { families: families?, others })
+    }
+
+    /// The records of a digest, by its place.
+    pub(super) fn names_of(&self, target: Place) -> impl Iterator<Item = Place> {
+        self.names.range((target, Place::FIRST)..=(target, Place::NONE)).map(|(_, name)| *name)
     }
 
     pub(super) fn links(&mut self, references: &[Key], back_references: &[Key]) -> Result<Links> {
@@ -165,7 +172,7 @@ impl Graph {
         let has_back_references = object.links().is_some_and(|links| !links.back_references.is_empty());
         let Some(node) = self.nodes.at_mut(place) else { return Ok(place) };
         // Only what others refer to before it is there, and refers to others, can close a cycle.
-        self.may_have_cycles |= (node.held > 0 || has_back_references) && object.names_others();
+        self.may_have_cycles |= (node.held.get() > 0 || has_back_references) && object.names_others();
         (node.size, node.object) = (size, object);
         node.marks.set(Marks::ROOT, is_root);
         let is_strong = is_root || node.strong > 0;
@@ -343,7 +350,9 @@ impl Graph {
             (Object::Absent, _) | (Object::Blob(_) | Object::Lease(_), Way::Flat) => {}
             (Object::Snapshot(parent, _), Way::Flat) => targets.extend(parent.map(|parent| (parent, way))),
             (Object::Blob(blob), Way::Strong) => {
-                let families = blob.iter().flat_map(|blob| &blob.labels.families);
+                targets.extend(blob.iter().flat_map(|blob| blob.view.labelled()).map(|place| (place, way)));
+                let labels = blob.as_ref().and_then(|blob| blob.labels.as_ref());
+                let families = labels.into_iter().flat_map(|labels| &labels.families);
                 targets.extend(families.map(|(_, place)| (*place, way)));
             }
             (Object::Snapshot(parent, snapshot), Way::Strong) => {
@@ -351,7 +360,8 @@ impl Graph {
                 let families = snapshot.iter().flat_map(|snapshot| &snapshot.labels.families);
                 targets.extend(families.map(|(_, place)| (*place, way)));
             }
-            (Object::Image(record), _) => targets.push((record.target, way)),
+            (Object::Image(_, target), _) => targets.push((*target, way)),
+            (Object::LinkedImage(record), _) => targets.push((record.target, way)),
             (Object::Lease(lease), Way::Strong) => {
                 let way = if lease.is_flat { Way::Flat } else { Way::Strong };
                 targets.extend(lease.items.iter().map(|place| (*place, way)));
@@ -379,13 +389,22 @@ impl Way {
 }
 
 impl Object {
+    /// The record of a name, and the place of its target.
+    pub(super) fn image(&self) -> Option<(&Arc<Image>, Place)> {
+        match self {
+            Self::Image(image, target) => Some((image, *target)),
+            Self::LinkedImage(record) => Some((&record.image, record.target)),
+            _ => None,
+        }
+    }
+
     /// References that are written in labels of no common family.
     pub(super) fn links(&self) -> Option<&Links> {
         match self {
-            Self::Absent | Self::Lease(_) => None,
-            Self::Blob(blob) => blob.as_deref()?.labels.links(),
+            Self::Absent | Self::Image(..) | Self::Lease(_) => None,
+            Self::Blob(blob) => blob.as_deref()?.labels.as_deref()?.links(),
             Self::Snapshot(_, snapshot) => snapshot.as_deref()?.labels.links(),
-            Self::Image(record) => Some(&record.links),
+            Self::LinkedImage(record) => Some(&record.links),
         }
     }
 
@@ -398,14 +417,18 @@ impl Object {
         match self {
             Self::Absent => SmallVec::new(),
             Self::Blob(blob) => {
-                let blob = blob.iter();
-                blob.flat_map(|blob| blob.labels.places().chain(blob.view.places())).collect()
+                let labels = blob.iter().filter_map(|blob| blob.labels.as_ref());
+                let views = blob.iter().flat_map(|blob| blob.view.places());
+                labels.flat_map(|labels| labels.places()).chain(views).collect()
             }
             Self::Snapshot(parent, snapshot) => {
                 let labels = snapshot.iter().flat_map(|snapshot| snapshot.labels.places());
                 parent.iter().copied().chain(labels).collect()
             }
-            Self::Image(record) => std::iter::once(record.target).chain(record.links.places()).collect(),
+            Self::Image(_, target) => std::iter::once(*target).collect(),
+            Self::LinkedImage(record) => {
+                std::iter::once(record.target).chain(record.links.places()).collect()
+            }
             Self::Lease(lease) => lease.items.iter().copied().collect(),
         }
     }

@@ -42,7 +42,7 @@ impl Metadata {
 impl Graph {
     fn records(&self, digest: Digest) -> Vec<Place> {
         let target = self.nodes.find(Key::blob(digest));
-        target.and_then(|target| self.names.get(&target)).into_iter().flatten().copied().collect()
+        target.into_iter().flat_map(|target| self.names_of(target)).collect()
     }
 
     fn size(&self, place: Place) -> Option<Freed> {

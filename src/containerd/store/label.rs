@@ -109,6 +109,21 @@ pub(super) mod family {
         (number <= NUMBER && number.to_string() == digits).then_some(family | number)
     }
 
+    /// The label for what a manifest names at this place: its config, then its layers.
+    pub(in super::super) fn in_manifest(place: usize) -> u32 {
+        place.checked_sub(1).map_or(CONFIG, |layer| numbered(LAYER, layer))
+    }
+
+    /// The label for what an index names at this place.
+    pub(in super::super) fn in_index(place: usize) -> u32 {
+        numbered(MANIFEST, place)
+    }
+
+    /// A number beyond all others is no label's.
+    fn numbered(family: u32, number: usize) -> u32 {
+        family | u32::try_from(number).map_or(NUMBER, |number| number.min(NUMBER))
+    }
+
     pub(in super::super) fn key(code: u32, snapshotter: &str) -> Cow<'static, str> {
         let number = code & NUMBER;
         match code & !NUMBER {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::graph::Graph;
-use super::node::{Child, Key, Node, Object, Record, Said, View};
+use super::node::{Child, Key, LinkedImage, Node, Object, Said, View};
 use super::packed::{pack, unpack};
 use super::walk::{self, SnapshotKey, SnapshotSeen, Visited, Walk};
 use super::{
@@ -83,16 +83,21 @@ impl Graph {
         if self.get(key).is_some() {
             return Ok(false);
         }
-        let said = Said::by(&blob.labels, &self.snapshotter, &self.containerd);
+        let mut said = Said::by(&blob.labels, &self.snapshotter, &self.containerd);
         let is_root = said.is_root;
+        let mut view = blob.raw.as_deref().map_or(Ok(View::None), |raw| self.view(raw))?;
+        if self.are_usual(&mut said.families, &view) {
+            view.set_labelled();
+            said.families.clear();
+        }
         let labels = self.marked(said)?;
-        let view = blob.raw.as_deref().map_or(Ok(View::None), |raw| self.view(raw))?;
+        let labels = (!labels.is_empty()).then(|| Box::new(labels));
         let is_decoded = !matches!(view, View::None);
         let raw = blob.raw.as_deref().filter(|raw| self.bytes.keep(raw, is_decoded));
         let named = self.named(&view);
         let raw = raw.map(|raw| pack(raw, &named).into());
-        let is_plain = labels.is_empty() && raw.is_none() && !is_decoded;
-        let body = (!is_plain).then(|| Box::new(node::Blob { labels, view, raw }));
+        let is_plain = labels.is_none() && raw.is_none() && !is_decoded;
+        let body = (!is_plain).then(|| Box::new(node::Blob { view, raw, labels }));
         self.put(key, blob.size, Object::Blob(body), is_root)?;
         Ok(true)
     }
@@ -146,14 +151,27 @@ impl Graph {
         let links = self.links(&references, &said.back_references)?;
         let target = self.hold(Key::blob(image.digest()))?;
         let (expiry, parent) = (expiry_of(image.labels()), image.parent());
-        let object = Object::Image(Box::new(Record { image, target, links }));
+        let object = if links.places().next().is_none() {
+            Object::Image(image, target)
+        } else {
+            Object::LinkedImage(Box::new(LinkedImage { image, target, links }))
+        };
         let place = self.put(key, 0, object, self.is_alive(expiry))?;
         self.expiring.extend(expiry.map(|expiry| (expiry, place)));
-        self.names.entry(target).or_default().push(place);
+        self.names.insert((target, place));
         if let Some(Ok(parent)) = parent {
             *self.children.entry(parent).or_default() += 1;
         }
         Ok(true)
+    }
+
+    /// Whether these labels of the common families are those that a puller writes for the document.
+    fn are_usual(&self, families: &mut [(u32, Key)], view: &View) -> bool {
+        let mut usual = view.usual_labels();
+        usual.sort_unstable_by_key(|(code, _)| *code);
+        families.sort_unstable_by_key(|(code, _)| *code);
+        let usual = usual.into_iter().map(|(code, place)| Some((code, self.nodes.key(place)?)));
+        !families.is_empty() && usual.eq(families.iter().map(|family| Some(*family)))
     }
 
     /// The digests that a document is known to name.
@@ -168,6 +186,20 @@ impl Graph {
 
     fn delete(&mut self, key: Key, collection: Collection) -> bool {
         let Some((place, _)) = self.get(key) else { return false };
+        self.delete_at(place, collection)
+    }
+
+    /// The record with the name of `image`, which is found by its target where that has not changed: no name is hashed.
+    fn delete_record(&mut self, image: &Image, collection: Collection) -> bool {
+        let target = self.nodes.find(Key::blob(image.digest()));
+        let is_it = |place: &Place| self.image_at(*place).is_some_and(|own| own.name() == image.name());
+        match target.and_then(|target| self.names_of(target).find(is_it)) {
+            Some(place) => self.delete_at(place, collection),
+            None => self.delete(Key::image(image.name()), collection),
+        }
+    }
+
+    fn delete_at(&mut self, place: Place, collection: Collection) -> bool {
         self.remove(place);
         if let Collection::Now(now) = collection {
             self.collect(now);
@@ -175,11 +207,8 @@ impl Graph {
         true
     }
 
-    pub(super) fn record(&self, place: Place) -> Option<&Record> {
-        match &self.at(place)?.object {
-            Object::Image(record) => Some(record),
-            _ => None,
-        }
+    fn image_at(&self, place: Place) -> Option<&Arc<Image>> {
+        self.nodes.at(place)?.object.image().map(|(image, _)| image)
     }
 
     fn blob(&self, place: Place) -> Option<(Digest, Option<&node::Blob>)> {
@@ -210,7 +239,7 @@ impl Graph {
             match (child.kind, view) {
                 (Kind::Manifest, Some(View::Manifest(children)))
                 | (Kind::Index, Some(View::Index(children))) => {
-                    next.extend(children.iter().rev().copied());
+                    next.extend(children.list.iter().rev().copied());
                 }
                 (Kind::Manifest | Kind::Index, _) => return None,
                 _ => {}
@@ -238,10 +267,7 @@ fn sorted(mut images: Vec<Arc<Image>>) -> Vec<Arc<Image>> {
 }
 
 fn as_image(node: &Node) -> Option<Arc<Image>> {
-    match &node.object {
-        Object::Image(record) => Some(Arc::clone(&record.image)),
-        _ => None,
-    }
+    node.object.image().map(|(image, _)| Arc::clone(image))
 }
 
 impl ImageStore for Metadata {
@@ -257,9 +283,7 @@ impl ImageStore for Metadata {
     fn images_of(&self, digest: Digest) -> Result<Vec<Arc<Image>>> {
         let graph = self.0.read();
         let Some(target) = graph.nodes.find(Key::blob(digest)) else { return Ok(Vec::new()) };
-        let places = graph.names.get(&target).into_iter().flatten();
-        let images = places.filter_map(|place| Some(Arc::clone(&graph.record(*place)?.image)));
-        let images = images.collect();
+        let images = graph.names_of(target).filter_map(|place| graph.image_at(place)).cloned().collect();
         drop(graph);
         Ok(sorted(images))
     }
@@ -274,6 +298,10 @@ impl ImageStore for Metadata {
 
     fn delete_image(&self, name: &str, collection: Collection) -> Result<bool> {
         Ok(self.0.write().delete(Key::image(name), collection))
+    }
+
+    fn delete_record(&self, image: &Image, collection: Collection) -> Result<bool> {
+        Ok(self.0.write().delete_record(image, collection))
     }
 }
 
@@ -395,7 +423,7 @@ impl MetadataStore for Metadata {
             };
         }
         for snapshot in &mut walk.snapshots {
-            let key = snapshot.key.with_text(Key::snapshot);
+            let key = Key::chain(&snapshot.key);
             snapshot.is_gone = match snapshot.place.filter(|_| is_still) {
                 Some(place) => !graph.is_at(place, key),
                 None => graph.get(key).is_none(),

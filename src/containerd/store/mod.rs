@@ -105,6 +105,15 @@ pub trait ImageStore {
     ///
     /// The store cannot be written.
     fn delete_image(&self, name: &str, collection: Collection) -> Result<bool>;
+
+    /// [`delete_image`](Self::delete_image) of a record that was read before: whatever has its name now goes.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    fn delete_record(&self, image: &Image, collection: Collection) -> Result<bool> {
+        self.delete_image(image.name(), collection)
+    }
 }
 
 /// The content of one namespace.

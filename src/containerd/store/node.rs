@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::label::{Aim, Meaning, family};
+use super::walk::SnapshotKey;
 use crate::base::arena::Place;
 use crate::base::digest::Digest;
 use crate::containerd::image::Image;
@@ -44,6 +45,13 @@ impl Key {
         Self { id: digest, kind: KeyKind::Blob }
     }
 
+    pub(super) fn chain(key: &SnapshotKey) -> Self {
+        match key {
+            SnapshotKey::Chain(id) => Self { id: *id, kind: KeyKind::Snapshot },
+            SnapshotKey::Odd(key) => Self::snapshot(key),
+        }
+    }
+
     pub(super) fn snapshot(key: &str) -> Self {
         match key.parse() {
             Ok(id) => Self { id, kind: KeyKind::Snapshot },
@@ -69,9 +77,12 @@ pub(super) struct Node {
     /// References from objects that are reached.
     pub strong: u32,
     /// How many objects know the place, so that it stays.
-    pub held: u32,
+    pub held: Held,
     pub marks: Marks,
 }
+
+// A store has a dozen nodes an image.
+const _: () = assert!(size_of::<Node>() <= 32, "a node is larger than it was");
 
 impl Node {
     /// Whether there is an object.
@@ -82,6 +93,34 @@ impl Node {
     /// Whether references lead on from here: also from the name of what is not there, to what depends on it.
     pub(super) const fn is_vertex(&self) -> bool {
         self.is_there() || self.marks.has(Marks::HAS_DEPENDENTS)
+    }
+}
+
+/// A count of three bytes, which with the marks are four. A place that sixteen million objects know stays for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Held([u8; 3]);
+
+impl Held {
+    pub(super) const MOST: u32 = 0xff_ff_ff;
+
+    pub(super) const fn get(self) -> u32 {
+        let [low, middle, high] = self.0;
+        u32::from_le_bytes([low, middle, high, 0])
+    }
+
+    pub(super) fn increase(&mut self) {
+        self.set(self.get().saturating_add(1).min(Self::MOST));
+    }
+
+    pub(super) fn decrease(&mut self) {
+        if self.get() < Self::MOST {
+            self.set(self.get().saturating_sub(1));
+        }
+    }
+
+    fn set(&mut self, count: u32) {
+        let [low, middle, high, _] = count.to_le_bytes();
+        self.0 = [low, middle, high];
     }
 }
 
@@ -120,17 +159,21 @@ pub(super) enum Object {
     Absent,
     Blob(Option<Box<Blob>>),
     Snapshot(Option<Place>, Option<Box<Snapshot>>),
-    Image(Box<Record>),
+    /// A record, and the place of its target.
+    Image(Arc<Image>, Place),
+    /// A record with labels that refer to others, which few have.
+    LinkedImage(Box<LinkedImage>),
     Lease(Box<Lease>),
 }
 
 /// Content that has labels, or whose bytes are known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Blob {
-    pub labels: Marked,
     pub view: View,
     /// The bytes, packed; `None` where they are not known.
     pub raw: Option<Box<[u8]>>,
+    /// The labels that the view does not stand for.
+    pub labels: Option<Box<Marked>>,
 }
 
 /// A snapshot that has labels, is writable, or is not named by a digest, nor its parent.
@@ -143,7 +186,7 @@ pub(super) struct Snapshot {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Record {
+pub(super) struct LinkedImage {
     pub image: Arc<Image>,
     pub target: Place,
     pub links: Links,
@@ -161,9 +204,17 @@ pub(super) struct Lease {
 pub(super) enum View {
     #[default]
     None,
-    Manifest(Box<[Child]>),
-    Index(Box<[Child]>),
+    Manifest(Children),
+    Index(Children),
     Config(Box<ConfigView>),
+}
+
+/// What a manifest or an index names.
+#[derive(Debug, Clone)]
+pub(super) struct Children {
+    pub list: Box<[Child]>,
+    /// The labels of the common families are those that a puller writes for these children (B-4).
+    pub are_labelled: bool,
 }
 
 /// A blob that a manifest or an index names.
@@ -181,16 +232,66 @@ pub(super) struct ConfigView {
     pub labels: Option<crate::document::image::Labels>,
     /// The snapshots of the layers, base first; `None` where a key is no digest.
     pub snapshots: Option<Box<[Place]>>,
+    /// The labels of the common families are the one for the top snapshot (B-4).
+    pub is_labelled: bool,
 }
 
 impl View {
     pub(super) fn places(&self) -> impl Iterator<Item = Place> {
         let (children, snapshots): (&[Child], &[Place]) = match self {
             Self::None => (&[], &[]),
-            Self::Manifest(children) | Self::Index(children) => (children, &[]),
+            Self::Manifest(children) | Self::Index(children) => (&children.list, &[]),
             Self::Config(view) => (&[], view.snapshots.as_deref().unwrap_or_default()),
         };
         children.iter().map(|child| child.place).chain(snapshots.iter().copied())
+    }
+
+    /// The labels of the common families that a puller writes for such a document, whether they are there or not.
+    pub(super) fn usual_labels(&self) -> Vec<(u32, Place)> {
+        let with = |code: fn(usize) -> u32, children: &Children| {
+            children.list.iter().enumerate().map(|(at, child)| (code(at), child.place)).collect()
+        };
+        match self {
+            Self::None => Vec::new(),
+            Self::Manifest(children) => with(family::in_manifest, children),
+            Self::Index(children) => with(family::in_index, children),
+            Self::Config(view) => view.top().map(|top| (family::SNAPSHOT, *top)).into_iter().collect(),
+        }
+    }
+
+    /// Lets the view stand for the usual labels.
+    pub(super) fn set_labelled(&mut self) {
+        match self {
+            Self::None => {}
+            Self::Manifest(children) | Self::Index(children) => children.are_labelled = true,
+            Self::Config(view) => view.is_labelled = true,
+        }
+    }
+
+    pub(super) fn is_labelled(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Manifest(children) | Self::Index(children) => children.are_labelled,
+            Self::Config(view) => view.is_labelled,
+        }
+    }
+
+    /// What the labels refer to that the view stands for.
+    pub(super) fn labelled(&self) -> impl Iterator<Item = Place> {
+        let (children, top): (&[Child], Option<&Place>) = match self {
+            Self::Manifest(children) | Self::Index(children) if children.are_labelled => {
+                (&children.list, None)
+            }
+            Self::Config(view) if view.is_labelled => (&[], view.top()),
+            _ => (&[], None),
+        };
+        children.iter().map(|child| child.place).chain(top.copied())
+    }
+}
+
+impl ConfigView {
+    fn top(&self) -> Option<&Place> {
+        self.snapshots.as_deref()?.last()
     }
 }
 

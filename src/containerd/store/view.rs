@@ -1,7 +1,7 @@
 //! What is known of the bytes of a blob, decoded once when the blob comes in.
 
 use super::graph::Graph;
-use super::node::{Child, ConfigView, Key, View};
+use super::node::{Child, Children, ConfigView, Key, View};
 use super::walk::SnapshotKey;
 use crate::base::error::Result;
 use crate::containerd::decode::{self, Descriptor, Kind};
@@ -25,12 +25,13 @@ impl Graph {
                 Ok(config) => {
                     let chains: Vec<_> = config.chain_ids().into_iter().map(SnapshotKey::from).collect();
                     let is_plain = chains.iter().all(|key| matches!(key, SnapshotKey::Chain(_)));
-                    let keys = chains.iter().map(|key| key.with_text(Key::snapshot));
+                    let keys = chains.iter().map(Key::chain);
                     let snapshots: Option<Result<_>> =
                         is_plain.then(|| keys.map(|key| self.hold(key)).collect());
                     View::Config(Box::new(ConfigView {
                         labels: config.labels.map(Labels::from_iter),
                         snapshots: snapshots.transpose()?,
+                        is_labelled: false,
                     }))
                 }
                 Err(_) => View::None,
@@ -40,7 +41,7 @@ impl Graph {
     }
 
     /// A child whose digest no content store can have is never there.
-    fn children(&mut self, children: Vec<Descriptor>) -> Result<Box<[Child]>> {
+    fn children(&mut self, children: Vec<Descriptor>) -> Result<Children> {
         let mut held = Vec::with_capacity(children.len());
         for child in children {
             if let Some(digest) = child.blob() {
@@ -49,7 +50,7 @@ impl Graph {
                 held.push(Child { size, place, kind, is_attestation });
             }
         }
-        Ok(held.into())
+        Ok(Children { list: held.into(), are_labelled: false })
     }
 }
 

@@ -176,7 +176,9 @@ impl Graph {
 
     /// The digests that a document is known to name.
     fn named(&self, view: &View) -> Vec<Digest> {
-        view.places().filter_map(|place| Some(self.nodes.key(place)?.id)).collect()
+        let mut named = Vec::new();
+        view.each_place(|place| named.extend(self.nodes.key(place).map(|key| key.id)));
+        named
     }
 
     /// The bytes of a blob.
@@ -249,7 +251,7 @@ impl Graph {
     }
 
     fn snapshots_of(&self, view: Option<&View>, walk: &mut Walk) -> Option<()> {
-        let Some(View::Config(config)) = view else { return None };
+        let Some(View::Config(config, _)) = view else { return None };
         for place in config.snapshots.as_deref()? {
             let key = SnapshotKey::Chain(self.nodes.key(*place)?.id);
             if walk.snapshots.iter().all(|seen| seen.key != key) {
@@ -444,7 +446,7 @@ impl MetadataStore for Metadata {
                 return Some(walk::Visit::Skip);
             }
             if child.kind == Kind::Config {
-                let Some(View::Config(config)) = view else { return None };
+                let Some(View::Config(config, _)) = view else { return None };
                 found = matches(config.labels.as_ref());
             }
             Some(if found { walk::Visit::End } else { walk::Visit::Children })

@@ -206,7 +206,8 @@ pub(super) enum View {
     None,
     Manifest(Children),
     Index(Children),
-    Config(Box<ConfigView>),
+    /// Set where the labels of the common families are the one for the top snapshot (B-4).
+    Config(Box<ConfigView>, bool),
 }
 
 /// What a manifest or an index names.
@@ -232,18 +233,18 @@ pub(super) struct ConfigView {
     pub labels: Option<crate::document::image::Labels>,
     /// The snapshots of the layers, base first; `None` where a key is no digest.
     pub snapshots: Option<Box<[Place]>>,
-    /// The labels of the common families are the one for the top snapshot (B-4).
-    pub is_labelled: bool,
 }
 
 impl View {
-    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
-        let (children, snapshots): (&[Child], &[Place]) = match self {
-            Self::None => (&[], &[]),
-            Self::Manifest(children) | Self::Index(children) => (&children.list, &[]),
-            Self::Config(view) => (&[], view.snapshots.as_deref().unwrap_or_default()),
-        };
-        children.iter().map(|child| child.place).chain(snapshots.iter().copied())
+    /// Shows every place that the document names.
+    pub(super) fn each_place(&self, mut see: impl FnMut(Place)) {
+        match self {
+            Self::None => {}
+            Self::Manifest(children) | Self::Index(children) => {
+                children.list.iter().for_each(|child| see(child.place));
+            }
+            Self::Config(view, _) => view.snapshots.iter().flatten().copied().for_each(see),
+        }
     }
 
     /// The labels of the common families that a puller writes for such a document, whether they are there or not.
@@ -255,7 +256,7 @@ impl View {
             Self::None => Vec::new(),
             Self::Manifest(children) => with(family::in_manifest, children),
             Self::Index(children) => with(family::in_index, children),
-            Self::Config(view) => view.top().map(|top| (family::SNAPSHOT, *top)).into_iter().collect(),
+            Self::Config(view, _) => view.top().map(|top| (family::SNAPSHOT, *top)).into_iter().collect(),
         }
     }
 
@@ -264,7 +265,7 @@ impl View {
         match self {
             Self::None => {}
             Self::Manifest(children) | Self::Index(children) => children.are_labelled = true,
-            Self::Config(view) => view.is_labelled = true,
+            Self::Config(_, is_labelled) => *is_labelled = true,
         }
     }
 
@@ -272,20 +273,19 @@ impl View {
         match self {
             Self::None => false,
             Self::Manifest(children) | Self::Index(children) => children.are_labelled,
-            Self::Config(view) => view.is_labelled,
+            Self::Config(_, is_labelled) => *is_labelled,
         }
     }
 
-    /// What the labels refer to that the view stands for.
-    pub(super) fn labelled(&self) -> impl Iterator<Item = Place> {
-        let (children, top): (&[Child], Option<&Place>) = match self {
+    /// Shows what the labels refer to that the view stands for.
+    pub(super) fn each_labelled(&self, mut see: impl FnMut(Place)) {
+        match self {
+            Self::Config(view, true) => view.top().copied().into_iter().for_each(see),
             Self::Manifest(children) | Self::Index(children) if children.are_labelled => {
-                (&children.list, None)
+                children.list.iter().for_each(|child| see(child.place));
             }
-            Self::Config(view) if view.is_labelled => (&[], view.top()),
-            _ => (&[], None),
-        };
-        children.iter().map(|child| child.place).chain(top.copied())
+            _ => {}
+        }
     }
 }
 

@@ -38,9 +38,7 @@ impl Graph {
             (HashMap::<Place, u32>::new(), HashMap::<Place, u32>::new(), HashMap::<Place, u32>::new());
         for place in self.nodes.places() {
             let Some(node) = self.nodes.at(place) else { continue };
-            for named in node.object.places() {
-                *held.entry(named).or_default() += 1;
-            }
+            node.object.each_place(|named| *held.entry(named).or_default() += 1);
             for way in [Way::Strong, Way::Flat].into_iter().filter(|way| node.marks.has(way.mark())) {
                 for (target, way) in self.targets(place, way) {
                     let counts = if way == Way::Strong { &mut strong } else { &mut flat };

@@ -28,11 +28,8 @@ impl Graph {
                     let keys = chains.iter().map(Key::chain);
                     let snapshots: Option<Result<_>> =
                         is_plain.then(|| keys.map(|key| self.hold(key)).collect());
-                    View::Config(Box::new(ConfigView {
-                        labels: config.labels.map(Labels::from_iter),
-                        snapshots: snapshots.transpose()?,
-                        is_labelled: false,
-                    }))
+                    let (labels, snapshots) = (config.labels.map(Labels::from_iter), snapshots.transpose()?);
+                    View::Config(Box::new(ConfigView { labels, snapshots }), false)
                 }
                 Err(_) => View::None,
             },

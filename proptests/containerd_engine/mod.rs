@@ -130,8 +130,9 @@ fn planned(seed: u64, oddity: usize) {
 
 #[test]
 fn plans_come_true() {
-    (0..2_000).for_each(|seed| planned(seed, 15));
-    (0..1_000).for_each(|seed| planned(seed, 0));
+    (0..6_000).for_each(|seed| planned(seed, 15));
+    (0..1_000).for_each(|seed| planned(seed, 45));
+    (0..3_000).for_each(|seed| planned(seed, 0));
 }
 
 /// What sets of images free, counted by who reaches what, is what deleting them frees.

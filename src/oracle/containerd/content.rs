@@ -1,5 +1,4 @@
-//! The content store: reading blobs, the walk below a descriptor (B-2, B-3), the config of an ID (V-4), and the garbage
-//! collector (B-4 to B-7).
+//! Content: reading, walks (B-2, B-3), the config of an ID (V-4), and the garbage collector (B-4 to B-7).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,7 +90,8 @@ impl Model {
         let roots = self.world.labelled().filter(|((kind, _), labels)| self.is_root(kind, labels));
         let is_flat = |labels: &Labels| labels.contains_key("containerd.io/gc.flat");
         let roots = roots.map(|(node, labels)| (node.0 == "lease" && is_flat(labels), node));
-        let (mut next, mut seen, references) = (Vec::from_iter(roots), BTreeSet::new(), self.references());
+        let (mut next, mut seen, references) =
+            (roots.collect::<Vec<_>>(), BTreeSet::new(), self.references());
         while let Some((is_flat, node)) = next.pop() {
             if seen.insert((is_flat, node.clone())) {
                 let followed = references.get(&node).into_iter().flatten();
@@ -132,13 +132,14 @@ impl Model {
         }
         for Lease { id, content, snapshots, images, .. } in &self.world.leases {
             for (kind, keys) in [("content", content), ("snapshot", snapshots), ("image", images)] {
-                keys.iter().for_each(|key| add(("lease", id.clone()), true, (kind, key.clone())));
+                let listed = keys.iter().map(|key| (kind, key.clone()));
+                listed.for_each(|listed| add(("lease", id.clone()), true, listed));
             }
         }
         for (node, labels) in self.world.labelled().filter(|((kind, _), _)| *kind != "lease") {
             for label in labels {
-                let named = self.named("containerd.io/gc.ref.", label);
-                named.into_iter().for_each(|named| add(node.clone(), false, named));
+                let named = self.named("containerd.io/gc.ref.", label).into_iter();
+                named.for_each(|named| add(node.clone(), false, named));
                 let back = self.named("containerd.io/gc.bref.", label).into_iter();
                 let back = back.filter(|_| self.versions.back_references);
                 back.for_each(|named| add(named, false, node.clone()));

@@ -182,8 +182,8 @@ impl Model {
         if checks.1 && names > 1 {
             return Err(conflict(short(&id), "must", "image is referenced in multiple repositories"));
         }
-        let named = Reference::parse_any(&image.name, &self.semantics);
-        let named = named.map_err(|error| Error::system(error.to_string()))?;
+        let reference = Reference::parse_any(&image.name, &self.semantics);
+        let reference = reference.map_err(|error| Error::system(error.to_string()))?;
         let is_child = |other: &ImageRecord| other.labels.get(PARENT) == Some(&id);
         let is_last = names == 1 && !image.is_dangling() && checks.1;
         if is_last && self.world.images.iter().any(is_child) {
@@ -195,7 +195,7 @@ impl Model {
         }
         self.collect();
         if !image.is_dangling() {
-            self.untagged(image, named.familiar());
+            self.untagged(image, reference.familiar());
         }
         Ok(())
     }

@@ -39,10 +39,9 @@ impl Model {
             }
             errors.extend(self.prune_one(image, &mut space_reclaimed).err());
         }
-        //
         let images_deleted = Some(std::mem::take(&mut self.records)).filter(|records| !records.is_empty());
         let report = Some(PruneText { images_deleted, space_reclaimed });
-        Returned { report, error: self.versions.join(errors.iter()) }
+        Returned { report, error: self.versions.join(errors.iter()) }
     }
 
     /// The names that a prune would visit, in their order.

@@ -40,7 +40,7 @@ impl Model {
         let mut rows: Vec<Summed> = rows.collect::<Result<_>>()?;
         // W-3
         let parts = rows.iter().flat_map(|(_, parts)| parts).map(|(part, _)| part.clone());
-        let parts = Vec::from_iter(parts.filter(|_| shared_size));
+        let parts: Vec<Node> = parts.filter(|_| shared_size).collect();
         let is_shared = |part: &Node| parts.iter().filter(|other| *other == part).count() > 1;
         for (row, own) in rows.iter_mut().filter(|_| shared_size) {
             row.shared_size = sum(own.iter().filter(|(part, _)| is_shared(part)).map(|(_, size)| *size));

@@ -12,11 +12,11 @@ use crate::support::{engine, source_files};
 /// What code does with an error's text to decide, and why it must not.
 const FORBIDDEN: [(&str, &str); 4] = [
     (
-        r"\b(error|err|failure|message)(\.to_string\(\))?\s*\.(contains|starts_with|ends_with|find|matches)\(",
+        r"\b(error|err|failure|message|why|reason)(\.to_string\(\))?\s*\.(contains|starts_with|ends_with|find|matches)\(",
         "searches an error for words: give it a `Kind`, and branch on that or on `Error::rule`",
     ),
     (
-        r"\b(error|err|failure|message)(\.to_string\(\))?\s*\.(strip_prefix|strip_suffix|split_once|rsplit_once)\(",
+        r"\b(error|err|failure|message|why|reason)(\.to_string\(\))?\s*\.(strip_prefix|strip_suffix|split_once|rsplit_once)\(",
         "cuts an error at words: give it a `Kind`, or keep the parts before they become text",
     ),
     (

@@ -122,7 +122,7 @@ fn print_given_up(out: &mut impl Write, tried: usize) -> io::Result<()> {
 
 /// In five lines. Also what `conform` and `prune --host` say of a difference.
 pub fn print_contradiction(out: &mut impl Write, contradiction: &Contradiction) -> io::Result<()> {
-    let Contradiction { place, observed, moby, rule, why } = contradiction;
+    let Contradiction { place, observed, moby, rule, why, .. } = contradiction;
     print_place(out, &place.to_string(), observed.as_deref(), moby.as_deref())?;
     writeln!(out, "  why:      {}", escape(why))?;
     writeln!(out, "  rule:     {}", rules::cite(rule))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::oracle::check::Contradiction;
+use crate::oracle::check::{Contradiction, Holder};
 
 /// A group of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -78,7 +78,12 @@ impl Group {
     }
 
     /// The group that a rule belongs to.
-    fn of(rule: &str, why: &str, is_all: bool) -> Self {
+    fn of(rule: &str, holder: Option<Holder>, is_all: bool) -> Self {
+        match holder {
+            Some(Holder::Child) => return Self::Children,
+            Some(Holder::Container) => return Self::Containers,
+            None => {}
+        }
         match rule.split('-').next().unwrap_or_default() {
             "F" => Self::Filters,
             "T" => Self::Until,
@@ -87,8 +92,6 @@ impl Group {
             "E" => Self::Events,
             "U" => Self::DiskUsage,
             "Y" => Self::Bytes,
-            "D" | "I" if why.contains("child") || why.contains("parent") => Self::Children,
-            "D" if why.contains("container") => Self::Containers,
             _ => match rule {
                 "D-12" => Self::Children,
                 "D-13" | "P-10" => Self::Events,
@@ -128,8 +131,8 @@ pub struct Difference {
 impl Difference {
     /// A contradiction that the oracle found, in a prune of all images or of dangling ones.
     pub(super) fn new(contradiction: Contradiction, is_all: bool) -> Self {
-        let Contradiction { place, observed, moby, rule, why } = contradiction;
-        let group = Group::of(rule, &why, is_all);
+        let Contradiction { place, observed, moby, rule, why, holder } = contradiction;
+        let group = Group::of(rule, holder, is_all);
         Self { group, place: place.to_string(), observed, moby, rule, why }
     }
 }

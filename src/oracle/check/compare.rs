@@ -7,9 +7,9 @@ use crate::api::record::RecordText;
 use crate::api::request::PruneRequest;
 use crate::document::world::World;
 
-use super::reason::Reasons;
+use super::reason::{Reason, Reasons};
 use super::search::{RING, Run};
-use super::{Answer, Case, Contradiction, Left, Place, Verdict};
+use super::{Answer, Case, Contradiction, Holder, Left, Place, Verdict};
 
 impl Case<'_> {
     /// Where the outcome is not that of `run`; none where it is.
@@ -39,6 +39,7 @@ impl Case<'_> {
                 rule: if self.is_refused_as_busy() { "P-1" } else { "P-2" },
                 why: "nothing is wrong with the filters, and what fails for one image is not shown"
                     .to_owned(),
+                holder: None,
             }),
         }
     }
@@ -70,14 +71,16 @@ impl Case<'_> {
             moby: moby.map(in_words),
             rule,
             why: why.to_owned(),
+            holder: None,
         })
     }
 
     fn different_state(&self, left: &World, reasons: Option<&Reasons<'_>>) -> Option<Contradiction> {
         let (observed, expected) = (&self.observed.after, Left::of(left, self.semantics));
-        let unchanged = || ("P-2", "a request that is refused changes nothing".to_owned());
-        let contradiction = |place, observed: Option<String>, moby: Option<String>, (rule, why)| {
-            Some(Contradiction { place, observed, moby, rule, why })
+        let unchanged = || Reason::new("P-2", "a request that is refused changes nothing");
+        let contradiction = |place, observed: Option<String>, moby: Option<String>, reason: Reason| {
+            let Reason { rule, why, holder } = reason;
+            Some(Contradiction { place, observed, moby, rule, why, holder })
         };
         let there = |set: bool| set.then(|| "there".to_owned());
 
@@ -102,7 +105,8 @@ impl Case<'_> {
         let of =
             |left: Option<&BTreeMap<_, _>>| left.and_then(|all| all.get(&child)).map(ToString::to_string);
         let (got, wanted) = (of(observed.parents.as_ref()), of(expected.parents.as_ref()));
-        let reason = ("I-10", "a link to a parent goes with the parent, and only then".to_owned());
+        let reason = Reason::new("I-10", "a link to a parent goes with the parent, and only then");
+        let reason = reason.held_by(Holder::Child);
         contradiction(Place::Parent(child), got, wanted, reason)
     }
 }
@@ -110,13 +114,14 @@ impl Case<'_> {
 fn different_record(observed: &[RecordText], reasons: &Reasons<'_>, run: &Run) -> Option<Contradiction> {
     let expected: Vec<RecordText> = run.records.iter().map(RecordText::from).collect();
     let at = first_difference(observed, &expected)?;
-    let (rule, why) = reasons.of_record(observed, at, run.records.get(at));
+    let Reason { rule, why, holder } = reasons.of_record(observed, at, run.records.get(at));
     Some(Contradiction {
         place: Place::Record(at),
         observed: observed.get(at).map(ToString::to_string),
         moby: expected.get(at).map(ToString::to_string),
         rule,
         why,
+        holder,
     })
 }
 
@@ -127,6 +132,7 @@ fn different_size(observed: u64, expected: u64) -> Option<Contradiction> {
         moby: Some(expected.to_string()),
         rule: "P-9",
         why: "the bytes are the sizes of the layers among the records, as they were before".to_owned(),
+        holder: None,
     })
 }
 

@@ -129,6 +129,16 @@ pub struct Contradiction {
     pub rule: &'static str,
     /// Why, in words.
     pub why: String,
+    /// What holds an image, where the rule is about children and containers.
+    #[serde(skip)]
+    pub(crate) holder: Option<Holder>,
+}
+
+/// What keeps an image from going.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Child,
+    Container,
 }
 
 impl fmt::Display for Contradiction {
@@ -248,6 +258,7 @@ impl Case<'_> {
                 moby: Some(Answer::Closed.to_string()),
                 rule: "T-12",
                 why: "an `until` without values makes moby panic".to_owned(),
+                holder: None,
             }),
         }
     }
@@ -275,6 +286,7 @@ impl Case<'_> {
             moby: Some(moby.to_string()),
             rule: error.rule().unwrap_or("F-1"),
             why: "moby refuses these filters".to_owned(),
+            holder: None,
         })
     }
 }

@@ -9,10 +9,25 @@ use crate::document::reference::Reference;
 use crate::document::world::World;
 use crate::oracle::graph::Model;
 
-use super::{Case, Left};
+use super::{Case, Holder, Left};
 
 /// A rule's ID and a sentence.
-pub(super) type Reason = (&'static str, String);
+pub(super) struct Reason {
+    pub rule: &'static str,
+    pub why: String,
+    /// What the rule is about here, of those that are about both.
+    pub holder: Option<Holder>,
+}
+
+impl Reason {
+    pub fn new(rule: &'static str, why: impl Into<String>) -> Self {
+        Self { rule, why: why.into(), holder: None }
+    }
+
+    pub fn held_by(self, holder: Holder) -> Self {
+        Self { holder: Some(holder), ..self }
+    }
+}
 
 /// What is known when something turns out to be wrong: the stores before and as a run of the model left them.
 pub(super) struct Reasons<'a> {
@@ -31,7 +46,7 @@ impl<'a> Reasons<'a> {
         let (told, rest) = observed.split_at_checked(at).unwrap_or((observed, &[]));
         if let Some(record) = rest.first() {
             if told.contains(record) {
-                return ("D-11", "this went already".to_owned());
+                return Reason::new("D-11", "this went already");
             }
             if self.stays(record) {
                 return match record {
@@ -40,16 +55,20 @@ impl<'a> Reasons<'a> {
                 };
             }
         }
-        let (rule, why) = match expected {
-            Some(Record::Untagged(_)) => ("P-5", "the reference goes with a visit of its image"),
+        let reason = match expected {
+            Some(Record::Untagged(_)) => Reason::new("P-5", "the reference goes with a visit of its image"),
             Some(Record::Image(id)) if !self.is_candidate(*id) => {
-                ("D-12", "the image goes in the wake of its child")
+                Reason::new("D-12", "the image goes in the wake of its child")
             }
-            Some(Record::Image(_)) => ("D-8", "the image goes with its last reference, or by its ID"),
-            Some(Record::Layer(_)) => ("Y-5", "the layer goes with the last that held it, top to base"),
-            None => ("D-11", "this goes, but not so late"),
+            Some(Record::Image(_)) => {
+                Reason::new("D-8", "the image goes with its last reference, or by its ID")
+            }
+            Some(Record::Layer(_)) => {
+                Reason::new("Y-5", "the layer goes with the last that held it, top to base")
+            }
+            None => Reason::new("D-11", "this goes, but not so late"),
         };
-        (rule, format!("{why}, at this place"))
+        Reason { why: format!("{}, at this place", reason.why), ..reason }
     }
 
     /// Whether moby keeps what this record says is gone.
@@ -84,18 +103,18 @@ impl<'a> Reasons<'a> {
             (None, Ok(chain)) if self.case.before.layers.iter().any(|layer| layer.chain_id == chain) => {
                 self.of_layer(chain)
             }
-            _ => ("I-10", "there is no such image and no such layer".to_owned()),
+            _ => Reason::new("I-10", "there is no such image and no such layer"),
         }
     }
 
     /// Why moby keeps the image, or that it does not.
     pub fn of_image(&self, id: ImageId) -> Reason {
         if !self.case.before.images.iter().any(|image| image.id == id) {
-            return ("I-10", "there is no such image".to_owned());
+            return Reason::new("I-10", "there is no such image");
         }
         if !self.left.images.iter().any(|image| image.id == id) {
             let rule = if self.is_candidate(id) { "D-8" } else { "D-12" };
-            return (rule, "moby deletes this image".to_owned());
+            return Reason::new(rule, "moby deletes this image");
         }
         self.of_staying(id)
     }
@@ -107,13 +126,17 @@ impl<'a> Reasons<'a> {
             reference.is_ok_and(|reference| reference.familiar() == name)
         });
         let Some(owner) = owner else {
-            return ("R-8", "there is no such reference".to_owned());
+            return Reason::new("R-8", "there is no such reference");
         };
         if self.state(self.left).references.is_some_and(|left| !left.contains_key(name)) {
-            return ("P-5", "moby removes this reference".to_owned());
+            return Reason::new("P-5", "moby removes this reference");
         }
         if self.is_candidate(owner.id) && self.is_used(owner.id) {
-            return ("D-5.1", format!("a container keeps the last reference of image {}", owner.id));
+            return Reason::new(
+                "D-5.1",
+                format!("a container keeps the last reference of image {}", owner.id),
+            )
+            .held_by(Holder::Container);
         }
         self.of_staying(owner.id)
     }
@@ -121,47 +144,56 @@ impl<'a> Reasons<'a> {
     /// Why moby keeps a layer, or that it does not.
     pub fn of_layer(&self, chain: ChainId) -> Reason {
         if !self.case.before.layers.iter().any(|layer| layer.chain_id == chain) {
-            return ("Y-5", "there is no such layer".to_owned());
+            return Reason::new("Y-5", "there is no such layer");
         }
         if self.left.layers.iter().any(|layer| layer.chain_id == chain) {
-            return ("Y-5", "an image, a layer above or a container still holds this layer".to_owned());
+            return Reason::new("Y-5", "an image, a layer above or a container still holds this layer");
         }
-        ("Y-5", "moby frees this layer: nothing holds it any more".to_owned())
+        Reason::new("Y-5", "moby frees this layer: nothing holds it any more")
     }
 
     /// Why an image is still there.
     fn of_staying(&self, id: ImageId) -> Reason {
         let find = |world: &'a World| world.images.iter().find(|image| image.id == id);
         let Some(before) = find(self.case.before) else {
-            return ("P-4", format!("there is no image {id}"));
+            return Reason::new("P-4", format!("there is no image {id}"));
         };
         let has_children = |world: &World| world.images.iter().any(|image| image.parent == Some(id));
         let names = |world: &'a World| world.references.iter().filter(move |reference| reference.id == id);
         let parsed = Image::parse(before.config.clone(), self.case.semantics);
         if let Some(rejection) = parsed.ok().and_then(|image| self.request.rejection(&image)) {
             return match rejection {
-                Rejection::NewerThanUntil { .. } => ("T-10", format!("image {id} is newer than `until`")),
-                Rejection::Label => ("L-2", format!("a `label` does not match image {id}")),
-                Rejection::NegatedLabel => ("L-3", format!("every `label!` matches image {id}")),
+                Rejection::NewerThanUntil { .. } => {
+                    Reason::new("T-10", format!("image {id} is newer than `until`"))
+                }
+                Rejection::Label => Reason::new("L-2", format!("a `label` does not match image {id}")),
+                Rejection::NegatedLabel => Reason::new("L-3", format!("every `label!` matches image {id}")),
             };
         }
         if self.request.dangling_only() && has_children(self.case.before) {
-            return ("P-3", format!("image {id} has children, and only dangling images are asked for"));
+            return Reason::new(
+                "P-3",
+                format!("image {id} has children, and only dangling images are asked for"),
+            );
         }
         let is_tag = |reference: &crate::document::world::Reference| !reference.name.contains('@');
         if self.request.dangling_only() && names(self.case.before).any(is_tag) {
-            return ("P-5", format!("image {id} has a tag, and only dangling images are asked for"));
+            return Reason::new(
+                "P-5",
+                format!("image {id} has a tag, and only dangling images are asked for"),
+            );
         }
         if has_children(self.left) {
-            return ("D-7", format!("image {id} has dependent child images"));
+            return Reason::new("D-7", format!("image {id} has dependent child images"))
+                .held_by(Holder::Child);
         }
         if self.is_used(id) {
-            return ("D-7", format!("a container uses image {id}"));
+            return Reason::new("D-7", format!("a container uses image {id}")).held_by(Holder::Container);
         }
         if names(self.left).next().is_some() {
-            return ("D-5", format!("image {id} still has references"));
+            return Reason::new("D-5", format!("image {id} still has references"));
         }
-        ("P-6", format!("the deletion of image {id} fails"))
+        Reason::new("P-6", format!("the deletion of image {id} fails"))
     }
 
     fn is_used(&self, id: ImageId) -> bool {

@@ -1,5 +1,5 @@
 //! Laws of a prune (O-1, P-9, P-12) on random worlds. Three that are false, though anybody would
-//! write them down first, are cases in `testdata/cases/false-law-*.json`.
+//! write them down first, are cases in `testdata/cases/false-law-*.case`.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -123,6 +123,8 @@ pub mod _docs {
         pub mod fidelity {}
         #[doc = include_str!("docs/guide/performance.md")]
         pub mod performance {}
+        #[doc = include_str!("docs/guide/cases.md")]
+        pub mod cases {}
         #[doc = include_str!("docs/guide/source.md")]
         pub mod source {}
     }

@@ -77,7 +77,7 @@ pub struct PruneArgs {
 
 #[derive(Debug, ArgGroup)]
 pub struct ReplayArgs {
-    /// Rows, one JSON object a line, gzipped or not; `-` is stdin
+    /// A case, as a script or as JSON, or rows, one JSON object a line; gzipped or not; `-` is stdin
     pub file: PathBuf,
     /// What the rows are
     #[arg(long, value_enum, default_value_t)]
@@ -88,7 +88,7 @@ pub struct ReplayArgs {
     /// Who answers scenarios
     #[arg(long, value_enum, default_value_t)]
     pub subject: Subject,
-    /// Compare with the answers in the rows and print the differences instead; exit with 3 if there are any
+    /// Compare with the answers in the file and print the differences instead; exit with 3 if there are any
     #[arg(long)]
     pub check: bool,
 }
@@ -113,7 +113,7 @@ pub struct SourceArgs {
     /// A running daemon instead, asked over its API [default: `$DOCKER_HOST`, where it is set]
     #[arg(long, value_name = "URL", conflicts_with = "state")]
     pub host: Option<String>,
-    /// A state file instead, as `export` writes it; `-` is stdin
+    /// A state file instead, as `export` writes it, or a case; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
     /// Behave like this version [default: that of the state file or of the daemon, or moby-20.10; of the

@@ -7,6 +7,7 @@ use image_prune::client::Client;
 use image_prune::client::state::DaemonState;
 use image_prune::data_root::{self, Options, Progress, Reading, containerd as root};
 use image_prune::graph::store::Stores;
+use image_prune::replay::script;
 use image_prune::world::{self, State};
 use image_prune::{ContainerId, Error, ErrorClass, Semantics, World, few};
 use serde::Deserialize;
@@ -31,6 +32,8 @@ pub struct Source {
     pub estimate: Option<Estimate>,
     /// The names of containers, where a daemon told them.
     pub containers: BTreeMap<ContainerId, String>,
+    /// The state is a case that somebody wrote as a script.
+    pub is_script: bool,
     /// What to call it in an error.
     label: String,
 }
@@ -49,7 +52,8 @@ impl Source {
         let utc_offset = Some(state.world.utc_offset_seconds);
         let estimate = Some(Estimate { sizes: state.sizes, doubts: state.doubts });
         let (world, warnings, containers) = (state.world, Vec::new(), state.container_names);
-        Ok(Self { world, semantics, utc_offset, warnings, driver: None, estimate, containers, label })
+        let (driver, is_script) = (None, false);
+        Ok(Self { world, semantics, utc_offset, warnings, driver, estimate, containers, is_script, label })
     }
 
     fn read_root(root: &Path, args: &SourceArgs) -> Result<Self> {
@@ -69,9 +73,9 @@ impl Source {
             render::line_to_stderr("warning", &warning.to_string());
         }
         let label = format!("data root {}", root.display());
-        let driver = Some(driver);
-        let containers = BTreeMap::new();
-        Ok(Self { world, semantics, utc_offset: None, warnings, driver, estimate: None, containers, label })
+        let (driver, utc_offset, estimate) = (Some(driver), None, None);
+        let (containers, is_script) = (BTreeMap::new(), false);
+        Ok(Self { world, semantics, utc_offset, warnings, driver, estimate, containers, is_script, label })
     }
 
     /// The stores that it describes.
@@ -140,7 +144,9 @@ impl EitherSource {
             if file.is_dir() { failure.with_hint("a data root is named with --data-root") } else { failure }
         })?;
         let label = format!("state file {}", named(file).display());
-        Ok(match parse_state(named(file), &bytes)? {
+        let is_script = read::is_script(file, &bytes);
+        let state = if is_script { parse_script(file, bytes)? } else { parse_state(named(file), &bytes)? };
+        Ok(match state {
             State::Classic(world) => {
                 let semantics = fitting(semantics, &world.profile, Semantics::default(), file)?;
                 let (utc_offset, warnings) = (Some(world.utc_offset_seconds), Vec::new());
@@ -153,6 +159,7 @@ impl EitherSource {
                     driver,
                     estimate,
                     containers,
+                    is_script,
                     label,
                 })
             }
@@ -218,6 +225,13 @@ pub fn daemon(args: &SourceArgs) -> Option<String> {
 
 fn in_source(label: &str, error: &impl std::fmt::Display) -> Failure {
     Error::invalid_parameter(format!("{label}: {error}")).into()
+}
+
+/// The stores of a case that is a script.
+fn parse_script(file: &Path, bytes: Vec<u8>) -> Result<State> {
+    let case = script::read(&read::text_of(file, bytes)?);
+    let case = case.map_err(|error| Failure::at(named(file), error.class(), error))?;
+    Ok(State::Classic(case.world))
 }
 
 fn parse_state(file: &Path, bytes: &[u8]) -> Result<State> {

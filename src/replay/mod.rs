@@ -10,6 +10,7 @@ mod rows_filters;
 mod rows_reference;
 mod rows_until;
 mod scenario;
+pub mod script;
 mod subject;
 
 pub use compare::differences;

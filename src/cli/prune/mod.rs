@@ -15,6 +15,7 @@ use super::confirm::confirm;
 use super::error::{Failure, Result};
 use super::json;
 use super::plan::warn;
+use super::read::named;
 use super::render::escape;
 use super::request::Selection;
 use super::source::EitherSource;
@@ -31,6 +32,11 @@ pub fn run(args: &PruneArgs) -> Result<()> {
         EitherSource::Classic(source) => source,
         EitherSource::Containerd(source) => return containerd::prune(&source, args, output),
     };
+    if source.is_script && args.output.is_none() {
+        let problem =
+            format!("{} is a case: name a file for the new state with --output", named(file).display());
+        return Err(Failure::Usage(problem));
+    }
     let semantics = source.semantics;
     let selection = Selection::new(&args.selection, &semantics, source.utc_offset)?;
     let (name, profile) = (source.world.name.clone(), source.world.profile.clone());

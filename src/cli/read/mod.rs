@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use image_prune::replay::script;
 use image_prune::{Error, ErrorClass, Result};
 use rustix::fs::{FileType, fstat};
 
@@ -52,8 +53,17 @@ pub fn bytes(file: &Path, limit: usize) -> Result<Vec<u8>> {
 
 /// The text of a file of at most `limit` bytes; `-` is stdin.
 pub fn text(file: &Path, limit: usize) -> Result<String> {
-    String::from_utf8(bytes(file, limit)?)
-        .map_err(|_| at(file, ErrorClass::InvalidParameter, "it is not UTF-8 text"))
+    text_of(file, bytes(file, limit)?)
+}
+
+/// The bytes of a file as text.
+pub fn text_of(file: &Path, bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| at(file, ErrorClass::InvalidParameter, "it is not UTF-8 text"))
+}
+
+/// Whether a file is named like a case that is a script, or its text looks like one.
+pub fn is_script(file: &Path, text: &[u8]) -> bool {
+    file.extension().is_some_and(|end| end == "case") || script::is_script(text)
 }
 
 /// How a gzipped file begins.
@@ -66,6 +76,8 @@ pub struct Lines<'a> {
     limit: usize,
     line: Vec<u8>,
     number: usize,
+    /// The line comes once more.
+    is_again: bool,
 }
 
 impl<'a> Lines<'a> {
@@ -89,11 +101,14 @@ impl<'a> Lines<'a> {
         } else {
             Box::new(input)
         };
-        Ok(Self { file, input, limit, line: Vec::new(), number: 0 })
+        Ok(Self { file, input, limit, line: Vec::new(), number: 0, is_again: false })
     }
 
     /// The next line that is not blank, without blanks around it, and its number.
     pub fn next(&mut self) -> Result<Option<(usize, &[u8])>> {
+        if std::mem::take(&mut self.is_again) {
+            return Ok(Some((self.number, self.line.trim_ascii())));
+        }
         loop {
             self.line.clear();
             self.number += 1;
@@ -110,6 +125,19 @@ impl<'a> Lines<'a> {
                 return Ok(Some((self.number, self.line.trim_ascii())));
             }
         }
+    }
+
+    /// Gives the line that was read last once more.
+    pub fn again(&mut self) {
+        self.is_again = true;
+    }
+
+    /// The text from the line that was read last on, in the line where it stands in the file. The limit is that of a line.
+    pub fn into_text(mut self) -> Result<Vec<u8>> {
+        let mut text = vec![b'\n'; self.number.saturating_sub(1)];
+        text.append(&mut self.line);
+        read_limited(self.file, self.input, self.limit, &mut text)?;
+        Ok(text)
     }
 }
 

@@ -1,7 +1,8 @@
-//! `replay`: recorded rows in, answers out, a line each.
+//! `replay`: cases and recorded rows in, answers out, a line each.
 //!
 //! A row that cannot be answered has a line on stderr with its number, and a line with `error` among the
-//! answers; the others are answered all the same, and the exit code is 1.
+//! answers; the others are answered all the same, and the exit code is 1. A file that is no case and whose first row is
+//! none is one error.
 
 use std::io::{self, BufWriter, Write};
 
@@ -16,8 +17,10 @@ use super::error::{Failure, Result};
 use super::json;
 use super::read::{Lines, named};
 use super::render;
+use input::Input;
 
 mod containerd;
+mod input;
 mod row;
 mod scenario;
 mod table;
@@ -29,14 +32,49 @@ enum RowResult {
 }
 
 pub fn run(args: &ReplayArgs) -> Result<()> {
-    let answer: fn(&[u8], &ReplayArgs) -> image_prune::Result<RowResult> = match (args.rows, args.subject) {
-        (Rows::Scenarios, Subject::Engine) => scenario::answer::<Engine<Recorder>>,
-        (Rows::Scenarios, Subject::Model) => scenario::answer::<Model>,
-        (Rows::Until, _) => table::until,
-        (Rows::Reference, _) => table::reference,
-        (Rows::Filters, _) => table::filters,
+    let (json, script) = match args.subject {
+        Subject::Engine => (
+            scenario::answer::<Engine<Recorder>> as fn(&[u8], &ReplayArgs) -> _,
+            scenario::answer_script::<Engine<Recorder>> as fn(&str, &ReplayArgs) -> _,
+        ),
+        Subject::Model => (
+            scenario::answer::<Model> as fn(&[u8], &ReplayArgs) -> _,
+            scenario::answer_script::<Model> as fn(&str, &ReplayArgs) -> _,
+        ),
     };
-    let mut lines = Lines::open(&args.file)?;
+    match Input::open(args)? {
+        Input::Case(text) => case(args, json(&text, args)),
+        Input::Script(text) => case(args, script(&text, args)),
+        Input::Rows(lines) => match args.rows {
+            Rows::Scenarios => rows(args, lines, json),
+            Rows::Until => rows(args, lines, table::until),
+            Rows::Reference => rows(args, lines, table::reference),
+            Rows::Filters => rows(args, lines, table::filters),
+        },
+    }
+}
+
+fn case(args: &ReplayArgs, result: image_prune::Result<RowResult>) -> Result<()> {
+    let result = result.map_err(|error| Failure::at(named(&args.file), error.class(), error))?;
+    let mut out = io::stdout().lock();
+    let mut count = Count { rows: 1, ..Count::default() };
+    match result {
+        RowResult::Line(answer) => writeln!(out, "{answer}")?,
+        RowResult::Differences(differences) => {
+            count.different += usize::from(!differences.is_empty());
+            for difference in differences {
+                writeln!(out, "{}", render::escape(&difference))?;
+            }
+        }
+    }
+    count.end(args.check, "case")
+}
+
+fn rows(
+    args: &ReplayArgs,
+    mut lines: Lines<'_>,
+    answer: impl Fn(&[u8], &ReplayArgs) -> image_prune::Result<RowResult>,
+) -> Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut count = Count::default();
     while let Some((number, line)) = lines.next()? {
@@ -62,7 +100,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         }
     }
     out.flush()?;
-    count.end(args.check)
+    count.end(args.check, "row")
 }
 
 fn bad_row(number: usize, error: &Error) -> Value {
@@ -77,12 +115,13 @@ struct Count {
 }
 
 impl Count {
-    fn end(&self, is_check: bool) -> Result<()> {
+    fn end(&self, is_check: bool, what: &str) -> Result<()> {
         let Self { rows, bad, different } = self;
         if is_check {
             let bad = if *bad > 0 { format!(", {bad} cannot be answered") } else { String::new() };
+            let end = if *rows == 1 { "" } else { "s" };
             // Where stderr is closed there is nobody to tell.
-            let _ = writeln!(io::stderr(), "{rows} rows: {different} differ{bad}");
+            let _ = writeln!(io::stderr(), "{rows} {what}{end}: {different} differ{bad}");
         }
         match (bad, different) {
             (0, 0) => Ok(()),

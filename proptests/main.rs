@@ -41,6 +41,7 @@ mod faults;
 #[cfg(feature = "cli")]
 mod fit;
 mod foreign_stores;
+mod forgotten;
 mod free;
 mod growth;
 #[cfg(all(feature = "cli", not(shuttle)))]
@@ -75,14 +76,3 @@ mod table_until;
 mod tables;
 #[cfg(feature = "server")]
 mod versions;
-
-/// A file that is not listed above would never run.
-#[test]
-fn no_file_is_forgotten() {
-    let listed = include_str!("main.rs");
-    for entry in std::fs::read_dir("proptests").unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") else { continue };
-        assert!(listed.contains(&format!("\nmod {module};\n")), "proptests/{name} is not listed");
-    }
-}

@@ -53,7 +53,8 @@
 //! * `client`: talks to a live daemon, and the agent that prunes it.
 //! * `registry`: retention in a registry.
 //! * `fit`: whether an update fits on the disk.
-//! * `cli`: the `image-prune` command, with all other features. Adds argument parsing, tables and progress.
+//! * `oci-spec`: an [`Image`] to and from the `ImageConfiguration` of that crate.
+//! * `cli`: the `image-prune` command, with all other features but `oci-spec`. Adds argument parsing, tables and progress.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(feature = "cli"), allow(rustdoc::broken_intra_doc_links, reason = "needs a feature"))]
 
@@ -85,7 +86,7 @@ pub use base::error::{Error, ErrorClass, Result};
 pub use base::{cancel, few, terminal, units};
 pub use document::filters::Filters;
 pub use document::image::Image;
-#[cfg(any(feature = "registry", feature = "fit"))]
+#[cfg(any(feature = "registry", feature = "fit", feature = "server"))]
 pub use document::manifest;
 pub use document::reference::Reference;
 pub use document::world::World;

@@ -10,6 +10,7 @@ use crate::semantics::Semantics;
 mod chain;
 mod config;
 mod labels;
+#[cfg(feature = "oci-spec")]
 mod oci;
 mod packed;
 

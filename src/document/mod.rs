@@ -2,7 +2,7 @@
 
 pub(crate) mod filters;
 pub mod image;
-#[cfg(any(feature = "registry", feature = "fit"))]
+#[cfg(any(feature = "registry", feature = "fit", feature = "server"))]
 pub mod manifest;
 pub(crate) mod oci;
 pub mod reference;

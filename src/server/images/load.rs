@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,7 +18,11 @@ use crate::base::archive::Budget;
 use crate::base::digest::{ChainId, DiffId, Digest, ImageId};
 use crate::base::error::{Error, ErrorClass, Result};
 use crate::document::image::Image;
+use crate::document::manifest::{Descriptor, Manifest, OCI_INDEX};
 use crate::document::reference::Reference;
+
+/// The media type of Docker's own index.
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// One image of the archive.
 #[derive(Debug, Default, Deserialize)]
@@ -250,54 +253,51 @@ fn items_of_layout(archive: &Archive) -> Result<Vec<Item>> {
         if !seen.insert(Digest::of(&blob)) {
             continue;
         }
-        match descriptor.media_type() {
-            MediaType::ImageIndex => waiting.extend(parse_index(&blob)?),
-            _ if is_docker_list(&descriptor) => waiting.extend(parse_index(&blob)?),
-            _ => items.push(item_of_manifest(archive, &descriptor, &blob)?),
+        if [OCI_INDEX, DOCKER_LIST].contains(&descriptor.media_type.as_str()) {
+            waiting.extend(parse_index(&blob)?);
+        } else {
+            items.push(item_of_manifest(archive, &descriptor, &blob)?);
         }
     }
     items.reverse();
     Ok(items)
 }
 
-fn is_docker_list(descriptor: &Descriptor) -> bool {
-    descriptor.media_type().to_string() == "application/vnd.docker.distribution.manifest.list.v2+json"
-}
-
 fn parse_index(bytes: &[u8]) -> Result<Vec<Descriptor>> {
-    let index: ImageIndex = serde_json::from_slice(bytes)
+    let index = Manifest::parse(bytes)
         .map_err(|error| Error::system(format!("an index of the layout cannot be read: {error}")))?;
-    Ok(index.manifests().clone())
+    Ok(index.manifests)
 }
 
-fn item_of_manifest(archive: &Archive, descriptor: &Descriptor, blob_of: &[u8]) -> Result<Item> {
-    let manifest: ImageManifest = serde_json::from_slice(blob_of)
-        .map_err(|error| Error::system(format!("manifest {}: {error}", descriptor.digest())))?;
-    for part in std::iter::once(manifest.config()).chain(manifest.layers()) {
+fn item_of_manifest(archive: &Archive, descriptor: &Descriptor, bytes: &[u8]) -> Result<Item> {
+    let unreadable =
+        |problem: String| Error::system(format!("manifest {} cannot be read: {problem}", descriptor.digest));
+    let manifest = Manifest::parse(bytes).map_err(|error| unreadable(error.to_string()))?;
+    let config = manifest.config.ok_or_else(|| unreadable("it names no config".to_owned()))?;
+    for part in std::iter::once(&config).chain(&manifest.layers) {
         blob(archive, part)?;
     }
-    let annotation = |name: &str| descriptor.annotations().as_ref()?.get(name).cloned();
+    let annotation = |name: &str| descriptor.annotations.get(name).cloned();
     // containerd's whole name counts before OCI's, which may be a tag alone.
     let name = annotation("io.containerd.image.name")
         .or_else(|| annotation("org.opencontainers.image.ref.name").filter(|name| name.contains([':', '/'])));
     Ok(Item {
-        config: blob_path(manifest.config()),
+        config: blob_path(&config),
         repo_tags: name.map(|name| vec![name]),
-        layers: Some(manifest.layers().iter().map(blob_path).collect()),
+        layers: Some(manifest.layers.iter().map(blob_path).collect()),
         parent: String::new(),
     })
 }
 
 fn blob_path(descriptor: &Descriptor) -> String {
-    format!("blobs/{}", descriptor.digest().to_string().replacen(':', "/", 1))
+    format!("blobs/sha256/{}", descriptor.digest.hex())
 }
 
 /// A blob, and it is what its name says.
 fn blob(archive: &Archive, descriptor: &Descriptor) -> Result<Arc<[u8]>> {
     let bytes = archive.require(&blob_path(descriptor))?;
-    let digest = descriptor.digest().to_string();
-    if digest.starts_with("sha256:") && Digest::of(&bytes).to_string() != digest {
-        return Err(Error::system(format!("blob {digest} of the layout has other content")));
+    if Digest::of(&bytes) != descriptor.digest {
+        return Err(Error::system(format!("blob {} of the layout has other content", descriptor.digest)));
     }
     Ok(bytes)
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::record::RecordText;
-use crate::api::service::{DeleteRequest, Returned};
+use crate::api::service::{DeleteRequest, RecordText, Returned};
 use crate::base::digest::{Digest, short};
 use crate::base::error::{Error, Result};
 use crate::document::oci::platform;

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::record::{PruneText, RecordText};
 use crate::api::request;
-use crate::api::service::Returned;
+use crate::api::service::{PruneText, RecordText, Returned};
 use crate::base::cancel::{Cancel, Never};
 use crate::base::error::{Error, Result};
 use crate::document::filters::Filters;

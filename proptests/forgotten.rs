@@ -56,7 +56,7 @@ fn mentions(reader: &str, word: &str) -> bool {
 
 /// Whether a test reads this file below `testdata`, or a person does.
 fn is_read(path: &str) -> bool {
-    let ends = |name: &str, end: &str| Path::new(name).extension().is_some_and(|found| found == end);
+    let has_extension = |name: &str, end: &str| Path::new(name).extension().is_some_and(|found| found == end);
     let quoted = |word: &str| format!("\"{word}\"");
     match path.split('/').collect::<Vec<_>>().as_slice() {
         [.., "README.md"] | ["mutations", "try.sh"] => true,
@@ -65,8 +65,10 @@ fn is_read(path: &str) -> bool {
         ["cases", "wrong-scripts.txt"] => mentions("proptests/cases/script.rs", "wrong-scripts.txt"),
         ["cases", name] => ["case", "json"]
             .iter()
-            .any(|end| ends(name, end) && mentions("proptests/cases/mod.rs", &quoted(end))),
-        ["cases", "cli", name] => ends(name, "txt") && mentions("proptests/command.rs", "testdata/cases/cli"),
+            .any(|end| has_extension(name, end) && mentions("proptests/cases/mod.rs", &quoted(end))),
+        ["cases", "cli", name] => {
+            has_extension(name, "txt") && mentions("proptests/command.rs", "testdata/cases/cli")
+        }
         ["cases", "cli", "files", name] => {
             let cases = files(Path::new("testdata/cases/cli")).into_iter().filter(|path| path.is_file());
             cases.chain(source_files("proptests")).any(|file| mentions(file.to_str().unwrap(), name))

@@ -67,7 +67,7 @@ fn is_read(path: &str) -> bool {
             .iter()
             .any(|end| has_extension(name, end) && mentions("proptests/cases/mod.rs", &quoted(end))),
         ["cases", "cli", name] => {
-            has_extension(name, "txt") && mentions("proptests/command.rs", "testdata/cases/cli")
+            has_extension(name, "txt") && mentions("proptests/command/mod.rs", "testdata/cases/cli")
         }
         ["cases", "cli", "files", name] => {
             let cases = files(Path::new("testdata/cases/cli")).into_iter().filter(|path| path.is_file());

@@ -488,7 +488,7 @@ fn recorded_rows_hold_their_fields() {
 }
 
 /// Behind this line the page is written by the test below.
-const MARK: &str = "<!-- What follows is written by `proptests/versions.rs`. -->\n";
+const MARK: &str = "<!-- What follows is written by `proptests/versions/mod.rs`. -->\n";
 
 #[test]
 fn the_page_says_what_the_table_says() {

@@ -60,7 +60,9 @@ fn is_read(path: &str) -> bool {
     let quoted = |word: &str| format!("\"{word}\"");
     match path.split('/').collect::<Vec<_>>().as_slice() {
         [.., "README.md"] | ["mutations", "try.sh"] => true,
-        ["mutations", patch] => mentions("testdata/mutations/README.md", patch.trim_end_matches(".patch")),
+        ["mutations", mutation] => {
+            mentions("testdata/mutations/README.md", mutation.trim_end_matches(".patch"))
+        }
         ["instructions.json"] => mentions("benches/modes/instructions.rs", "testdata/instructions.json"),
         ["cases", "wrong-scripts.txt"] => mentions("proptests/cases/script.rs", "wrong-scripts.txt"),
         ["cases", name] => ["case", "json"]

@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use image_prune::cancel::AfterPolls;
 use image_prune::event::{ImageEvent, Recorder};
 use image_prune::graph::Engine;
-use image_prune::graph::delete::{Extent, Failure, Obstacle};
+use image_prune::graph::delete::{DeleteErrorKind, Extent, Obstacle};
 use image_prune::graph::select::{Exclusion, Order, exclusion};
 use image_prune::graph::store::ImageStore;
 use image_prune::graph::usage::usage;
@@ -196,7 +196,7 @@ impl Coverage {
 
     fn delete(&mut self, engine: &Engine<Recorder>, before: &World, name: &str, extent: Extent) {
         match engine.delete(name, extent) {
-            Err(error) => self.see_failure(error.failure()),
+            Err(error) => self.see_failure(error.kind()),
             Ok(records) => {
                 let id = name.strip_prefix("sha256:").unwrap_or(name);
                 let is_reference = matches!(records.first(), Some(Record::Untagged(one)) if
@@ -212,11 +212,11 @@ impl Coverage {
         }
     }
 
-    fn see_failure(&mut self, failure: &Failure) {
+    fn see_failure(&mut self, failure: &DeleteErrorKind) {
         self.hit(match failure {
-            Failure::Conflict(_) => "D failure: conflict",
-            Failure::NoSuchImage(_) => "D failure: no such image",
-            Failure::CleanUp(_) => "D failure: clean-up",
+            DeleteErrorKind::Conflict(_) => "D failure: conflict",
+            DeleteErrorKind::NoSuchImage(_) => "D failure: no such image",
+            DeleteErrorKind::CleanUp(_) => "D failure: clean-up",
             _ => "D failure: error",
         });
         let text = failure.to_string();
@@ -224,7 +224,7 @@ impl Coverage {
         self.hit_if(text.starts_with("invalid reference"), "G no reference");
         self.hit_if(text.starts_with("unsupported image"), "I foreign parent refused by the store");
         self.hit_if(text.starts_with("unrecognized image"), "I missing parent refused by the store");
-        if let Failure::Conflict(conflict) = failure {
+        if let DeleteErrorKind::Conflict(conflict) = failure {
             self.hit(match conflict.obstacle {
                 Obstacle::DependentChildren => "D obstacle: children",
                 Obstacle::RunningContainer(_) => "D obstacle: running container",
@@ -329,7 +329,7 @@ fn random_worlds_reach_every_kind() {
         for reference in &scenario.world.references {
             let engine = faulty_engine(&scenario.world, semantics, &Plan::new(Fault::SecondSave));
             if let Err(error) = engine.delete(&reference.name, Extent { force: true, prune: true }) {
-                coverage.see_failure(error.failure());
+                coverage.see_failure(error.kind());
             }
         }
     }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use image_prune::event::Recorder;
-use image_prune::graph::delete::Failure;
+use image_prune::graph::delete::DeleteErrorKind;
 use image_prune::graph::select::{Candidates, Order, list, select};
 use image_prune::graph::store::Stores;
 use image_prune::graph::{Engine, PruneReport};
@@ -43,8 +43,8 @@ impl Done {
 
     /// Whether a call failed that had changed something (D-14), so that records were lost.
     fn lost_records(&self) -> bool {
-        let is_harmless = |failure: &Failure| {
-            matches!(failure, Failure::Conflict(_) | Failure::NoSuchImage(_))
+        let is_harmless = |failure: &DeleteErrorKind| {
+            matches!(failure, DeleteErrorKind::Conflict(_) | DeleteErrorKind::NoSuchImage(_))
                 || failure.to_string().starts_with("unable to delete image")
         };
         !self.report.skipped.iter().all(|skipped| is_harmless(&skipped.failure))

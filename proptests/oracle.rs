@@ -8,7 +8,7 @@ use image_prune::event::Recorder;
 use image_prune::graph::Engine;
 use image_prune::graph::select::Order;
 use image_prune::graph::store::Stores;
-use image_prune::oracle::check::{Answer, Asked, Left, Observed, Verdict, check};
+use image_prune::oracle::check::{Asked, Left, Observed, ObservedAnswer, Verdict, check};
 use image_prune::oracle::graph::Model;
 use image_prune::replay::{Action, EventText, Outcome, RecordText, Report, Scenario};
 use image_prune::{Error, Now, PruneRequest, Semantics, World};
@@ -32,11 +32,11 @@ pub fn observe(model: &mut Model, asked: &Asked, seed: u64, polls: Option<usize>
         }
     });
     let answer = match answer {
-        Ok(pruned) => Answer::Done {
+        Ok(pruned) => ObservedAnswer::Done {
             records: Some(pruned.records.iter().map(RecordText::from).collect()),
             space_reclaimed: Some(pruned.space_reclaimed),
         },
-        Err(error) if error.to_string().starts_with("no until filter") => Answer::Closed,
+        Err(error) if error.to_string().starts_with("no until filter") => ObservedAnswer::Closed,
         Err(error) => refused(&error),
     };
     Observed {
@@ -46,8 +46,8 @@ pub fn observe(model: &mut Model, asked: &Asked, seed: u64, polls: Option<usize>
     }
 }
 
-pub fn refused(error: &Error) -> Answer {
-    Answer::Refused { status: error.class().http_status(), message: Some(error.to_string()) }
+pub fn refused(error: &Error) -> ObservedAnswer {
+    ObservedAnswer::Refused { status: error.class().http_status(), message: Some(error.to_string()) }
 }
 
 /// Forgets some of it, as if nobody had looked: one bit a part.
@@ -58,8 +58,8 @@ pub fn forget(mut observed: Observed, parts: u8) -> Observed {
     }
     match &mut observed.answer {
         _ if is_set(1) => observed.answer = None,
-        Some(Answer::Done { records, .. }) if is_set(2) => *records = None,
-        Some(Answer::Done { space_reclaimed, .. }) if is_set(3) => *space_reclaimed = None,
+        Some(ObservedAnswer::Done { records, .. }) if is_set(2) => *records = None,
+        Some(ObservedAnswer::Done { space_reclaimed, .. }) if is_set(3) => *space_reclaimed = None,
         _ => {}
     }
     if is_set(4) {
@@ -145,16 +145,18 @@ fn change(observed: &mut Observed, kind: u8, which: usize) -> Option<()> {
     let changed = observed.clone();
     let pick = |length: usize| (length > 0).then(|| which % length);
     match (kind, &mut observed.answer) {
-        (0..=4, Some(Answer::Done { records: Some(records), space_reclaimed: Some(bytes) })) => match kind {
-            0 => drop(records.remove(pick(records.len())?)),
-            1 => records.insert(which % (records.len() + 1), RecordText::Untagged("other:1".to_owned())),
-            2 => records.push(records[pick(records.len())?].clone()),
-            3 => {
-                let at = pick(records.len().saturating_sub(1))?;
-                records.swap(at, at + 1);
+        (0..=4, Some(ObservedAnswer::Done { records: Some(records), space_reclaimed: Some(bytes) })) => {
+            match kind {
+                0 => drop(records.remove(pick(records.len())?)),
+                1 => records.insert(which % (records.len() + 1), RecordText::Untagged("other:1".to_owned())),
+                2 => records.push(records[pick(records.len())?].clone()),
+                3 => {
+                    let at = pick(records.len().saturating_sub(1))?;
+                    records.swap(at, at + 1);
+                }
+                _ => *bytes = bytes.wrapping_add(1),
             }
-            _ => *bytes = bytes.wrapping_add(1),
-        },
+        }
         (5..=7, _) => {
             let events = observed.events.as_mut()?;
             let at = pick(events.len())?;
@@ -181,8 +183,8 @@ fn change(observed: &mut Observed, kind: u8, which: usize) -> Option<()> {
         }
         (11, answer) => {
             *answer = Some(match answer {
-                Some(Answer::Done { .. }) => Answer::Refused { status: 500, message: None },
-                _ => Answer::Done { records: None, space_reclaimed: None },
+                Some(ObservedAnswer::Done { .. }) => ObservedAnswer::Refused { status: 500, message: None },
+                _ => ObservedAnswer::Done { records: None, space_reclaimed: None },
             });
         }
         _ => return None,
@@ -229,7 +231,7 @@ proptest! {
         let engine = Engine::new(stores, semantics, Recorder::default()).with_order(Order::Given(order));
         let report = engine.prune(&parsed(ALL), now(), &Never).unwrap();
         let records = Some(report.images_deleted.iter().map(RecordText::from).collect());
-        let answer = Answer::Done { records, space_reclaimed: Some(report.space_reclaimed) };
+        let answer = ObservedAnswer::Done { records, space_reclaimed: Some(report.space_reclaimed) };
         prop_assert_eq!(observed.answer, Some(answer));
     }
 }
@@ -271,14 +273,15 @@ fn prunes_are_explained(scenario: &Scenario) -> usize {
 fn of_outcome(outcome: &Outcome) -> Observed {
     use image_prune::replay::Returned;
     let answer = match &outcome.answer {
-        Returned::Report(Report::Prune(report)) => Answer::Done {
+        Returned::Report(Report::Prune(report)) => ObservedAnswer::Done {
             records: Some(report.images_deleted.clone().unwrap_or_default()),
             space_reclaimed: Some(report.space_reclaimed),
         },
         Returned::Report(Report::Delete(_)) => panic!("a report of a delete"),
-        Returned::Error(failure) => {
-            Answer::Refused { status: failure.class.http_status(), message: Some(failure.message.clone()) }
-        }
+        Returned::Error(failure) => ObservedAnswer::Refused {
+            status: failure.class.http_status(),
+            message: Some(failure.message.clone()),
+        },
     };
     let after = Left {
         images: Some(outcome.after.images.iter().copied().collect()),

@@ -160,7 +160,7 @@ impl Daemon {
 
 /// In a copy nothing else can be in the way.
 fn is_conflict(skipped: &image_prune::graph::delete::FailedDeletion) -> bool {
-    matches!(skipped.failure, image_prune::graph::delete::Failure::Conflict(_))
+    matches!(skipped.failure, image_prune::graph::delete::DeleteErrorKind::Conflict(_))
 }
 
 fn build(stores: &Stores, number: usize) -> ImageId {

@@ -6,7 +6,7 @@ use std::path::Path;
 use image_prune::client::Observer;
 use image_prune::graph::plan::plan;
 use image_prune::graph::store::Stores;
-use image_prune::oracle::check::{Answer, Asked, Observed, Verdict, check};
+use image_prune::oracle::check::{Asked, Observed, ObservedAnswer, Verdict, check};
 use image_prune::replay::RecordText;
 use image_prune::{Error, Record};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
     let mut foretold = plan.report;
     let mut held = 0;
     let is_doubted = estimate.is_some_and(|estimate| !estimate.doubts.is_empty());
-    if is_doubted && let Some(Answer::Done { .. }) = observed.answer {
+    if is_doubted && let Some(ObservedAnswer::Done { .. }) = observed.answer {
         held = unseen::hold(&mut before, &foretold.images_deleted, records(&observed));
         let stores = Stores::load(before.clone(), &semantics).map_err(Error::from)?;
         foretold = foretell(&stores, &asked.filters)?.report;
@@ -76,7 +76,7 @@ pub fn run(args: &PruneArgs) -> Result<()> {
 
 fn records(observed: &Observed) -> &[RecordText] {
     match &observed.answer {
-        Some(Answer::Done { records, .. }) => records.as_deref().unwrap_or_default(),
+        Some(ObservedAnswer::Done { records, .. }) => records.as_deref().unwrap_or_default(),
         _ => &[],
     }
 }
@@ -93,7 +93,7 @@ fn refuse_bad_usage(args: &PruneArgs) -> Result<()> {
 
 /// A number between the limits of an estimate counts as what was foretold, in the answer and in the last event.
 fn accept_estimate(observed: &mut Observed, bytes: &Bytes, foretold: u64) {
-    let Some(Answer::Done { space_reclaimed: Some(told), .. }) = &mut observed.answer else { return };
+    let Some(ObservedAnswer::Done { space_reclaimed: Some(told), .. }) = &mut observed.answer else { return };
     if bytes.is_exact() || !(bytes.low..=bytes.high).contains(told) {
         return;
     }
@@ -114,7 +114,7 @@ fn report(format: Format, observed: &Observed, told: &Value, verdict: &Verdict, 
             let done = json!({ "foretold": foretold, "held": held, "verdict": verdict, "daemon": told });
             json::line(io::stdout().lock(), &done)?;
         }
-        (Format::Table, Some(Answer::Done { space_reclaimed, .. })) => {
+        (Format::Table, Some(ObservedAnswer::Done { space_reclaimed, .. })) => {
             super::print_table(records(observed), space_reclaimed.unwrap_or_default())?;
         }
         (Format::Table, answer) => {
@@ -123,7 +123,7 @@ fn report(format: Format, observed: &Observed, told: &Value, verdict: &Verdict, 
         }
     }
     match (verdict, &observed.answer) {
-        (Verdict::Explained { .. }, Some(Answer::Done { .. })) => {
+        (Verdict::Explained { .. }, Some(ObservedAnswer::Done { .. })) => {
             if format == Format::Table {
                 let less = match held {
                     0 => String::new(),

@@ -1,6 +1,6 @@
 //! The delete loop of a prune (P-5 to P-8).
 
-use super::{Deleted, Deletion, Extent, Failure, Gone};
+use super::{DeleteErrorKind, Deleted, Deletion, Extent, Gone};
 use crate::api::event::EventSink;
 use crate::base::cancel::Cancel;
 use crate::base::digest::ImageId;
@@ -28,7 +28,7 @@ pub struct FailedDeletion {
     /// The reference that was to go; none where the image was asked for by its ID.
     pub reference: Option<Reference>,
     /// Why it stayed.
-    pub failure: Failure,
+    pub failure: DeleteErrorKind,
 }
 
 /// A prune never forces, and always takes parents along (P-5).
@@ -86,7 +86,7 @@ impl DeleteLog {
         image: ImageId,
         reference: Option<&Reference>,
         gone: &mut Gone,
-        delete: impl FnOnce(&mut Gone) -> Result<(), Failure>,
+        delete: impl FnOnce(&mut Gone) -> Result<(), DeleteErrorKind>,
     ) {
         let before = gone.deleted.len();
         if let Err(failure) = delete(gone) {
@@ -104,7 +104,7 @@ where
     E: EventSink,
 {
     /// [`Deletion::delete`] by the ID in full: no text that could mean anything else.
-    fn delete_unreferenced(&self, id: ImageId, gone: &mut Gone) -> Result<(), Failure> {
+    fn delete_unreferenced(&self, id: ImageId, gone: &mut Gone) -> Result<(), DeleteErrorKind> {
         let Some((id, image)) = self.read(id) else {
             return Err(Error::not_found(format!("No such image: {id}")).of_kind(Kind::NoSuchImage).into());
         };
@@ -114,9 +114,9 @@ where
 
     /// [`Deletion::delete`] by a normalized reference: it is no prefix of an ID, nor an ID (D-3).
     /// The image is the one that it names now, not the candidate (P-15).
-    fn delete_named(&self, reference: &Reference, gone: &mut Gone) -> Result<(), Failure> {
+    fn delete_named(&self, reference: &Reference, gone: &mut Gone) -> Result<(), DeleteErrorKind> {
         let Some((id, image)) = self.named(reference) else {
-            return Err(Failure::NoSuchImage(reference.clone()));
+            return Err(DeleteErrorKind::NoSuchImage(reference.clone()));
         };
         self.check_os(&image)?;
         self.delete_reference((id, &image), reference.as_str(), reference.clone(), EXTENT, gone)

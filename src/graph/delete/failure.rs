@@ -10,7 +10,7 @@ use crate::document::reference::Reference;
 /// Why a deletion did not go through. `Display` is moby's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Failure {
+pub enum DeleteErrorKind {
     /// The state does not allow it; a prune passes over it in silence.
     Conflict(Conflict),
     /// The reference names no image, any more (G-1, P-7).
@@ -22,7 +22,7 @@ pub enum Failure {
     CleanUp(Error),
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for DeleteErrorKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Conflict(conflict) => conflict.fmt(formatter),
@@ -35,24 +35,26 @@ impl fmt::Display for Failure {
     }
 }
 
-impl From<Conflict> for Failure {
+impl From<Conflict> for DeleteErrorKind {
     fn from(conflict: Conflict) -> Self {
         Self::Conflict(conflict)
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for DeleteErrorKind {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
+impl From<DeleteErrorKind> for Error {
+    fn from(failure: DeleteErrorKind) -> Self {
         match failure {
-            Failure::Conflict(conflict) => conflict.into(),
-            Failure::NoSuchImage(_) => Error::not_found(failure.to_string()).of_kind(Kind::NoSuchImage),
-            Failure::Error(error) | Failure::CleanUp(error) => error,
+            DeleteErrorKind::Conflict(conflict) => conflict.into(),
+            DeleteErrorKind::NoSuchImage(_) => {
+                Error::not_found(failure.to_string()).of_kind(Kind::NoSuchImage)
+            }
+            DeleteErrorKind::Error(error) | DeleteErrorKind::CleanUp(error) => error,
         }
     }
 }
@@ -60,13 +62,13 @@ impl From<Failure> for Error {
 /// A deletion that failed, with the records that moby returns all the same (D-14).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteError {
-    failure: Failure,
+    failure: DeleteErrorKind,
     records: Vec<Record>,
 }
 
 impl DeleteError {
-    pub(super) fn new(failure: Failure, mut records: Vec<Record>) -> Self {
-        if !matches!(failure, Failure::CleanUp(_)) {
+    pub(super) fn new(failure: DeleteErrorKind, mut records: Vec<Record>) -> Self {
+        if !matches!(failure, DeleteErrorKind::CleanUp(_)) {
             records.clear();
         }
         Self { failure, records }
@@ -74,7 +76,7 @@ impl DeleteError {
 
     /// Why it failed.
     #[must_use]
-    pub const fn failure(&self) -> &Failure {
+    pub const fn kind(&self) -> &DeleteErrorKind {
         &self.failure
     }
 

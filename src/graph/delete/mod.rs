@@ -18,7 +18,7 @@ mod failure;
 
 pub use candidates::{DeleteLog, FailedDeletion, delete_candidates};
 pub use conflict::{Conflict, Obstacle};
-pub use failure::{DeleteError, Failure};
+pub use failure::{DeleteError, DeleteErrorKind};
 
 use conflict::Mask;
 
@@ -135,7 +135,7 @@ where
         reference: Reference,
         extent: Extent,
         gone: &mut Gone,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DeleteErrorKind> {
         let references = &self.stores.references;
         if !extent.force && references.has_single_reference(id) {
             self.refuse_last_reference(id, given)?;
@@ -146,7 +146,7 @@ where
         gone.untagged(reference);
         // D-5.4: once no tag of the repository is left on the image, its digests of that repository go, too.
         for digest in std::mem::take(&mut left.orphaned_digests) {
-            left = references.untag(id, &digest).map_err(Failure::CleanUp)?;
+            left = references.untag(id, &digest).map_err(DeleteErrorKind::CleanUp)?;
             gone.untagged(digest);
         }
         if left.any {
@@ -156,7 +156,7 @@ where
     }
 
     /// D-5.1: the last reference of an image that a container uses stays.
-    fn refuse_last_reference(&self, image: ImageId, given: &str) -> Result<(), Failure> {
+    fn refuse_last_reference(&self, image: ImageId, given: &str) -> Result<(), DeleteErrorKind> {
         let containers = &self.stores.containers;
         let mounting = || {
             if self.semantics.image_mounts_are_use {
@@ -175,7 +175,13 @@ where
     }
 
     /// D-6: deletes an image by its ID.
-    fn delete_id(&self, id: ImageId, image: &Image, extent: Extent, gone: &mut Gone) -> Result<(), Failure> {
+    fn delete_id(
+        &self,
+        id: ImageId,
+        image: &Image,
+        extent: Extent,
+        gone: &mut Gone,
+    ) -> Result<(), DeleteErrorKind> {
         if self.stores.references.has_single_reference(id) {
             let mask = Mask { references: false, ..Mask::new(extent.force) };
             if let Some(conflict) = self.conflict(id, mask) {
@@ -194,7 +200,7 @@ where
         extent: Extent,
         quiet: bool,
         gone: &mut Gone,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DeleteErrorKind> {
         let (mut id, mut mask, mut quiet) = (id, Mask::new(extent.force), quiet);
         loop {
             if let Some(conflict) = self.conflict(id, mask) {
@@ -218,7 +224,12 @@ where
         }
     }
 
-    fn remove_all_references(&self, id: ImageId, image: &Image, gone: &mut Gone) -> Result<(), Failure> {
+    fn remove_all_references(
+        &self,
+        id: ImageId,
+        image: &Image,
+        gone: &mut Gone,
+    ) -> Result<(), DeleteErrorKind> {
         for reference in self.stores.references.references(id) {
             self.stores.references.delete(&reference)?;
             self.publish_untag(id, image);
@@ -238,7 +249,7 @@ where
 }
 
 impl<I: ImageStore, R: ReferenceStore, L, C, E> Deletion<'_, I, R, L, C, E> {
-    fn resolve(&self, text: &str) -> Result<(ImageId, Arc<Image>, Path), Failure> {
+    fn resolve(&self, text: &str) -> Result<(ImageId, Arc<Image>, Path), DeleteErrorKind> {
         let (id, image) = self.find(text)?;
         self.check_os(&image)?;
         if is_prefix(id, text) {
@@ -249,7 +260,7 @@ impl<I: ImageStore, R: ReferenceStore, L, C, E> Deletion<'_, I, R, L, C, E> {
     }
 
     /// G-1.
-    pub(crate) fn find(&self, text: &str) -> Result<(ImageId, Arc<Image>), Failure> {
+    pub(crate) fn find(&self, text: &str) -> Result<(ImageId, Arc<Image>), DeleteErrorKind> {
         match Reference::parse_any(text, self.semantics)? {
             AnyReference::Digest(digest) => digest
                 .parse()
@@ -258,11 +269,11 @@ impl<I: ImageStore, R: ReferenceStore, L, C, E> Deletion<'_, I, R, L, C, E> {
                 .ok_or_else(|| {
                     Error::not_found(format!("No such image: {digest}")).of_kind(Kind::NoSuchImage)
                 })
-                .map_err(Failure::Error),
+                .map_err(DeleteErrorKind::Error),
             AnyReference::Named(reference) => self
                 .named(&reference)
                 .or_else(|| self.read(self.stores.images.search(text).ok()?))
-                .ok_or(Failure::NoSuchImage(reference)),
+                .ok_or(DeleteErrorKind::NoSuchImage(reference)),
         }
     }
 

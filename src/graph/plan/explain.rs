@@ -6,7 +6,7 @@ use super::{ImagePlan, Reason, Verdict};
 use crate::api::request::{PruneRequest, Rejection};
 use crate::base::digest::ImageId;
 use crate::document::reference::Reference;
-use crate::graph::delete::{Conflict, Failure, Obstacle};
+use crate::graph::delete::{Conflict, DeleteErrorKind, Obstacle};
 use crate::graph::report::PruneReport;
 use crate::graph::select::{Exclusion, exclusion};
 use crate::graph::store::{
@@ -43,7 +43,7 @@ struct Explanation<'a, I, R, L, C> {
     left: HashSet<ImageId>,
     /// By parent, the first of its children that went.
     deleted_children: HashMap<ImageId, ImageId>,
-    failures: HashMap<ImageId, &'a Failure>,
+    failures: HashMap<ImageId, &'a DeleteErrorKind>,
 }
 
 impl<I: ImageStore, R: ReferenceStore, L: LayerStore, C: ContainerStore> Explanation<'_, I, R, L, C> {
@@ -110,8 +110,8 @@ impl<I: ImageStore, R: ReferenceStore, L: LayerStore, C: ContainerStore> Explana
             return container;
         }
         match self.failures.get(&id) {
-            None | Some(Failure::NoSuchImage(_)) => {}
-            Some(Failure::Conflict(conflict)) => return self.obstacle(conflict),
+            None | Some(DeleteErrorKind::NoSuchImage(_)) => {}
+            Some(DeleteErrorKind::Conflict(conflict)) => return self.obstacle(conflict),
             Some(failure) => return Reason::Failed(failure.to_string()),
         }
         match self.after.references.references(id).into_iter().next() {

@@ -9,7 +9,7 @@ use crate::document::world::World;
 
 use super::reason::{Reason, Reasons};
 use super::search::{RING, Run};
-use super::{Answer, Case, Contradiction, Holder, Left, Place, Verdict};
+use super::{Case, Contradiction, Holder, Left, ObservedAnswer, Place, Verdict};
 
 impl Case<'_> {
     /// Where the outcome is not that of `run`; none where it is.
@@ -28,7 +28,7 @@ impl Case<'_> {
 
     fn different_answer(&self, reasons: &Reasons<'_>, run: &Run) -> Option<Contradiction> {
         match self.observed.answer.as_ref()? {
-            Answer::Done { records, space_reclaimed } => {
+            ObservedAnswer::Done { records, space_reclaimed } => {
                 let records = records.as_ref().and_then(|records| different_record(records, reasons, run));
                 records.or_else(|| different_size((*space_reclaimed)?, run.space_reclaimed))
             }

@@ -48,7 +48,7 @@ mod search;
 mod tests;
 
 pub use freedom::{is_other_value, is_same_failure, is_same_refusal};
-pub use observed::{Answer, Left, Observed};
+pub use observed::{Left, Observed, ObservedAnswer};
 
 /// How many runs of the model an explanation is searched in.
 pub const TRIES: usize = 4_000;
@@ -218,7 +218,7 @@ pub fn check(before: &World, asked: &Asked, observed: &Observed, semantics: &Sem
 
 impl Case<'_> {
     fn is_refused_as_busy(&self) -> bool {
-        let Some(Answer::Refused { status, message }) = &self.observed.answer else { return false };
+        let Some(ObservedAnswer::Refused { status, message }) = &self.observed.answer else { return false };
         let is_text = |text: &String| text == "a prune operation is already running";
         *status == 409 && message.as_ref().is_none_or(is_text)
     }
@@ -229,7 +229,7 @@ impl Case<'_> {
         let is_text = |text: &String| text == "context canceled" || text == "context deadline exceeded";
         let is_answer = match &self.observed.answer {
             None => true,
-            Some(Answer::Refused { status, message }) => {
+            Some(ObservedAnswer::Refused { status, message }) => {
                 *status == 500 && message.as_ref().is_none_or(is_text)
             }
             Some(_) => false,
@@ -251,11 +251,11 @@ impl Case<'_> {
     /// T-12, H-7: no answer at all.
     fn closed(&self) -> Verdict {
         match &self.observed.answer {
-            None | Some(Answer::Closed) => self.unchanged(),
+            None | Some(ObservedAnswer::Closed) => self.unchanged(),
             Some(answer) => Verdict::Impossible(Contradiction {
                 place: Place::Answer,
                 observed: Some(answer.to_string()),
-                moby: Some(Answer::Closed.to_string()),
+                moby: Some(ObservedAnswer::Closed.to_string()),
                 rule: "T-12",
                 why: "an `until` without values makes moby panic".to_owned(),
                 holder: None,
@@ -268,7 +268,7 @@ impl Case<'_> {
         let status = error.class().http_status();
         let is_expected = match &self.observed.answer {
             None => true,
-            Some(Answer::Refused { status: observed, message }) => {
+            Some(ObservedAnswer::Refused { status: observed, message }) => {
                 let is_text = |text: &String| {
                     is_same_refusal(&self.asked.filters, self.semantics, &error.to_string(), text)
                 };
@@ -279,7 +279,7 @@ impl Case<'_> {
         if is_expected {
             return self.unchanged();
         }
-        let moby = Answer::Refused { status, message: Some(error.to_string()) };
+        let moby = ObservedAnswer::Refused { status, message: Some(error.to_string()) };
         Verdict::Impossible(Contradiction {
             place: Place::Answer,
             observed: self.observed.answer.as_ref().map(ToString::to_string),

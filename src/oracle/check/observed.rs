@@ -27,7 +27,7 @@ use crate::semantics::Semantics;
 #[serde(try_from = "ObservedText")]
 pub struct Observed {
     /// The answer.
-    pub answer: Option<Answer>,
+    pub answer: Option<ObservedAnswer>,
     /// The events, oldest first.
     pub events: Option<Vec<EventText>>,
     /// What is left.
@@ -36,7 +36,7 @@ pub struct Observed {
 
 /// What was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum ObservedAnswer {
     /// 200.
     Done {
         /// The records, in order.
@@ -55,7 +55,7 @@ pub enum Answer {
     Closed,
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for ObservedAnswer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done { .. } => formatter.write_str("200"),
@@ -120,7 +120,7 @@ impl TryFrom<ObservedText> for Observed {
 
     fn try_from(text: ObservedText) -> Result<Self, String> {
         let answer = match (text.closed, text.status, text.body) {
-            (true, None, None) => Some(Answer::Closed),
+            (true, None, None) => Some(ObservedAnswer::Closed),
             (true, ..) => return Err("`closed`: there is no status and no body then".to_owned()),
             (false, status, body) => answer(status, body)?,
         };
@@ -129,7 +129,7 @@ impl TryFrom<ObservedText> for Observed {
     }
 }
 
-pub(super) fn answer(status: Option<u16>, body: Option<Value>) -> Result<Option<Answer>, String> {
+pub(super) fn answer(status: Option<u16>, body: Option<Value>) -> Result<Option<ObservedAnswer>, String> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Body {
@@ -148,13 +148,15 @@ pub(super) fn answer(status: Option<u16>, body: Option<Value>) -> Result<Option<
         body.map_err(|_| "`body` is neither the report of a prune nor an error with `message`".to_owned())?;
     Ok(Some(match (status, body) {
         (None, None) => return Ok(None),
-        (Some(200), None) => Answer::Done { records: None, space_reclaimed: None },
-        (None | Some(200), Some(Body::Report { records, space_reclaimed })) => Answer::Done {
+        (Some(200), None) => ObservedAnswer::Done { records: None, space_reclaimed: None },
+        (None | Some(200), Some(Body::Report { records, space_reclaimed })) => ObservedAnswer::Done {
             records: Some(records.unwrap_or_default()),
             space_reclaimed: Some(space_reclaimed),
         },
-        (Some(status), None) => Answer::Refused { status, message: None },
-        (Some(status), Some(Body::Failure { message })) => Answer::Refused { status, message: Some(message) },
+        (Some(status), None) => ObservedAnswer::Refused { status, message: None },
+        (Some(status), Some(Body::Failure { message })) => {
+            ObservedAnswer::Refused { status, message: Some(message) }
+        }
         (None, Some(Body::Failure { .. })) => {
             return Err("`body` is an error; `status` is missing".to_owned());
         }

@@ -15,7 +15,7 @@ use crate::document::reference::Reference;
 use crate::document::world::World;
 use crate::oracle::graph::{Model, StoreCall};
 
-use super::{Answer, Case, Contradiction, TRIES, Verdict};
+use super::{Case, Contradiction, ObservedAnswer, TRIES, Verdict};
 
 /// What the daemon's ring of events remembers (E-3).
 pub(super) const RING: usize = 256;
@@ -82,7 +82,7 @@ impl Case<'_> {
 
     fn records(&self) -> Option<&[RecordText]> {
         match &self.observed.answer {
-            Some(Answer::Done { records, .. }) => records.as_deref(),
+            Some(ObservedAnswer::Done { records, .. }) => records.as_deref(),
             _ => None,
         }
     }
@@ -156,7 +156,7 @@ impl Search<'_> {
         for order in &likely {
             self.attempt(order, &mut Vec::new(), 0)?;
         }
-        if matches!(case.observed.answer, Some(Answer::Refused { .. } | Answer::Closed)) {
+        if matches!(case.observed.answer, Some(ObservedAnswer::Refused { .. } | ObservedAnswer::Closed)) {
             return ControlFlow::Continue(()); // no run answers so
         }
         if case.asked.faults > 0 {
@@ -181,7 +181,8 @@ impl Search<'_> {
         let mut placed = self.visits([&records, &[], &[]]);
         let unplaced = self.unplaced(&placed);
         // O-1: without them the order is nowhere to be seen.
-        let has_bytes = matches!(case.observed.answer, Some(Answer::Done { space_reclaimed: Some(_), .. }));
+        let has_bytes =
+            matches!(case.observed.answer, Some(ObservedAnswer::Done { space_reclaimed: Some(_), .. }));
         let is_order_seen =
             case.records().is_some() || case.observed.events.is_some() || (loses_records && has_bytes);
         self.interleave(&mut placed, &unplaced, is_order_seen)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::observed::{Answer, EventMessage, answer, present};
+use super::super::observed::{EventMessage, ObservedAnswer, answer, present};
 use super::Observed;
 
 /// A misspelt field would go unjudged, so that there are no unknown ones.
@@ -58,17 +58,17 @@ impl TryFrom<ObservedText> for Observed {
     fn try_from(text: ObservedText) -> Result<Self, String> {
         let mut observed = Self::default();
         let answer = match (text.closed, text.status, text.body) {
-            (true, None, None) => Some(Answer::Closed),
+            (true, None, None) => Some(ObservedAnswer::Closed),
             (true, ..) => return Err("`closed`: there is no status and no body then".to_owned()),
             (false, status, body) => answer(status, body)?,
         };
         match answer {
             None => {}
-            Some(Answer::Closed) => observed.status = Some((0, Answer::Closed.to_string())),
-            Some(Answer::Refused { status, message }) => {
+            Some(ObservedAnswer::Closed) => observed.status = Some((0, ObservedAnswer::Closed.to_string())),
+            Some(ObservedAnswer::Refused { status, message }) => {
                 observed.status = Some((status, message.unwrap_or_default()));
             }
-            Some(Answer::Done { records, space_reclaimed }) => {
+            Some(ObservedAnswer::Done { records, space_reclaimed }) => {
                 observed.status = Some((200, String::new()));
                 (observed.records, observed.space_reclaimed) = (records, space_reclaimed);
             }

@@ -251,7 +251,7 @@ impl Daemon {
 
     /// `U` for a name, `D` for a manifest.
     fn prune(&self) -> String {
-        let report = self.engine.prune(ALL, now(), &Never).unwrap();
+        let report = self.engine.prune(&Filters::parse(ALL, &SEMANTICS).unwrap(), now(), &Never).unwrap();
         let kind = |record: &Record| if matches!(record, Record::Untagged(_)) { 'U' } else { 'D' };
         report.images_deleted.iter().map(kind).collect()
     }

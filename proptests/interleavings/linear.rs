@@ -1,5 +1,8 @@
 //! Linearizability in small: what concurrent calls answer is what some order of them answers on the model.
 
+use image_prune::graph::delete::DeleteErrorKind;
+use image_prune::graph::plan::Plan;
+
 use super::*;
 
 /// Calls of the stores, each of which happens at one moment.
@@ -109,18 +112,41 @@ fn stores_are_linearizable() {
     }
 }
 
-/// A dry run on a live daemon does not disturb it, and fails at nothing.
+/// A dry run of a copy is of one moment, whatever a daemon does meanwhile.
+#[test]
+fn plan_of_a_copy_meets_prune() {
+    outcomes(300, || {
+        let (report, plan) = prune_beside(|stores| plan(&stores.copy()));
+        assert_eq!(report, "ILL");
+        assert!(["", "ILL"].contains(&kinds_of(&plan.report).as_str()));
+        assert_eq!(plan.report.skipped, []);
+    });
+}
+
+/// A dry run on a live daemon does not disturb it, and fails at nothing: what goes meanwhile it skips, and says so in the
+/// words of the store that misses it.
 #[test]
 fn plan_meets_prune() {
     outcomes(300, || {
-        let daemon = Daemon::new();
-        daemon.image("a", &["base", "a"]);
-        let plan =
-            || image_prune::graph::plan::plan(daemon.stores(), ALL, &SEMANTICS, now(), &Order::ById).unwrap();
-        let (report, plan) = both(|| daemon.prune(ALL).unwrap(), plan);
-        assert_eq!(kinds_of(&report), "ILL");
-        assert!(["", "ILL"].contains(&kinds_of(&plan.report).as_str()));
-        assert_eq!(plan.report.skipped, []);
-        daemon.finish();
+        let (report, plan) = prune_beside(plan);
+        assert_eq!(report, "ILL");
+        for skipped in &plan.report.skipped {
+            let told = skipped.failure.to_string();
+            assert!(told.contains(&skipped.image.to_string()), "{skipped:?}");
+            assert!(!matches!(skipped.failure, DeleteErrorKind::Conflict(_)), "{skipped:?}");
+        }
     });
+}
+
+fn plan(stores: &Stores) -> Plan {
+    image_prune::graph::plan::plan(stores, ALL, &SEMANTICS, now(), &Order::ById).unwrap()
+}
+
+/// A prune of an image with two layers, and what another thread does with the stores meanwhile.
+fn prune_beside<T: Send + 'static>(other: fn(&Stores) -> T) -> (String, T) {
+    let daemon = Daemon::new();
+    daemon.image("a", &["base", "a"]);
+    let (report, told) = both(|| daemon.prune(ALL).unwrap(), || other(daemon.stores()));
+    daemon.finish();
+    (kinds_of(&report), told)
 }

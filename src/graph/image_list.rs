@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::api::request::until;
 use crate::api::service::ListRequest;
-use crate::base::digest::{ChainId, ImageId};
+use crate::base::digest::ImageId;
 use crate::base::error::{Error, Result};
 use crate::document::filters::Filters;
 use crate::document::image::{Image, Labels};
@@ -108,12 +108,7 @@ impl<'a, I: ImageStore, R: ReferenceStore, L: LayerStore, C> List<'a, I, R, L, C
         if !self.is_in_time(image) || !self.has_labels(image) || !image.is_os_supported() {
             return Ok(None);
         }
-        let size = match image.chain() {
-            Ok(None) => Some(0),
-            Ok(Some(chain)) => self.chain_size(chain),
-            Err(_) => None,
-        };
-        let Some(size) = size else { return Ok(None) };
+        let Some(size) = self.stores.image_size(image) else { return Ok(None) };
         let images = &self.stores.images;
         let references = self.matching(self.stores.references.references(id))?;
         if references.is_empty() {
@@ -126,16 +121,6 @@ impl<'a, I: ImageStore, R: ReferenceStore, L: LayerStore, C> List<'a, I, R, L, C
             return Ok(None);
         }
         Ok(Some(ImageSummary::new((id, image), images.parent(id), &references, size, self.semantics)))
-    }
-
-    /// `None` where the layer is not there.
-    fn chain_size(&self, chain: ChainId) -> Option<i64> {
-        let mut size = None;
-        self.stores.layers.walk(chain, &mut |_, layer| {
-            size = Some(size.unwrap_or(0_i64).wrapping_add(layer.diff_size));
-            true
-        });
-        size
     }
 
     fn is_in_time(&self, image: &Image) -> bool {

@@ -259,6 +259,16 @@ pub trait LayerStore {
             next = layer.parent;
         }
     }
+
+    /// The size of a chain: the layer and all below it (Y-7). `None` for an unknown layer.
+    fn chain_size(&self, chain: ChainId) -> Option<i64> {
+        let mut size = None;
+        self.walk(chain, &mut |_, layer| {
+            size = Some(size.unwrap_or(0_i64).wrapping_add(layer.diff_size));
+            true
+        });
+        size
+    }
 }
 
 /// The sizes of layers at one moment.
@@ -356,6 +366,17 @@ pub struct Stores<I = Images, R = References, L = Arc<Layers>, C = Containers> {
     pub layers: L,
     /// The containers.
     pub containers: C,
+}
+
+impl<I, R, L: LayerStore, C> Stores<I, R, L, C> {
+    /// The bytes of all layers of an image; `None` where its top layer is missing (U-2).
+    pub(crate) fn image_size(&self, image: &Image) -> Option<i64> {
+        match image.chain() {
+            Ok(None) => Some(0),
+            Ok(Some(chain)) => self.layers.chain_size(chain),
+            Err(_) => None,
+        }
+    }
 }
 
 impl Stores {

@@ -112,13 +112,9 @@ impl Store {
         self.stores().images.children(id)
     }
 
-    /// The bytes of all its layers; none where one is not there.
+    /// The bytes of all its layers; `None` where one is not there.
     pub fn size(&self, image: &Image) -> Option<i64> {
-        match image.chain() {
-            Ok(None) => Some(0),
-            Ok(Some(chain)) => self.stores().layers.chain_size(chain),
-            Err(_) => None,
-        }
+        self.stores().image_size(image)
     }
 
     /// The bytes of one layer.

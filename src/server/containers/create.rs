@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::super::answer::{Answer, Refusal, invalid};
 use super::super::call::Call;
 use super::super::daemon::Daemon;
-use super::super::images::raw_config;
+use super::super::images::{other_platform, raw_config};
 use super::super::platform::Platform;
 use super::super::record::{Record, default_name, strings};
 use super::super::shape::{CONFIG, HOST_CONFIG, Object, endpoint_shape, find, is_empty};
@@ -241,19 +241,12 @@ fn networks(
 ///
 /// The image is for another platform than the one that was asked for.
 fn check_platform(name: &str, raw: &Map<String, Value>, wanted: Option<&Platform>) -> Result<()> {
-    let text = |field: &str| find(raw, field).and_then(Value::as_str).unwrap_or_default();
-    let (os, architecture, variant) = (text("os"), text("architecture"), text("variant"));
-    match wanted {
-        Some(wanted) if !wanted.takes(os, architecture, variant) => Err(Error::not_found(format!(
-            "image with reference {name} was found but does not match the specified platform: wanted {wanted}, actual: {}",
-            Platform {
-                os: os.to_owned(),
-                architecture: architecture.to_owned(),
-                variant: variant.to_owned()
-            }
-        ))),
-        _ => Ok(()),
-    }
+    let Some(wanted) = wanted else { return Ok(()) };
+    other_platform(raw, wanted).map_or(Ok(()), |actual| {
+        Err(Error::not_found(format!(
+            "image with reference {name} was found but does not match the specified platform: wanted {wanted}, actual: {actual}"
+        )))
+    })
 }
 
 fn is_unset(value: &Value) -> bool {

@@ -13,7 +13,7 @@ use super::load::{Loading, plain_tar};
 use crate::base::digest::{DiffId, Digest, ImageId};
 use crate::base::error::{Error, ErrorClass, Result};
 
-/// What a folder's `json` says of its image.
+/// The description of an image in its folder's `json`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Description {
@@ -91,7 +91,7 @@ fn make(
     let (mut chain, mut diff_ids, mut history) = (None, Vec::new(), Vec::new());
     if let Some(parent) = parent {
         let image = store.image(parent)?;
-        chain = image.chain().ok().flatten();
+        chain = image.top_layer();
         diff_ids = image.diff_ids();
         let of_parent = config(&image);
         history.extend(

@@ -20,4 +20,5 @@ pub(super) use details::{DRIVER, GraphDriver, config as raw_config, history, his
 pub(super) use import::{ARCHITECTURE, import};
 pub(super) use list::{Line, list};
 pub(super) use load::load;
+pub(super) use of_platform::other as other_platform;
 pub(super) use save::save;

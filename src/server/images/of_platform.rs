@@ -50,18 +50,21 @@ pub fn of(object: &Map<String, Value>) -> Platform {
     Platform { os: text("os"), architecture: text("architecture"), variant: text("variant") }
 }
 
+/// The platform of an image's config, where that is not the one that is wanted.
+pub fn other(raw: &Map<String, Value>, wanted: &Platform) -> Option<Platform> {
+    let actual = of(raw);
+    (!wanted.takes(&actual.os, &actual.architecture, &actual.variant)).then_some(actual)
+}
+
 /// # Errors
 ///
 /// The image is for another platform.
 pub fn check(name: &str, raw: &Map<String, Value>, wanted: Option<&Platform>) -> Result<()> {
-    let actual = of(raw);
-    match wanted {
-        Some(wanted) if !wanted.takes(&actual.os, &actual.architecture, &actual.variant) => {
-            Err(Error::not_found(format!(
-                "image with reference {name} was found but its platform ({actual}) does not match the specified platform \
-                 ({wanted})"
-            )))
-        }
-        _ => Ok(()),
-    }
+    let Some(wanted) = wanted else { return Ok(()) };
+    other(raw, wanted).map_or(Ok(()), |actual| {
+        Err(Error::not_found(format!(
+            "image with reference {name} was found but its platform ({actual}) does not match the specified platform \
+             ({wanted})"
+        )))
+    })
 }

@@ -74,8 +74,7 @@ fn check_platform<'a>(
     platform: &Platform,
 ) -> Result<()> {
     for id in ids {
-        let actual = of_platform::of(&config(&*daemon.store.image(*id)?));
-        if !platform.takes(&actual.os, &actual.architecture, &actual.variant) {
+        if of_platform::other(&config(&*daemon.store.image(*id)?), platform).is_some() {
             return Err(Error::system(format!("no suitable export target found for platform {platform}")));
         }
     }

@@ -11,11 +11,10 @@ pub(super) fn gather(sharing: &Sharing, bytes: i64) -> Vec<usize> {
     let mut gone = Gone::new(sharing);
     let mut left = Left::new(sharing);
     let shares = shares(sharing);
-    let images = 0..sharing.images.len();
     let rank = |left: &Left, place: usize| (left.own(place), shares.get(place).copied().unwrap_or(0), place);
-    let mut next: BTreeSet<(i64, i64, usize)> = images.map(|place| rank(&left, place)).collect();
     let mut ranks: Vec<(i64, i64, usize)> =
         (0..sharing.images.len()).map(|place| rank(&left, place)).collect();
+    let mut next: BTreeSet<(i64, i64, usize)> = ranks.iter().copied().collect();
     let mut taken = Vec::new();
     while gone.freed().total() < bytes
         && let Some((_, _, place)) = next.pop_last()
@@ -72,7 +71,7 @@ impl Left {
         }
     }
 
-    /// What taking an image frees now.
+    /// The bytes that taking an image frees now.
     fn own(&self, place: usize) -> i64 {
         self.own.get(place).copied().unwrap_or(0)
     }

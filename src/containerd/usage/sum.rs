@@ -10,7 +10,6 @@ use super::super::store::{MetadataStore, Stores};
 use super::Users;
 use crate::base::digest::Digest;
 use crate::base::error::Result;
-use crate::document::oci::is_layer;
 use crate::document::world::containerd::Platform;
 use crate::semantics::Containerd;
 
@@ -115,7 +114,7 @@ fn is_pseudo<S: MetadataStore>(metadata: &S, manifest: &Descriptor) -> bool {
         || manifest.platform.as_ref().is_some_and(is_unknown)
         || read_manifest(metadata, manifest).is_ok_and(|manifest| {
             let layers = &manifest.layers;
-            !layers.is_empty() && !layers.iter().any(|layer| is_layer(&layer.media_type))
+            !layers.is_empty() && !layers.iter().any(Descriptor::is_layer)
         })
 }
 

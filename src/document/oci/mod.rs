@@ -50,9 +50,14 @@ impl Descriptor {
         is_config(&self.media_type)
     }
 
-    /// W-2
+    /// True where containerd takes the type for that of an image's layer (W-2).
     pub fn is_layer(&self) -> bool {
-        is_layer(&self.media_type)
+        let base = self.media_type.split('+').next().unwrap_or_default();
+        let docker = base.strip_prefix("application/vnd.docker.image.rootfs.").unwrap_or_default();
+        self.media_type.starts_with("application/vnd.oci.image.layer.")
+            || base == "application/vnd.erofs.layer.v1"
+            || ["diff.tar", "diff.tar.gzip", "diff.tar.zstd", "foreign.diff.tar", "foreign.diff.tar.gzip"]
+                .contains(&docker)
     }
 
     /// A statement about another manifest (Q-3, W-2).
@@ -77,16 +82,6 @@ pub fn is_index(media_type: &str) -> bool {
 pub fn is_config(media_type: &str) -> bool {
     let docker = "application/vnd.docker.container.image.v1+json";
     [docker, "application/vnd.oci.image.config.v1+json"].contains(&media_type)
-}
-
-/// Whether containerd takes the type for that of an image's layer (W-2).
-pub fn is_layer(media_type: &str) -> bool {
-    let base = media_type.split('+').next().unwrap_or_default();
-    let docker = base.strip_prefix("application/vnd.docker.image.rootfs.").unwrap_or_default();
-    media_type.starts_with("application/vnd.oci.image.layer.")
-        || base == "application/vnd.erofs.layer.v1"
-        || ["diff.tar", "diff.tar.gzip", "diff.tar.zstd", "foreign.diff.tar", "foreign.diff.tar.gzip"]
-            .contains(&docker)
 }
 
 /// The bytes of a manifest or an index, decoded.

@@ -26,7 +26,7 @@ pub fn normalized(platform: &Platform) -> Platform {
     Platform { architecture, os, variant, ..platform.clone() }
 }
 
-/// Whether containerd takes both for the same.
+/// True where containerd takes both for the same.
 pub fn is_same(one: &Platform, other: &Platform) -> bool {
     normalized(one) == normalized(other)
 }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use image_prune::client::{Client, ClientError, FailureKind, Host, Observer};
 use tempfile::TempDir;
 
-/// What such a peer sends at most, so that a client without a limit fails and does not hang.
+/// The most bytes that such a peer sends, so that a client without a limit fails and does not hang.
 const MOST: usize = 24 << 20;
 
 /// A daemon whose events are `beginning` and then `piece` again and again. [`Peer::sent`] is how much of it was taken.

@@ -54,7 +54,7 @@ fn mentions(reader: &str, word: &str) -> bool {
     fs::read_to_string(reader).unwrap_or_else(|error| panic!("{reader}: {error}")).contains(word)
 }
 
-/// Whether a test reads this file below `testdata`, or a person does.
+/// True for a file below `testdata` that a test reads, or a person.
 fn is_read(path: &str) -> bool {
     let has_extension = |name: &str, end: &str| Path::new(name).extension().is_some_and(|found| found == end);
     let quoted = |word: &str| format!("\"{word}\"");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::source_files;
 
-/// What only `src/base/sync/mod.rs` may name.
+/// The names that only `src/base/sync/mod.rs` may use.
 const NAMES: [&str; 6] =
     ["parking_lot::", "dashmap::", "shuttle::", "shuttle_", "sync::Mutex", "sync::RwLock"];
 

@@ -330,7 +330,7 @@ fn a_daemon_that_never_answers_is_not_pruned() {
     }
 }
 
-/// What was asked may have happened: the next plan says what is there. Everything else is answered at once.
+/// A request without an answer may have been carried out: the next plan looks. All others are answered at once.
 #[test]
 fn a_deletion_that_is_never_answered_is_planned_anew() {
     let never_answered = |fault: &str, rules: &KeepRules| {

@@ -23,7 +23,7 @@ fn is_noticed<S: Subject>(case: &Scenario) -> bool {
     })
 }
 
-/// What a stranger copies.
+/// The examples that a reader copies.
 #[test]
 fn the_examples_of_the_documents_hold() {
     let documents = [include_str!("../../src/docs/guide/cases.md"), include_str!("../../testdata/README.md")];

@@ -154,7 +154,7 @@ fn forget(observed: Observed, parts: usize) -> Observed {
     }
 }
 
-/// What the engine does is never refuted, cancelled or not, however little of it is known.
+/// No outcome of the engine is refuted, cancelled or not, however little of it is known.
 ///
 /// `PROPTEST_CASES=100000 cargo test --test proptests containerd::oracle::no_part -- --nocapture` tells how often nobody
 /// can decide.

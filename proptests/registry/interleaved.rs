@@ -23,9 +23,9 @@ struct World {
     /// The tags that have to be there in the end, and what they point to.
     wanted: BTreeMap<String, Digest>,
     requests: Vec<(String, String)>,
-    /// What happens before which request.
+    /// A change, and the number of the request that it comes before.
     act: Option<(usize, Act)>,
-    /// Whether a tag comes whenever the tags are listed.
+    /// True where a new tag comes whenever the tags are listed.
     is_busy: bool,
 }
 

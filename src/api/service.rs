@@ -115,7 +115,7 @@ pub struct Returned<T> {
     /// The work that was done; `None` where none was, or where nothing is said of it. Without an error that is Go's nil,
     /// `null` in JSON.
     pub report: Option<T>,
-    /// What went wrong, or why it ended early.
+    /// The failure, or the reason for an early end.
     pub error: Option<Error>,
 }
 
@@ -125,7 +125,7 @@ impl<T> Returned<T> {
         Self { report: None, error: Some(error) }
     }
 
-    /// What HTTP shows: the error where there is one, else the report.
+    /// The part that HTTP shows: the error where there is one, else the report.
     ///
     /// # Errors
     ///
@@ -181,7 +181,7 @@ impl<'a> ListRequest<'a> {
     }
 }
 
-/// What images take on the disk.
+/// The room that images take on the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes, what images share counted once.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// How many items of a kind are shown.
+/// The number of items of a kind that are shown.
 pub const SHOWN: usize = 10;
 
 /// Items that come one after the other, counted by kind.

@@ -1,4 +1,4 @@
-//! What every pattern that somebody sends is held to before it is compiled.
+//! The limit for every pattern that somebody sends, asked before it is compiled.
 
 /// The most bytes that a pattern may have. A name has 255; what a pattern is compiled to is hundreds of
 /// times as long as the pattern.

@@ -64,7 +64,7 @@ impl Podman {
         Some(Self { version: version.unwrap_or_default() })
     }
 
-    /// Why an image of these stores cannot be deleted here without something else; `None` where it can.
+    /// The reason why an image of these stores cannot be deleted here without something else; `None` where it can.
     pub(super) fn obstacle(&self, image: ImageId, force: bool, stores: &Stores) -> Option<String> {
         if force {
             return Some(

@@ -22,7 +22,7 @@ use crate::base::error::{Error, Result};
 /// How often a deletion is tried.
 const ATTEMPTS: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// How many plans may come to nothing, one after the other, since others changed the repository.
+/// The number of plans that may come to nothing, one after the other, since others changed the repository.
 const PLANS: usize = 20;
 /// The longest pause that a registry may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);

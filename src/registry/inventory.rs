@@ -28,7 +28,7 @@ pub struct Repository {
     pub manifests: BTreeMap<Digest, Entry>,
     /// What was asked for, because something lists it or is about it, and does not exist.
     pub missing: BTreeSet<Digest>,
-    /// What was deleted since it was read; it is among the manifests still.
+    /// The manifests that were deleted since they were read; they are among `manifests` still.
     pub deleted: BTreeSet<Digest>,
 }
 

@@ -9,8 +9,8 @@ use super::rules::Rules;
 use crate::base::digest::Digest;
 use crate::base::error::Result;
 
-/// How many tags that stay are asked for before a deletion, on the average of many: what two thousand deletions beside
-/// five thousand such tags cost must be minutes, not hours.
+/// The number of tags that stay and are asked for before a deletion, on the average of many: two thousand deletions beside
+/// five thousand such tags must take minutes, not hours.
 const ASKED: usize = 100;
 
 /// A repository that is looked at again right before each deletion.

@@ -20,7 +20,7 @@ pub(super) fn prune(service: &Service, filters: &str, now: Now, cancel: &dyn Can
     }
 }
 
-/// What HTTP shows of the classic store: an error hides the records that were made before it (D-14).
+/// The part that HTTP shows of the classic store: an error hides the records that were made before it (D-14).
 pub(super) fn either<T>(returned: Returned<T>) -> Result<T> {
     let nothing = || Error::system("the service returned neither a report nor an error");
     returned.into_result()?.ok_or_else(nothing)

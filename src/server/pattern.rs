@@ -9,7 +9,7 @@ use crate::document::filters::Filters;
 const PROGRAM: usize = 1 << 20;
 /// The most bytes that the expressions of a filter are compiled to, together.
 const PROGRAMS: usize = 8 << 20;
-/// What the shortest expression counts for, in bytes.
+/// The bytes that the shortest expression counts for.
 const LEAST: usize = 16 << 10;
 /// The most bytes that an expression remembers while it searches.
 const CACHE: usize = 64 << 10;

@@ -20,7 +20,7 @@ pub(super) struct Record {
     pub id: ContainerId,
     /// With the slash in front.
     pub name: String,
-    /// None for one that was made without.
+    /// `None` for one that was made without.
     pub image: Option<ImageId>,
     pub created: Timestamp,
     pub state: State,

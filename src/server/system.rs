@@ -52,7 +52,7 @@ const BRIDGE_UNTIL: u16 = 50;
 /// The newest API versions of the daemons since which the folders of devices and containerd are told.
 const DEVICES_SINCE: u16 = 44;
 const CONTAINERD_SINCE: u16 = 46;
-/// What clients are told that there is; some refuse a machine without any.
+/// The memory that clients are told of, in bytes; some refuse a machine without any.
 const MEMORY: i64 = 1 << 30;
 
 /// `GET /info`. What this daemon does not have is said to be off, absent or empty.

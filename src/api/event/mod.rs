@@ -42,7 +42,7 @@ pub enum ImageEvent {
     Tag(ImageId, Arc<Tagged>),
 }
 
-/// What is told of an image that was given a name.
+/// The part of an event that tells the name which an image was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tagged {
     /// The name, familiar; without `:latest` in a classic store where nobody wrote it.

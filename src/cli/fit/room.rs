@@ -106,7 +106,7 @@ pub fn make(args: &FitArgs, room: &mut MakeRoom) -> Result<()> {
     Ok(done.map_err(Error::from)?)
 }
 
-/// What became of the deletions otherwise than planned: ten of each kind.
+/// A warning for each deletion that ended otherwise than planned: ten of each kind.
 fn warnings(done: &Effects) -> Vec<String> {
     let image = |id: &dyn std::fmt::Display| render::identifier(id, false);
     let left = done

@@ -61,7 +61,7 @@ pub fn text_of(file: &Path, bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| at(file, ErrorClass::InvalidParameter, "it is not UTF-8 text"))
 }
 
-/// Whether a file is named like a case that is a script, or its text looks like one.
+/// True where a file is named like a case that is a script, or its text looks like one.
 pub fn is_script(file: &Path, text: &[u8]) -> bool {
     file.extension().is_some_and(|end| end == "case") || script::is_script(text)
 }
@@ -141,7 +141,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// What a decoder gives, up to a limit.
+/// The output of a decoder, up to a limit.
 struct Unpacked<R> {
     decoder: R,
     left: usize,

@@ -1,4 +1,4 @@
-//! What a file turned out to be: rows, a case as JSON over many lines, or a case as a script.
+//! The kinds of files: rows, a case as JSON over many lines, or a case as a script.
 
 use std::collections::BTreeSet;
 

@@ -65,7 +65,7 @@ impl Step {
     }
 }
 
-/// What a daemon answered to the deletion of an image.
+/// A daemon's answer to the deletion of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Answered {
     /// The image.

@@ -52,7 +52,7 @@ pub struct ContainerdWorld {
     pub containers: Vec<Container>,
 }
 
-/// What a collector may take: `content`, `image`, `snapshot` or `lease`, and its key.
+/// An object that a collector may take: `content`, `image`, `snapshot` or `lease`, and its key.
 pub(crate) type Node = (&'static str, String);
 
 impl ContainerdWorld {

@@ -129,12 +129,12 @@ pub struct Contradiction {
     pub rule: &'static str,
     /// Why, in words.
     pub why: String,
-    /// What holds an image, where the rule is about children and containers.
+    /// The holder of the image, where the rule is about children and containers.
     #[serde(skip)]
     pub(crate) holder: Option<Holder>,
 }
 
-/// What keeps an image from going.
+/// The kind of thing that keeps an image from going.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holder {
     Child,

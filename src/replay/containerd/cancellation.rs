@@ -1,18 +1,18 @@
-//! When the client of a recorded prune went away.
+//! The moment at which the client of a recorded prune went away.
 
 use crate::base::cancel::AfterPolls;
 use crate::base::error::Result;
 
-/// When the client goes away. From then on every call of the store fails.
+/// The moment at which the client goes away. From then on every call of the store fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancellation {
     /// It stays.
     Never,
     /// Before anything is done.
     AtOnce,
-    /// When so many records have been held against the filters.
+    /// After so many records have been held against the filters.
     AfterConsidered(usize),
-    /// When the loop has visited so many candidates.
+    /// After the loop has visited so many candidates.
     AfterVisited(usize),
 }
 

@@ -34,11 +34,11 @@ pub trait Subject: Sized {
         cancel: &dyn Cancel,
     ) -> Returned<PruneText>;
 
-    /// How many records such a prune would hold against the filters.
+    /// The number of records that such a prune would hold against the filters.
     ///
     /// # Errors
     ///
-    /// What is wrong with the filters.
+    /// The filters are wrong.
     fn considered(&self, filters: &str, now: Now) -> Result<usize>;
 
     /// `DELETE /images/{reference}`. Where there is no error, no report is `null`.

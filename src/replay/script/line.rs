@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use chrono::DateTime;
 
-/// What is wrong with a script, and where.
+/// A mistake in a script, and where it is.
 #[derive(Debug)]
 pub(super) struct Problem {
     pub line: usize,
@@ -17,7 +17,7 @@ pub(super) struct Line<'a> {
     pub number: usize,
     /// The first word; a colon behind it is left out, so that docker's own lines can be pasted.
     pub keyword: &'a str,
-    /// What stands behind it.
+    /// The rest of the line.
     pub rest: &'a str,
 }
 
@@ -107,7 +107,7 @@ impl Words {
         self.has_plain().then(|| self.plain.remove(0))
     }
 
-    /// Whether this plain word stands there.
+    /// Takes this plain word out; true where it stood there.
     pub fn flag(&mut self, flag: &str) -> bool {
         let before = self.plain.len();
         self.plain.retain(|word| word != flag);

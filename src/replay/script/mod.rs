@@ -14,11 +14,11 @@ use line::{Line, Problem};
 use outcome::Left;
 use stores::Described;
 
-/// What the lines about the stores begin with.
+/// The first words of lines about the stores.
 const STORES: [&str; 7] = ["name", "semantics", "utc-offset", "now", "layer", "image", "container"];
-/// What the lines about requests begin with.
+/// The first words of lines about requests.
 const REQUESTS: [&str; 2] = ["prune", "delete"];
-/// What the lines behind a request begin with.
+/// The first words of the lines behind a request.
 const OUTCOMES: [&str; 5] = ["untagged", "deleted", "lost", "reclaimed", "error"];
 
 /// Reads a script as the case that it describes.

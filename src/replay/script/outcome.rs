@@ -1,4 +1,4 @@
-//! What comes of a request: the lines that docker prints, and what follows from them.
+//! The outcome of a request: the lines that docker prints, and what follows from them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ const CLASSES: [ErrorClass; 5] = [
     ErrorClass::System,
 ];
 
-/// What is left in the stores, as far as a script says.
+/// The contents of the stores after the requests so far, as a script tells them.
 pub(super) struct Left<'a> {
     described: &'a Described,
     images: BTreeSet<ImageId>,
@@ -56,7 +56,7 @@ impl<'a> Left<'a> {
         }
     }
 
-    /// What `lines` say of a request; `None` where there are none.
+    /// The outcome that `lines` tell of a request; `None` where there are none.
     pub fn outcome(
         &mut self,
         request: &Line<'_>,

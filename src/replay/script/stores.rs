@@ -25,7 +25,7 @@ pub(super) struct Known {
     layers: Vec<String>,
 }
 
-/// What a script says of the stores.
+/// The stores that a script describes, and the names that it gives.
 #[derive(Debug, Default)]
 pub(super) struct Described {
     pub world: World,

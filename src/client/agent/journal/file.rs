@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
-/// How the line of a deletion begins.
+/// The beginning of a deletion's line.
 pub(super) const STEP: &[u8] = br#"{"kind":"step""#;
 /// How the first line of an agent's journal begins. Each line is an object whose first key is its kind.
 const BEGINNINGS: [&[u8]; 5] =

@@ -1,4 +1,4 @@
-//! What the last agent left undone.
+//! The run that the last agent left undone.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file;
 
-/// What the last agent left undone, which must have been killed.
+/// The run that the last agent left undone: it must have been killed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(tag = "kind", rename = "repair")]
 pub struct Repair {
